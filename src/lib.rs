@@ -1,0 +1,5 @@
+pub mod brain;
+pub mod format;
+pub mod math;
+pub mod model;
+pub mod report;

@@ -1,0 +1,4 @@
+mod brain;
+mod math;
+mod model;
+mod report;
