@@ -1,1 +1,288 @@
-//! stub
+//! The report page as a whole: what a reader gets, and what a stranger's text can do to it.
+
+mod example;
+mod markup;
+
+use std::path::Path;
+
+use hebb::report::*;
+
+/// Pages at the edges of what may happen.
+fn unusual_pages() -> Vec<(&'static str, Page)> {
+    let mut no_voxels = example::page();
+    for panel in &mut no_voxels.prediction.panels {
+        for network in &mut panel.networks {
+            network.n_voxels = 0;
+        }
+        for layer in panel
+            .modules
+            .iter_mut()
+            .flat_map(|module| &mut module.layers)
+        {
+            layer.cells.fill(Value::absent("the mask is empty"));
+        }
+    }
+    let affine = [
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+    ];
+    let empty = Volume::new([2, 2, 2], vec![0.0; 8], vec![false; 8], affine)
+        .expect("arrays fill the shape");
+    no_voxels.brain[0].volume = empty;
+
+    let mut ragged = example::page();
+    ragged.prediction.panels[0].modules[0].layers[0]
+        .cells
+        .truncate(2);
+    ragged.redundancy[0].dice.truncate(3);
+    ragged.redundancy[0].dice[0].clear();
+    ragged.patterns[0].patterns[0].series.truncate(10);
+    ragged.patterns[0].runs[0].n_tr = usize::MAX;
+
+    let mut bare = example::page();
+    bare.patterns[0].patterns.clear();
+    bare.redundancy[0].patterns.clear();
+    bare.polarity[0].pairs[0].profiles.clear();
+    bare.prediction.panels[0].networks.clear();
+    bare.prediction.panels[1].modules.clear();
+
+    let mut broken = example::page();
+    broken.patterns[0].repetition_time_s = f64::NAN;
+    broken.patterns[0].patterns[0].series.fill(f32::NAN);
+    broken.patterns[0].patterns[1].profile[0].code = f64::INFINITY;
+    broken.polarity[0].pairs[0].profiles[0].k = f64::NAN;
+    broken.redundancy[0].mean_dice = Value::Known(f64::NAN);
+    broken.provenance.tasks[0].run_time_s = Some(f64::NAN);
+
+    let mut large = example::page();
+    large.redundancy[0] = example::redundancy(80);
+
+    vec![
+        ("empty", Page::default()),
+        ("example", example::page()),
+        ("no voxels", no_voxels),
+        ("ragged", ragged),
+        ("bare", bare),
+        ("broken", broken),
+        ("large", large),
+    ]
+}
+
+/// The example with every text replaced by `text`.
+fn with_every_text(text: &str) -> Page {
+    let mut page = example::page();
+    let Page {
+        study,
+        description,
+        subjects,
+        models,
+        warnings,
+        prediction,
+        brain,
+        patterns,
+        redundancy,
+        polarity,
+        methods,
+        provenance,
+    } = &mut page;
+    let mut texts = vec![study, description, &mut prediction.measure.name];
+    texts.extend(models.iter_mut().chain(methods));
+    texts.extend(subjects.iter_mut().map(|subject| &mut subject.name));
+    texts.extend(
+        warnings
+            .iter_mut()
+            .flat_map(|warning| [&mut warning.place, &mut warning.message]),
+    );
+    for panel in &mut prediction.panels {
+        texts.extend([&mut panel.subject, &mut panel.model]);
+        for network in &mut panel.networks {
+            texts.push(&mut network.name);
+            texts.extend(
+                network
+                    .best_layer
+                    .iter_mut()
+                    .flat_map(|best| [&mut best.module, &mut best.layer]),
+            );
+        }
+        for module in &mut panel.modules {
+            texts.push(&mut module.name);
+            texts.extend(module.layers.iter_mut().map(|layer| &mut layer.name));
+        }
+    }
+    texts.extend(
+        brain
+            .iter_mut()
+            .flat_map(|map| [&mut map.title, &mut map.measure.name]),
+    );
+    for set in patterns {
+        texts.extend([&mut set.title, &mut set.unit]);
+        texts.extend(set.runs.iter_mut().map(|run| &mut run.name));
+        for pattern in &mut set.patterns {
+            texts.push(&mut pattern.name);
+            texts.extend(
+                pattern
+                    .profile
+                    .iter_mut()
+                    .flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]),
+            );
+        }
+    }
+    for result in redundancy {
+        texts.extend([
+            &mut result.subject,
+            &mut result.model,
+            &mut result.null.name,
+        ]);
+        texts.extend(
+            result.patterns.iter_mut().chain(
+                result
+                    .networks
+                    .iter_mut()
+                    .map(|network| &mut network.network),
+            ),
+        );
+        for value in result.dice.iter_mut().flatten() {
+            if let Value::Absent(reason) = value {
+                texts.push(reason);
+            }
+        }
+    }
+    for result in polarity {
+        texts.extend([&mut result.subject, &mut result.model, &mut result.null]);
+        for pair in &mut result.pairs {
+            texts.extend([&mut pair.k, &mut pair.j]);
+            texts.extend(
+                pair.profiles
+                    .iter_mut()
+                    .flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]),
+            );
+        }
+    }
+    texts.extend(
+        provenance
+            .tasks
+            .iter_mut()
+            .flat_map(|task| [&mut task.id, &mut task.kind, &mut task.key]),
+    );
+    texts.extend(
+        provenance
+            .engines
+            .iter_mut()
+            .flat_map(|engine| [&mut engine.name, &mut engine.version]),
+    );
+    texts.extend(provenance.seeds.iter_mut().map(|seed| &mut seed.name));
+    texts.extend(
+        provenance
+            .files
+            .iter_mut()
+            .flat_map(|file| [&mut file.path, &mut file.holds]),
+    );
+    texts.push(&mut provenance.spec);
+    texts.into_iter().for_each(|slot| *slot = text.to_owned());
+    page
+}
+
+#[test]
+fn every_page_is_well_formed() {
+    for (name, page) in unusual_pages() {
+        if let Err(fault) = markup::check(&render(&page)) {
+            panic!("{name}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn no_text_becomes_markup() {
+    for text in [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "</style><b>",
+        "'&amp;<!--",
+        "]]>",
+    ] {
+        // Labels that do not fit are left out, so the harmless text must have the same length.
+        let harmless = render(&with_every_text(&"x".repeat(text.chars().count())));
+        let html = render(&with_every_text(text));
+        markup::check(&html).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        assert_eq!(
+            markup::elements(&html),
+            markup::elements(&harmless),
+            "{text}"
+        );
+        assert!(!html.contains("<script") && !html.contains("<img src=x"));
+    }
+}
+
+#[test]
+fn long_captions_and_names_are_shown_whole_somewhere() {
+    let long = "a very long name ".repeat(200);
+    let html = render(&with_every_text(&long));
+    markup::check(&html).expect("well formed");
+    assert!(html.contains(&long));
+}
+
+#[test]
+fn nothing_is_fetched() {
+    for (name, page) in unusual_pages() {
+        let html = render(&page);
+        for (attribute, value) in markup::references(&html) {
+            assert!(
+                value.starts_with('#') || value.starts_with("data:image/png;base64,"),
+                "{name}: {attribute} {value:.80}"
+            );
+        }
+        assert!(
+            html.matches("url(").count() == html.matches("url(#").count(),
+            "{name}"
+        );
+        assert!(
+            !html.contains("@import") && !html.contains("http://") && !html.contains("https://"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn equal_pages_give_equal_bytes() {
+    assert_eq!(render(&example::page()), render(&example::page()));
+}
+
+#[test]
+fn no_number_is_ever_nan() {
+    for (name, page) in unusual_pages() {
+        let html = render(&page);
+        for sign in ["NaN", ">inf", "-inf", " inf"] {
+            assert!(!html.contains(sign), "{name}: {sign}");
+        }
+    }
+}
+
+#[test]
+fn networks_without_voxels_stay() {
+    let html = render(&example::page());
+    assert!(html.contains("n = 0") && html.contains("Without any voxel: limbic."));
+    assert!(html.contains("no number, the network has no voxel"));
+}
+
+#[test]
+fn a_study_without_opposed_pairs_says_so() {
+    assert!(render(&example::page()).contains("No opposed pairs: of 66 pairs, none"));
+}
+
+#[test]
+fn warnings_stand_before_the_first_result() {
+    let html = render(&example::page());
+    assert!(html.find("widen `encoding.ridge.alphas`") < html.find("id=\"prediction\""));
+}
+
+/// Leaves the pages in the build folder, for eyes and for `tests/scripts/check_report.py`.
+#[test]
+fn pages_are_left_for_inspection() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    for (name, page) in unusual_pages() {
+        let path = folder.join(format!("{}.html", name.replace(' ', "-")));
+        std::fs::write(path, render(&page)).expect("the build folder can be written");
+    }
+}

@@ -1,0 +1,424 @@
+//! What the page shows, as plain data.
+//!
+//! This file owns the view model: [`Page`] and its parts. It knows nothing of artifacts, files or HTML; whoever
+//! fills it decides what was measured, and [`render`](super::render()) only draws. Volumes live in `volume.rs`.
+//!
+//! A statistic is a [`Value`]: a number, or the reason why there is none. No part of the page ever shows `NaN`.
+
+use serde::Serialize;
+
+use super::volume::Volume;
+
+/// One report: everything a reader sees, in the order of the sections.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Page {
+    /// Name of the study, the page's title.
+    pub study: String,
+    /// What the study asks, in the author's words; may be empty.
+    pub description: String,
+    /// Whose brains were measured.
+    pub subjects: Vec<Subject>,
+    /// Names of the models whose units were used.
+    pub models: Vec<String>,
+    /// What a reader must know before believing a number.
+    pub warnings: Vec<Warning>,
+    /// Finding 1: scores per layer and network.
+    pub prediction: Prediction,
+    /// Score maps drawn as slices.
+    pub brain: Vec<BrainMap>,
+    /// Time courses of the first patterns, one set for each dictionary.
+    pub patterns: Vec<PatternSet>,
+    /// Finding 2: overlap of the voxel sets that patterns drive.
+    pub redundancy: Vec<Redundancy>,
+    /// Finding 3: pairs of patterns whose maps oppose.
+    pub polarity: Vec<Polarity>,
+    /// The methods, a paragraph each.
+    pub methods: Vec<String>,
+    /// How these results came to be.
+    pub provenance: Provenance,
+}
+
+/// A number, or the reason why it could not be computed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// A finite number.
+    Known(f64),
+    /// No number, and why.
+    Absent(String),
+}
+
+impl Value {
+    /// An absent value with its reason.
+    pub fn absent(reason: impl Into<String>) -> Self {
+        Self::Absent(reason.into())
+    }
+
+    /// The number, if it is known and finite.
+    pub fn known(&self) -> Option<f64> {
+        match self {
+            Self::Known(number) if number.is_finite() => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Why the number is absent; `None` when it is there.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Known(number) if number.is_finite() => None,
+            Self::Known(_) => Some("the result was not a finite number"),
+            Self::Absent(reason) => Some(reason),
+        }
+    }
+}
+
+/// A finite number is known; anything else is absent.
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        if number.is_finite() {
+            Self::Known(number)
+        } else {
+            Self::absent("the result was not a finite number")
+        }
+    }
+}
+
+/// One subject and the size of its data.
+#[derive(Debug, Clone, Serialize)]
+pub struct Subject {
+    /// Name, as in `sub-01`.
+    pub name: String,
+    /// Runs used, for training and testing together.
+    pub n_runs: usize,
+    /// Samples kept after trimming, over all runs.
+    pub n_tr: usize,
+    /// Voxels scored.
+    pub n_voxels: usize,
+}
+
+/// How much a warning matters, gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A result should not be believed as it stands.
+    Serious,
+    /// A result needs care.
+    Caution,
+    /// Good to know.
+    Notice,
+}
+
+/// One caveat and where it holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warning {
+    /// How much it matters.
+    pub severity: Severity,
+    /// The task, subject or network it is about.
+    pub place: String,
+    /// What is wrong and what follows from it.
+    pub message: String,
+}
+
+/// A quantity that colours stand for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measure {
+    /// Name with its unit, as the legend prints it: `mean Pearson r (held-out runs)`.
+    pub name: String,
+    /// Which colours suit it.
+    pub scale: Scale,
+}
+
+/// Whether zero is an end or the middle of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// From zero up; values below zero are drawn as zero and the legend says so.
+    FromZero,
+    /// Zero in the middle, both signs of equal weight.
+    Signed,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self {
+            name: "mean Pearson r over voxels (held-out runs)".into(),
+            scale: Scale::FromZero,
+        }
+    }
+}
+
+/// Finding 1: how well each layer predicts each network.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Prediction {
+    /// What the cells hold; one colour scale serves every panel.
+    pub measure: Measure,
+    /// False discovery rate of the "significant" column.
+    pub q: Option<f64>,
+    /// One panel for each subject and model.
+    pub panels: Vec<PredictionPanel>,
+}
+
+/// Scores of one model in one subject.
+#[derive(Debug, Clone, Serialize)]
+pub struct PredictionPanel {
+    /// Name of the subject.
+    pub subject: String,
+    /// Name of the model.
+    pub model: String,
+    /// The columns, in order; a network without voxels stays, with `n_voxels` 0.
+    pub networks: Vec<NetworkScores>,
+    /// The groups of rows, in order.
+    pub modules: Vec<ModuleScores>,
+}
+
+/// One network's summary over all its voxels.
+#[derive(Debug, Clone, Serialize)]
+pub struct NetworkScores {
+    /// Name of the network.
+    pub name: String,
+    /// Voxels of the network that were scored.
+    pub n_voxels: usize,
+    /// Median score over voxels.
+    pub median: Value,
+    /// Mean score over voxels.
+    pub mean: Value,
+    /// Share of voxels significant at the false discovery rate, 0 to 1.
+    pub significant_share: Value,
+    /// The layer that predicts it best.
+    pub best_layer: Option<LayerId>,
+}
+
+/// A layer's full name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LayerId {
+    /// Module, as in `vision`.
+    pub module: String,
+    /// Layer within the module, as in `9`.
+    pub layer: String,
+}
+
+/// The layers of one module.
+#[derive(Debug, Clone, Serialize)]
+pub struct ModuleScores {
+    /// Name of the module.
+    pub name: String,
+    /// Its layers, the one nearest the input first.
+    pub layers: Vec<LayerScores>,
+}
+
+/// One layer's score in every network.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerScores {
+    /// Name of the layer.
+    pub name: String,
+    /// One value for each network, in the panel's order; a missing one is drawn as absent.
+    pub cells: Vec<Value>,
+}
+
+/// A map of scores over the brain.
+#[derive(Debug, Clone, Serialize)]
+pub struct BrainMap {
+    /// Which subject, model and features it shows.
+    pub title: String,
+    /// What the colours stand for; maps of the same measure share their scale.
+    pub measure: Measure,
+    /// The scores, the mask and where they lie in space.
+    pub volume: Volume,
+}
+
+/// The patterns of one dictionary.
+#[derive(Debug, Clone, Serialize)]
+pub struct PatternSet {
+    /// Which model and scope the dictionary was learnt on.
+    pub title: String,
+    /// Time from one sample to the next.
+    pub repetition_time_s: f64,
+    /// Unit of the time courses: `unit norm`, `z`.
+    pub unit: String,
+    /// The runs, in the order of the samples.
+    pub runs: Vec<Run>,
+    /// How many patterns the dictionary has; `patterns` may hold the first few.
+    pub n_patterns: usize,
+    /// The patterns to draw.
+    pub patterns: Vec<Pattern>,
+}
+
+/// One run's share of a time course.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// Name of the run.
+    pub name: String,
+    /// Samples it contributes.
+    pub n_tr: usize,
+}
+
+/// One pattern: a time course, and how strongly each layer's units carry it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pattern {
+    /// Name of the pattern.
+    pub name: String,
+    /// Its value at each sample of all runs; a sample that is not finite leaves a gap.
+    pub series: Vec<f32>,
+    /// Mean code of the units of each layer; empty when the dictionary has no layers.
+    pub profile: Vec<LayerCode>,
+}
+
+/// Mean code over the units of one layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerCode {
+    /// Which layer.
+    pub layer: LayerId,
+    /// Mean code.
+    pub code: f64,
+}
+
+/// What a statistic was compared with.
+#[derive(Debug, Clone, Serialize)]
+pub struct Null {
+    /// Name of the null: `permuted memberships`.
+    pub name: String,
+    /// How many permutations were drawn.
+    pub n_permutations: usize,
+    /// Seed of the permutations.
+    pub seed: u64,
+    /// Mean of the statistic under the null.
+    pub mean: Value,
+    /// Share of permutations at least as extreme.
+    pub p: Value,
+}
+
+/// Finding 2 for one model in one subject.
+#[derive(Debug, Clone, Serialize)]
+pub struct Redundancy {
+    /// Name of the subject.
+    pub subject: String,
+    /// Name of the model.
+    pub model: String,
+    /// Names of the K patterns.
+    pub patterns: Vec<String>,
+    /// K rows of K Dice coefficients of the patterns' voxel sets.
+    pub dice: Vec<Vec<Value>>,
+    /// Mean Dice over pairs, the diagonal left out.
+    pub mean_dice: Value,
+    /// What the mean Dice was compared with.
+    pub null: Null,
+    /// Per network, voxels that several patterns drive.
+    pub networks: Vec<SharedVoxels>,
+}
+
+/// How many voxels of a network several patterns drive.
+#[derive(Debug, Clone, Serialize)]
+pub struct SharedVoxels {
+    /// Name of the network.
+    pub network: String,
+    /// Voxels of the network.
+    pub n_voxels: usize,
+    /// Voxels that at least one pattern drives.
+    pub n_driven: usize,
+    /// Voxels that at least two patterns drive.
+    pub n_shared: usize,
+}
+
+/// Finding 3 for one model in one subject.
+#[derive(Debug, Clone, Serialize)]
+pub struct Polarity {
+    /// Name of the subject.
+    pub subject: String,
+    /// Name of the model.
+    pub model: String,
+    /// A pair is opposed when its maps correlate below minus this.
+    pub tau: f64,
+    /// How many pairs were looked at.
+    pub n_pairs: usize,
+    /// What the mirror index was compared with, in words.
+    pub null: String,
+    /// The opposed pairs, the most opposed first.
+    pub pairs: Vec<OpposedPair>,
+}
+
+/// Two patterns whose maps oppose.
+#[derive(Debug, Clone, Serialize)]
+pub struct OpposedPair {
+    /// Name of the first pattern.
+    pub k: String,
+    /// Name of the second pattern.
+    pub j: String,
+    /// Correlation of the two maps.
+    pub maps_r: Value,
+    /// Correlation of the two time courses.
+    pub series_r: Value,
+    /// Minus the correlation of the two layer profiles.
+    pub mirror_index: Value,
+    /// Probability of such a mirror index under the null.
+    pub p: Value,
+    /// Both layer profiles; empty when there are none to draw.
+    pub profiles: Vec<PairCode>,
+}
+
+/// Mean codes of a pair in one layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct PairCode {
+    /// Which layer.
+    pub layer: LayerId,
+    /// Mean code of the first pattern.
+    pub k: f64,
+    /// Mean code of the second pattern.
+    pub j: f64,
+}
+
+/// How the results came to be, and how to open them elsewhere.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Provenance {
+    /// The tasks behind the page, in the order of the plan.
+    pub tasks: Vec<Task>,
+    /// Programs and libraries, with their versions.
+    pub engines: Vec<Engine>,
+    /// Every seed the study uses.
+    pub seeds: Vec<Seed>,
+    /// Files that a reader may want to open.
+    pub files: Vec<OutputFile>,
+    /// The study file, as written.
+    pub spec: String,
+}
+
+/// One task of the plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Task {
+    /// Its name in the plan.
+    pub id: String,
+    /// Its kind, as in `encode`.
+    pub kind: String,
+    /// The first characters of its key.
+    pub key: String,
+    /// How long it ran when it last ran.
+    pub run_time_s: Option<f64>,
+    /// Whether this run took its result from the store.
+    pub cached: bool,
+}
+
+/// A program or library that shaped the numbers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Engine {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A named seed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Seed {
+    /// What it seeds.
+    pub name: String,
+    /// Its value.
+    pub value: u64,
+}
+
+/// A result file; its extension decides which example shows how to open it.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutputFile {
+    /// Path, relative to the page.
+    pub path: String,
+    /// What it holds, with its shape.
+    pub holds: String,
+}

@@ -1,0 +1,52 @@
+//! The sections of the page, a file each, and the few forms they share.
+//!
+//! A section takes its part of the view model and returns markup. It owns the wording of captions; drawing is done
+//! by `heatmap.rs`, `mosaic.rs` and `lines.rs`.
+
+pub(super) mod brain;
+pub(super) mod patterns;
+pub(super) mod polarity;
+pub(super) mod prediction;
+pub(super) mod provenance;
+pub(super) mod redundancy;
+
+use maud::{Markup, html};
+
+use super::number;
+use super::page::Value;
+
+/// What a section says when the study has nothing for it.
+fn nothing(sentence: &str) -> Markup {
+    html! { p.nothing { (sentence) } }
+}
+
+/// A table cell with a number, or a dash whose title gives the reason.
+fn number_cell(value: &Value, write: impl Fn(f64) -> String) -> Markup {
+    html! {
+        @match value.known() {
+            Some(number) => td.number { (write(number)) },
+            None => td.number.absent title=(value.reason().unwrap_or_default()) { (number::ABSENT) },
+        }
+    }
+}
+
+/// A table that may be wider than the page.
+fn table(label: &str, head: &[&str], body: Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { @for name in head { th scope="col" { (name) } } } }
+                tbody { (body) }
+            }
+        }
+    }
+}
+
+/// A heading for one model in one subject, or nothing when both names are empty.
+fn panel_title(subject: &str, model: &str) -> String {
+    [subject, model]
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,260 @@
+//! Finding 1: which layers predict which networks.
+//!
+//! Owns the layer x network heat maps, the table of networks beside each and their captions. Drawing: `heatmap.rs`.
+
+use maud::{Markup, html};
+
+use super::{nothing, number_cell, panel_title, table};
+use crate::report::colour::Ramp;
+use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Row};
+use crate::report::number;
+use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPanel, Value};
+
+/// Draws the section.
+pub(in crate::report) fn section(page: &Page) -> Markup {
+    let prediction = &page.prediction;
+    let cells = prediction
+        .panels
+        .iter()
+        .flat_map(values)
+        .filter_map(Value::known);
+    let ramp = Ramp::covering(prediction.measure.scale, cells);
+    html! {
+        @if prediction.panels.is_empty() {
+            (nothing("The study asked for no encoding, so there is no score to show."))
+        } @else {
+            p {
+                "Each cell is the score of one layer in one network: " (prediction.measure.name) ". "
+                @if prediction.panels.len() > 1 { "All panels share one colour scale." }
+            }
+        }
+        @for panel in &prediction.panels {
+            (self::panel(panel, prediction, &ramp))
+        }
+    }
+}
+
+fn values(panel: &PredictionPanel) -> impl Iterator<Item = &Value> {
+    panel
+        .modules
+        .iter()
+        .flat_map(|module| &module.layers)
+        .flat_map(|layer| &layer.cells)
+}
+
+fn panel(panel: &PredictionPanel, prediction: &Prediction, ramp: &Ramp) -> Markup {
+    let title = panel_title(&panel.subject, &panel.model);
+    let label = format!("Score of each layer in each network, {title}");
+    let any_absent = values(panel).any(|value| value.known().is_none());
+    let any_best = panel
+        .networks
+        .iter()
+        .any(|network| network.best_layer.is_some());
+    let keys: Vec<Key> = [(any_best, Key::Best), (any_absent, Key::Absent)]
+        .into_iter()
+        .filter(|key| key.0)
+        .map(|key| key.1)
+        .collect();
+    html! {
+        h3 { (title) }
+        div.beside {
+            figure {
+                (map(panel, ramp, &label).draw())
+                (heatmap::legend(&prediction.measure.name, ramp, &keys))
+                figcaption { (caption(panel)) }
+                details {
+                    summary { "The same numbers as a table" }
+                    (cells_table(panel, &label))
+                }
+            }
+            div.side {
+                (networks_table(panel, prediction.q))
+                p.fine { (table_note(prediction.q)) }
+            }
+        }
+    }
+}
+
+fn map<'a>(panel: &'a PredictionPanel, ramp: &Ramp, label: &str) -> Heatmap<'a> {
+    let columns = panel.networks.iter().map(|network| Column {
+        name: &network.name,
+        note: format!("n = {}", number::count(network.n_voxels)),
+    });
+    let groups = panel.modules.iter().map(|module| {
+        let rows = module.layers.iter().map(|layer| {
+            let cells = panel
+                .networks
+                .iter()
+                .enumerate()
+                .map(|(index, network)| Cell {
+                    value: layer.cells.get(index),
+                    title: format!("{} {}, {}", module.name, layer.name, network.name),
+                    framed: is_best(network, &module.name, &layer.name),
+                });
+            Row {
+                name: &layer.name,
+                cells: cells.collect(),
+            }
+        });
+        Group {
+            name: &module.name,
+            rows: rows.collect(),
+        }
+    });
+    let cell_width = if panel.networks.len() > 16 {
+        22.0
+    } else {
+        40.0
+    };
+    Heatmap {
+        label: label.to_owned(),
+        row_axis: "layer",
+        columns: columns.collect(),
+        groups: groups.collect(),
+        ramp: *ramp,
+        cell: (cell_width, 18.0),
+    }
+}
+
+fn is_best(network: &NetworkScores, module: &str, layer: &str) -> bool {
+    network
+        .best_layer
+        .as_ref()
+        .is_some_and(|best| best.module == module && best.layer == layer)
+}
+
+/// The score of a network's best layer, as the heat map shows it.
+pub(in crate::report) fn best_score(
+    panel: &PredictionPanel,
+    network: usize,
+    best: &LayerId,
+) -> Option<f64> {
+    let module = panel
+        .modules
+        .iter()
+        .find(|module| module.name == best.module)?;
+    let layer = module
+        .layers
+        .iter()
+        .find(|layer| layer.name == best.layer)?;
+    layer.cells.get(network)?.known()
+}
+
+/// What is seen, in words: the highest cell, the networks without voxels, the absent cells.
+fn caption(panel: &PredictionPanel) -> String {
+    let mut highest: Option<(f64, String)> = None;
+    let (mut n_cells, mut n_absent) = (0, 0);
+    for module in &panel.modules {
+        for layer in &module.layers {
+            for (index, network) in panel.networks.iter().enumerate() {
+                n_cells += 1;
+                match layer.cells.get(index).and_then(Value::known) {
+                    Some(score) if highest.as_ref().is_none_or(|(best, _)| score > *best) => {
+                        highest = Some((
+                            score,
+                            format!("{} {} in {}", module.name, layer.name, network.name),
+                        ));
+                    }
+                    Some(_) => {}
+                    None => n_absent += 1,
+                }
+            }
+        }
+    }
+    let mut sentences = Vec::new();
+    match highest {
+        Some((score, place)) => sentences.push(format!(
+            "The highest score is {} ({place}).",
+            number::score(score)
+        )),
+        None if n_cells == 0 => {
+            sentences.push("There are no layers or no networks to show.".to_owned())
+        }
+        None => sentences.push("No cell has a score.".to_owned()),
+    }
+    if n_absent > 0 && n_absent < n_cells {
+        sentences.push(format!(
+            "{} of {} cells have no score and are hatched.",
+            number::count(n_absent),
+            number::count(n_cells)
+        ));
+    }
+    let empty: Vec<&str> = panel
+        .networks
+        .iter()
+        .filter(|n| n.n_voxels == 0)
+        .map(|n| n.name.as_str())
+        .collect();
+    if !empty.is_empty() {
+        sentences.push(format!("Without any voxel: {}.", number::listed(empty)));
+    }
+    sentences.push(
+        "Rows run from the layer nearest the input (top) to the last; n counts voxels.".to_owned(),
+    );
+    sentences.join(" ")
+}
+
+fn table_note(q: Option<f64>) -> String {
+    let significant = match q {
+        Some(q) => {
+            format!("Significant: share of the network's voxels at a false discovery rate of {q}.")
+        }
+        None => "Significance was not tested.".to_owned(),
+    };
+    format!("Median and mean over the network's voxels. {significant}")
+}
+
+fn networks_table(panel: &PredictionPanel, q: Option<f64>) -> Markup {
+    let label = format!("Networks, {}", panel_title(&panel.subject, &panel.model));
+    let significant = q.map_or("significant".to_owned(), |q| {
+        format!("significant (q = {q})")
+    });
+    let head = [
+        "network",
+        "n voxels",
+        "median",
+        "mean",
+        &significant,
+        "best layer",
+    ];
+    let body = html! {
+        @for network in &panel.networks {
+            tr {
+                th scope="row" { (network.name) }
+                td.number { (number::count(network.n_voxels)) }
+                (number_cell(&network.median, number::score))
+                (number_cell(&network.mean, number::score))
+                (number_cell(&network.significant_share, number::percent))
+                td {
+                    @match &network.best_layer {
+                        Some(best) => { (best.module) " " (best.layer) }
+                        None => (number::ABSENT),
+                    }
+                }
+            }
+        }
+    };
+    table(&label, &head, body)
+}
+
+fn cells_table(panel: &PredictionPanel, label: &str) -> Markup {
+    let names = panel.networks.iter().map(|network| network.name.as_str());
+    let head: Vec<&str> = ["module", "layer"].into_iter().chain(names).collect();
+    let body = html! {
+        @for module in &panel.modules {
+            @for layer in &module.layers {
+                tr {
+                    th scope="row" { (module.name) }
+                    td { (layer.name) }
+                    @for index in 0..panel.networks.len() {
+                        @match layer.cells.get(index) {
+                            Some(value) => (number_cell(value, number::score)),
+                            None => td.number.absent { (number::ABSENT) },
+                        }
+                    }
+                }
+            }
+        }
+    };
+    table(label, &head, body)
+}
