@@ -33,17 +33,17 @@ pub(super) const FROM_ZERO: [Rgb; 9] = [
 ];
 
 /// Blue, white, red after the rules of Moreland (Diverging Color Maps for Scientific Visualization, 2009): both arms
-/// pass the CIELAB lightness 30, 47, 64, 81, 96, at the hues 265 and 35 degrees, so that equal magnitudes weigh the same.
+/// pass the CIELAB lightness 30, 47, 64, 81, 96, at the hues 272 and 35 degrees, so that equal magnitudes weigh the same.
 pub(super) const SIGNED: [Rgb; 9] = [
-    Rgb(0x00, 0x4c, 0x82),
-    Rgb(0x00, 0x76, 0xbc),
-    Rgb(0x5d, 0xa0, 0xde),
-    Rgb(0xb0, 0xcc, 0xee),
+    Rgb(0x12, 0x49, 0x78),
+    Rgb(0x2a, 0x73, 0xb6),
+    Rgb(0x6b, 0x9e, 0xde),
+    Rgb(0xb6, 0xca, 0xee),
     Rgb(0xf3, 0xf3, 0xf3),
     Rgb(0xef, 0xbe, 0xb5),
     Rgb(0xda, 0x84, 0x76),
-    Rgb(0xb2, 0x53, 0x45),
-    Rgb(0x78, 0x30, 0x26),
+    Rgb(0xad, 0x56, 0x49),
+    Rgb(0x72, 0x34, 0x2b),
 ];
 
 /// A range of numbers laid onto a colour map.
@@ -225,7 +225,7 @@ mod tests {
         let ramp = Ramp::covering(Scale::Signed, [-1.0, 0.3].into_iter());
         for magnitude in [0.25, 0.5, 0.75, 1.0] {
             let difference = lightness(ramp.colour(magnitude)) - lightness(ramp.colour(-magnitude));
-            assert!(difference.abs() < 0.6, "{magnitude}: {difference}");
+            assert!(difference.abs() < 0.3, "{magnitude}: {difference}");
         }
         assert_eq!(ramp.colour(0.0), SIGNED[4]);
         assert_eq!(ramp.colour(-9.0), SIGNED[0]);

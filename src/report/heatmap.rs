@@ -142,7 +142,7 @@ impl Key {
             Self::Absent => {
                 html! { rect.cell-absent width="16" height="12" fill=(format!("url(#{HATCH})")) {} }
             }
-            Self::Best => html! { rect.frame x="1.5" y="1.5" width="13" height="9" {} },
+            Self::Best => frame(0.0, 0.0, (16.0, 12.0)),
             Self::Unscored => html! { rect.unscored width="16" height="12" {} },
         }
     }
@@ -153,6 +153,14 @@ impl Key {
             Self::Best => "best layer of the network",
             Self::Unscored => "in the mask, no score",
         }
+    }
+}
+
+/// A frame that is seen on any colour: white inside black.
+fn frame(x: f64, y: f64, (width, height): (f64, f64)) -> Markup {
+    html! {
+        rect.frame-outer x=(x + 1.0) y=(y + 1.0) width=(width - 2.0) height=(height - 2.0) {}
+        rect.frame-inner x=(x + 2.5) y=(y + 2.5) width=(width - 5.0) height=(height - 5.0) {}
     }
 }
 
@@ -221,8 +229,7 @@ impl Heatmap<'_> {
             }
             @for (index, row) in group.rows.iter().enumerate() {
                 @for (column, _) in row.cells.iter().enumerate().filter(|(_, cell)| cell.framed) {
-                    rect.frame x=(layout.left + column as f64 * self.cell.0 + 1.0) y=(top + index as f64 * self.cell.1 + 1.0)
-                        width=(self.cell.0 - 2.0) height=(self.cell.1 - 2.0) {}
+                    (frame(layout.left + column as f64 * self.cell.0, top + index as f64 * self.cell.1, self.cell))
                 }
             }
         }

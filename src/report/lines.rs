@@ -43,7 +43,7 @@ pub(super) fn time_courses(set: &PatternSet, label: &str) -> Markup {
     );
     let x_of = |sample: usize| NAME_WIDTH + SERIES_WIDTH * sample as f64 / n_tr as f64;
     let bottom = RUN_NAMES + set.patterns.len() as f64 * SERIES_PITCH;
-    let (width, height) = (NAME_WIDTH + SERIES_WIDTH + 34.0, bottom + 36.0);
+    let (width, height) = (NAME_WIDTH + SERIES_WIDTH + 52.0, bottom + 36.0);
     let borders = borders(&set.runs, n_tr);
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
@@ -147,19 +147,13 @@ fn borders(runs: &[Run], n_tr: usize) -> Vec<(usize, usize)> {
 
 fn time_axis(n_tr: usize, repetition_time_s: f64, y: f64) -> Markup {
     let end_s = n_tr as f64 * repetition_time_s;
-    let (unit, per_unit) = if end_s > 600.0 {
-        ("min", 60.0)
-    } else {
-        ("s", 1.0)
+    let (end, unit) = match end_s {
+        long if long > 600.0 && long.is_finite() => (long / 60.0, "min"),
+        short if short > 0.0 && short.is_finite() => (short, "s"),
+        _ => (n_tr as f64, "samples"),
     };
-    let ticks = number::ticks(0.0, end_s / per_unit);
-    let x_of = |tick: f64| {
-        if end_s > 0.0 {
-            NAME_WIDTH + SERIES_WIDTH * tick * per_unit / end_s
-        } else {
-            NAME_WIDTH
-        }
-    };
+    let ticks = number::ticks(0.0, end);
+    let x_of = |tick: f64| NAME_WIDTH + SERIES_WIDTH * tick / end;
     html! {
         line.axis-line x1=(NAME_WIDTH) x2=(NAME_WIDTH + SERIES_WIDTH) y1=(y) y2=(y) {}
         @for &tick in &ticks {
@@ -186,7 +180,7 @@ pub(super) fn code_bars(set: &PatternSet, label: &str) -> Option<Markup> {
     let x_of =
         |index: usize| 8.0 + index as f64 * BAR_WIDTH + 8.0 * module_index(&modules, index) as f64;
     let bottom = RUN_NAMES + set.patterns.len() as f64 * SERIES_PITCH;
-    let (width, height) = (x_of(layers.len()) + 52.0, bottom + 36.0);
+    let (width, height) = (x_of(layers.len()) + 88.0, bottom + 36.0);
     Some(html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
             svg.plot width=(width) height=(height) viewBox=(format!("0 0 {width} {height}")) role="img" aria-label=(label) {
@@ -199,6 +193,8 @@ pub(super) fn code_bars(set: &PatternSet, label: &str) -> Option<Markup> {
                     }
                     text.note x=(x_of(layers.len()) + 4.0) y=(px(top + 9.0)) { (short_number(limit)) }
                     text.note x=(x_of(layers.len()) + 4.0) y=(px(top + SERIES_HEIGHT)) { (short_number(-limit)) }
+                    // Named again, because on a narrow screen the bars stand below the time courses.
+                    text.note x=(x_of(layers.len()) + 4.0) y=(px(middle + 4.0)) { (clip(&pattern.name, 13)) }
                 }
                 @for module in &modules {
                     (module_label(module, x_of(module.start), x_of(module.end - 1) + BAR_WIDTH, bottom))

@@ -25,7 +25,7 @@ const FIGURE_WIDTH: f64 = 1080.0;
 /// Narrowest useful tile, in pixels.
 const MIN_TILE_WIDTH: f64 = 120.0;
 /// Room for a tile's label, in pixels.
-const LABEL_HEIGHT: f64 = 18.0;
+const LABEL_HEIGHT: f64 = 24.0;
 /// Grey of masked voxels without a score, half transparent so that it suits light and dark pages.
 const UNSCORED: Rgba<u8> = Rgba([128, 128, 128, 110]);
 
@@ -73,12 +73,12 @@ pub(super) fn draw(volume: &Volume, ramp: &Ramp, label: &str) -> Option<Mosaic> 
                 }
                 @for (index, &slice) in slices.iter().enumerate() {
                     @let x = (index % n_columns) as f64 * tile.width;
-                    @let y = (index / n_columns) as f64 * (tile.height + LABEL_HEIGHT) + 13.0;
+                    @let y = (index / n_columns) as f64 * (tile.height + LABEL_HEIGHT) + LABEL_HEIGHT - 6.0;
                     text x=(format!("{:.1}", x + tile.width / 2.0)) y=(format!("{y:.1}")) text-anchor="middle" {
                         "z = " (number::fixed(view.height_mm(slice), 0)) " mm"
                     }
                     @if index == 0 {
-                        @let middle = y + 9.0 + tile.height / 2.0;
+                        @let middle = y + 10.0 + tile.height / 2.0;
                         text.side x=(format!("{:.1}", x + 2.0)) y=(format!("{middle:.1}")) { "L" }
                         text.side x=(format!("{:.1}", x + tile.width - 2.0)) y=(format!("{middle:.1}")) text-anchor="end" { "R" }
                     }
@@ -164,8 +164,10 @@ impl Tile {
         }
     }
 
+    /// As many columns as fit, less those that would only leave the last row short.
     fn n_columns(&self, n_slices: usize) -> usize {
-        ((FIGURE_WIDTH / self.width).floor() as usize).clamp(1, n_slices)
+        let most = ((FIGURE_WIDTH / self.width).floor() as usize).clamp(1, n_slices);
+        n_slices.div_ceil(n_slices.div_ceil(most))
     }
 }
 

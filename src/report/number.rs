@@ -26,8 +26,20 @@ pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// A parameter as it was written: `0.05`.
+pub(super) fn plain(number: f64) -> String {
+    if number.is_finite() {
+        number.to_string().replace('-', "−")
+    } else {
+        ABSENT.to_owned()
+    }
+}
+
 /// A number with a fixed number of decimals and a real minus sign; a rounded zero has no sign.
 pub(super) fn fixed(number: f64, decimals: usize) -> String {
+    if !number.is_finite() {
+        return ABSENT.to_owned();
+    }
     let text = format!("{number:.decimals$}");
     match text.strip_prefix('-') {
         Some(digits) if digits.chars().all(|c| matches!(c, '0' | '.')) => digits.to_owned(),
@@ -39,7 +51,7 @@ pub(super) fn fixed(number: f64, decimals: usize) -> String {
 /// A score or correlation: three decimals, or three digits where that would hide a small or large number.
 pub(super) fn score(number: f64) -> String {
     let magnitude = number.abs();
-    if magnitude > 0.0 && !(0.001..10_000.0).contains(&magnitude) {
+    if number.is_finite() && magnitude > 0.0 && !(0.001..10_000.0).contains(&magnitude) {
         let text = format!("{number:.2e}");
         return text.replace('-', "−");
     }

@@ -5,6 +5,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::page::{Page, PredictionPanel, Severity, Warning};
+use super::sections::prose;
 use super::{heatmap, number, sections};
 
 const STYLE: &str = include_str!("style.css");
@@ -107,8 +108,8 @@ fn warnings(warnings: &[Warning]) -> Markup {
                         };
                         li class=(class) {
                             span.severity { (word) } " "
-                            @if !warning.place.is_empty() { strong { (warning.place) } ": " }
-                            (warning.message)
+                            @if !warning.place.is_empty() { strong { (prose(&warning.place)) } ": " }
+                            (prose(&warning.message))
                         }
                     }
                 }
@@ -151,7 +152,7 @@ fn best_layers(page: &Page) -> Markup {
         .collect();
     html! {
         @if !told.is_empty() {
-            p.lead-in { "Best layer of each network (" (page.prediction.measure.name) "):" }
+            p.lead-in { "Best layer of each network, by " (page.prediction.measure.name) ":" }
             ul.best {
                 @for (panel, best) in told.iter().take(MAX_SUMMARISED) {
                     li {

@@ -134,3 +134,11 @@ pub fn references(html: &str) -> Vec<(&str, &str)> {
         .filter(|(name, _)| fetching.contains(name))
         .collect()
 }
+
+/// The page without the data of its pictures.
+pub fn without_pictures(html: &str) -> String {
+    let mut pieces = html.split("data:image/png;base64,");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let rest = pieces.map(|piece| &piece[piece.find('"').expect("an attribute ends")..]);
+    rest.fold(first, |text, piece| text + piece)
+}

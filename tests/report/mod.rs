@@ -251,7 +251,8 @@ fn equal_pages_give_equal_bytes() {
 #[test]
 fn no_number_is_ever_nan() {
     for (name, page) in unusual_pages() {
-        let html = render(&page);
+        // The letters of a picture may spell anything.
+        let html = markup::without_pictures(&render(&page));
         for sign in ["NaN", ">inf", "-inf", " inf"] {
             assert!(!html.contains(sign), "{name}: {sign}");
         }

@@ -20,6 +20,20 @@ fn nothing(sentence: &str) -> Markup {
     html! { p.nothing { (sentence) } }
 }
 
+/// Text in which names between backticks are set as code; with an odd backtick, as it stands.
+pub(super) fn prose(text: &str) -> Markup {
+    let pieces: Vec<&str> = text.split('`').collect();
+    html! {
+        @if pieces.len().is_multiple_of(2) {
+            (text)
+        } @else {
+            @for (index, piece) in pieces.into_iter().enumerate() {
+                @if index % 2 == 1 { code { (piece) } } @else { (piece) }
+            }
+        }
+    }
+}
+
 /// A table cell with a number, or a dash whose title gives the reason.
 fn number_cell(value: &Value, write: impl Fn(f64) -> String) -> Markup {
     html! {
@@ -49,4 +63,16 @@ fn panel_title(subject: &str, model: &str) -> String {
         .filter(|name| !name.is_empty())
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_backticks_become_code() {
+        assert_eq!(prose("a `b` c").into_string(), "a <code>b</code> c");
+        assert_eq!(prose("a ` c").into_string(), "a ` c");
+        assert_eq!(prose("`<b>`").into_string(), "<code>&lt;b&gt;</code>");
+    }
 }

@@ -58,7 +58,10 @@ fn caption(set: &PatternSet, n_drawn: usize, has_bars: bool) -> String {
             number::count(set.runs.len())
         ));
     }
-    sentences.push(format!("One sample every {} s.", set.repetition_time_s));
+    sentences.push(format!(
+        "One sample every {} s.",
+        number::plain(set.repetition_time_s)
+    ));
     if has_bars {
         sentences.push("Bars: mean code of each layer's units; the sign of a pattern and of its codes may be turned together.".to_owned());
     }

@@ -197,7 +197,10 @@ fn caption(panel: &PredictionPanel) -> String {
 fn table_note(q: Option<f64>) -> String {
     let significant = match q {
         Some(q) => {
-            format!("Significant: share of the network's voxels at a false discovery rate of {q}.")
+            format!(
+                "Significant: share of the network's voxels at a false discovery rate of {}.",
+                number::plain(q)
+            )
         }
         None => "Significance was not tested.".to_owned(),
     };
@@ -207,7 +210,7 @@ fn table_note(q: Option<f64>) -> String {
 fn networks_table(panel: &PredictionPanel, q: Option<f64>) -> Markup {
     let label = format!("Networks, {}", panel_title(&panel.subject, &panel.model));
     let significant = q.map_or("significant".to_owned(), |q| {
-        format!("significant (q = {q})")
+        format!("significant (q = {})", number::plain(q))
     });
     let head = [
         "network",
@@ -225,7 +228,7 @@ fn networks_table(panel: &PredictionPanel, q: Option<f64>) -> Markup {
                 (number_cell(&network.median, number::score))
                 (number_cell(&network.mean, number::score))
                 (number_cell(&network.significant_share, number::percent))
-                td {
+                td.whole {
                     @match &network.best_layer {
                         Some(best) => { (best.module) " " (best.layer) }
                         None => (number::ABSENT),

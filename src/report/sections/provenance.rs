@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{nothing, table};
+use super::{nothing, prose, table};
 use crate::report::number;
 use crate::report::page::{OutputFile, Page, Provenance, Task};
 
@@ -21,7 +21,7 @@ pub(in crate::report) fn methods(page: &Page) -> Markup {
             (nothing("No methods text was written for this study."))
         }
         @for paragraph in &page.methods {
-            p { (paragraph) }
+            p { (prose(paragraph)) }
         }
     }
 }
