@@ -5,6 +5,7 @@
 //!
 //! Both maps can be told apart with any kind of colour vision and in grey.
 
+use super::number;
 use super::page::Scale;
 
 /// Eight bits each of red, green and blue.
@@ -128,6 +129,16 @@ impl Ramp {
         }
     }
 
+    /// Round numbers along the ramp; both ends are among them.
+    pub(super) fn ticks(&self) -> Vec<f64> {
+        match self.scale {
+            Scale::FromZero => number::ticks(0.0, self.limit),
+            Scale::Signed => [-1.0, -0.5, 0.0, 0.5, 1.0]
+                .map(|share| share * self.limit)
+                .into(),
+        }
+    }
+
     /// Which map is used.
     pub(super) fn scale(&self) -> Scale {
         self.scale
@@ -176,14 +187,15 @@ fn round_up(number: f64) -> f64 {
         return 1.0;
     }
     let magnitude = 10f64.powi(number.log10().floor() as i32);
-    let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     let mantissa = number / magnitude;
     // The tolerance keeps 0.3 at 0.3 although 0.3 / 0.1 is a little more than 3.
     let step = steps
         .into_iter()
         .find(|step| *step >= mantissa - 1e-9)
         .unwrap_or(10.0);
-    step * magnitude
+    // Far beyond any score, and far enough from overflow for what is computed from it.
+    (step * magnitude).min(1e300)
 }
 
 #[cfg(test)]
@@ -252,6 +264,26 @@ mod tests {
         }
         let ramp = Ramp::covering(Scale::FromZero, [f64::NAN, -0.1, 0.2].into_iter());
         assert!(ramp.clipped_low() && !ramp.clipped_high());
+    }
+
+    #[test]
+    fn both_ends_have_a_tick() {
+        for scale in [Scale::FromZero, Scale::Signed] {
+            for step in 1..400 {
+                let ramp = Ramp::covering(scale, [f64::from(step) * 0.0031].into_iter());
+                let ticks = ramp.ticks();
+                let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+                assert!(
+                    near(ticks[0], ramp.start()) && near(ticks[ticks.len() - 1], ramp.limit()),
+                    "{ticks:?}"
+                );
+            }
+        }
+        assert!(
+            Ramp::covering(Scale::Signed, [f64::MAX].into_iter())
+                .limit()
+                .is_finite()
+        );
     }
 
     #[test]

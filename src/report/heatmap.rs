@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 
 use super::colour::Ramp;
-use super::number;
+use super::number::{self, px};
 use super::page::{Scale, Value};
 
 /// Id of the hatching that stands for "no number".
@@ -62,8 +62,19 @@ pub(super) struct Cell<'a> {
     pub value: Option<&'a Value>,
     /// What the number is about, as in `vision 9, language`.
     pub title: String,
-    /// Whether a frame singles the cell out.
-    pub framed: bool,
+    /// What sets the cell apart.
+    pub mark: Mark,
+}
+
+/// What sets a cell apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing.
+    None,
+    /// A frame.
+    Framed,
+    /// Its number is true by definition and stays off the colour scale.
+    Trivial,
 }
 
 /// What all figures share: the hatching and the colour ramps. Goes into the page once.
@@ -98,7 +109,7 @@ fn gradient(scale: Scale) -> &'static str {
 /// The colour bar with its ticks, its measure and, where a reader needs it, what hatching and frames mean.
 pub(super) fn legend(measure: &str, ramp: &Ramp, keys: &[Key]) -> Markup {
     let (width, left) = (220.0, 14.0);
-    let ticks = number::ticks(ramp.start(), ramp.limit());
+    let ticks = ramp.ticks();
     let place = |tick: f64| left + width * (tick - ramp.start()) / (ramp.limit() - ramp.start());
     html! {
         div.legend {
@@ -106,11 +117,11 @@ pub(super) fn legend(measure: &str, ramp: &Ramp, keys: &[Key]) -> Markup {
             svg width="248" height="34" viewBox="0 0 248 34" role="img"
                 aria-label=(format!("colour scale from {} to {}", number::score(ramp.start()), number::score(ramp.limit()))) {
                 rect x=(left) y="2" width=(width) height="11" fill=(format!("url(#{})", gradient(ramp.scale()))) {}
-                @for &tick in &ticks {
-                    line.tick x1=(place(tick)) x2=(place(tick)) y1="13" y2="17" {}
-                    text x=(place(tick)) y="29" text-anchor="middle" {
-                        @if ramp.clipped_low() && tick <= ramp.start() { "≤\u{202f}" }
-                        @if ramp.clipped_high() && tick >= ramp.limit() { "≥\u{202f}" }
+                @for (index, &tick) in ticks.iter().enumerate() {
+                    line.tick x1=(px(place(tick))) x2=(px(place(tick))) y1="13" y2="17" {}
+                    text x=(px(place(tick))) y="29" text-anchor="middle" {
+                        @if index == 0 && ramp.clipped_low() { "≤\u{202f}" }
+                        @if index + 1 == ticks.len() && ramp.clipped_high() { "≥\u{202f}" }
                         (number::tick_label(tick, &ticks))
                     }
                 }
@@ -159,8 +170,8 @@ impl Key {
 /// A frame that is seen on any colour: white inside black.
 fn frame(x: f64, y: f64, (width, height): (f64, f64)) -> Markup {
     html! {
-        rect.frame-outer x=(x + 1.0) y=(y + 1.0) width=(width - 2.0) height=(height - 2.0) {}
-        rect.frame-inner x=(x + 2.5) y=(y + 2.5) width=(width - 5.0) height=(height - 5.0) {}
+        rect.frame-outer x=(px(x + 1.0)) y=(px(y + 1.0)) width=(px(width - 2.0)) height=(px(height - 2.0)) {}
+        rect.frame-inner x=(px(x + 2.5)) y=(px(y + 2.5)) width=(px(width - 5.0)) height=(px(height - 5.0)) {}
     }
 }
 
@@ -186,7 +197,7 @@ impl Heatmap<'_> {
                 svg.heatmap width=(width) height=(height) viewBox=(format!("0 0 {width} {height}")) role="img"
                     aria-label=(self.label) {
                     (self.column_labels(&layout))
-                    text.axis x=(layout.left - 6.0) y=(layout.top - 8.0) text-anchor="end" { (self.row_axis) }
+                    text.axis x=(px(layout.left - 6.0)) y=(px(layout.top - 8.0)) text-anchor="end" { (self.row_axis) }
                     @for (group, &y) in self.groups.iter().zip(&layout.group_tops) {
                         (self.group(group, y, &layout))
                     }
@@ -200,7 +211,7 @@ impl Heatmap<'_> {
             @for (index, column) in self.columns.iter().enumerate() {
                 @let x = layout.left + (index as f64 + 0.5) * self.cell.0 + 3.0;
                 @let y = layout.top - 7.0;
-                text transform=(format!("translate({x:.1} {y:.1}) rotate(-45)")) {
+                text transform=(format!("translate({} {}) rotate(-45)", px(x), px(y))) {
                     (short(column.name))
                     @if !column.note.is_empty() { tspan.note dx="6" { (column.note) } }
                 }
@@ -213,14 +224,14 @@ impl Heatmap<'_> {
         html! {
             @if !group.name.is_empty() {
                 @let (x, y) = (11.0, top + height / 2.0);
-                text.group-name transform=(format!("translate({x} {y:.1}) rotate(-90)")) text-anchor="middle" {
+                text.group-name transform=(format!("translate({} {}) rotate(-90)", px(x), px(y))) text-anchor="middle" {
                     (short(group.name))
                 }
-                line.bracket x1="19" x2="19" y1=(top + 2.0) y2=(top + height - 2.0) {}
+                line.bracket x1="19" x2="19" y1=(px(top + 2.0)) y2=(px(top + height - 2.0)) {}
             }
             @for (index, row) in group.rows.iter().enumerate() {
                 @let y = top + index as f64 * self.cell.1;
-                text.row-name x=(layout.left - 6.0) y=(format!("{:.1}", y + self.cell.1 / 2.0 + 4.0)) text-anchor="end" {
+                text.row-name x=(px(layout.left - 6.0)) y=(px(y + self.cell.1 / 2.0 + 4.0)) text-anchor="end" {
                     (short(row.name))
                 }
                 @for (column, cell) in row.cells.iter().enumerate() {
@@ -228,7 +239,7 @@ impl Heatmap<'_> {
                 }
             }
             @for (index, row) in group.rows.iter().enumerate() {
-                @for (column, _) in row.cells.iter().enumerate().filter(|(_, cell)| cell.framed) {
+                @for (column, _) in row.cells.iter().enumerate().filter(|(_, cell)| cell.mark == Mark::Framed) {
                     (frame(layout.left + column as f64 * self.cell.0, top + index as f64 * self.cell.1, self.cell))
                 }
             }
@@ -241,12 +252,14 @@ impl Heatmap<'_> {
             .value
             .map_or(Some("the table has no such cell"), Value::reason);
         html! {
-            @if let Some(number) = number {
-                rect x=(x) y=(y) width=(self.cell.0) height=(self.cell.1) fill=(self.ramp.colour(number).hex()) {
+            @if cell.mark == Mark::Trivial {
+                rect.unscored x=(px(x)) y=(px(y)) width=(px(self.cell.0)) height=(px(self.cell.1)) { title { (cell.title) } }
+            } @else if let Some(number) = number {
+                rect x=(px(x)) y=(px(y)) width=(px(self.cell.0)) height=(px(self.cell.1)) fill=(self.ramp.colour(number).hex()) {
                     title { (cell.title) ": " (number::score(number)) }
                 }
             } @else {
-                rect.cell-absent x=(x) y=(y) width=(self.cell.0) height=(self.cell.1) fill=(format!("url(#{HATCH})")) {
+                rect.cell-absent x=(px(x)) y=(px(y)) width=(px(self.cell.0)) height=(px(self.cell.1)) fill=(format!("url(#{HATCH})")) {
                     title { (cell.title) ": no number, " (reason.unwrap_or_default()) }
                 }
             }
@@ -325,7 +338,7 @@ mod tests {
             cells: vec![Cell {
                 value: Some(&value),
                 title: "vision 1".into(),
-                framed: false,
+                mark: Mark::None,
             }],
         };
         let map = Heatmap {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use maud::{Markup, html};
 
 use super::heatmap::short;
-use super::number;
+use super::number::{self, px};
 use super::page::{LayerCode, LayerId, PairCode, Pattern, PatternSet, Run};
 
 /// Width of the plotted part of the time courses, in pixels.
@@ -353,10 +353,6 @@ fn short_number(number: f64) -> String {
     } else {
         number::fixed(number, decimals)
     }
-}
-
-fn px(coordinate: f64) -> String {
-    format!("{coordinate:.1}")
 }
 
 #[cfg(test)]

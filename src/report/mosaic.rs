@@ -26,8 +26,8 @@ const FIGURE_WIDTH: f64 = 1080.0;
 const MIN_TILE_WIDTH: f64 = 120.0;
 /// Room for a tile's label, in pixels.
 const LABEL_HEIGHT: f64 = 24.0;
-/// Grey of masked voxels without a score, half transparent so that it suits light and dark pages.
-const UNSCORED: Rgba<u8> = Rgba([128, 128, 128, 110]);
+/// Grey of what has no colour on the scale, half transparent so that it suits light and dark pages.
+pub(super) const UNSCORED: Rgba<u8> = Rgba([128, 128, 128, 110]);
 
 /// A drawn mosaic and what its caption needs.
 pub(super) struct Mosaic {

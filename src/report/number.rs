@@ -26,6 +26,12 @@ pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// A coordinate of a drawing, to a tenth of a pixel, so that the bytes are few and the same everywhere.
+pub(super) fn px(coordinate: f64) -> String {
+    let text = format!("{coordinate:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
 /// A parameter as it was written: `0.05`.
 pub(super) fn plain(number: f64) -> String {
     if number.is_finite() {

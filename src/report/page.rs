@@ -259,7 +259,8 @@ pub struct Pattern {
     pub name: String,
     /// Its value at each sample of all runs; a sample that is not finite leaves a gap.
     pub series: Vec<f32>,
-    /// Mean code of the units of each layer; empty when the dictionary has no layers.
+    /// Mean code of the units of each layer, the same layers in the same order for all patterns of a set; empty when
+    /// the dictionary has no layers.
     pub profile: Vec<LayerCode>,
 }
 

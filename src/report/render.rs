@@ -4,7 +4,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::page::{Page, PredictionPanel, Severity, Warning};
+use super::page::{Page, PredictionPanel, Severity, Subject, Warning};
 use super::sections::prose;
 use super::{heatmap, number, sections};
 
@@ -130,9 +130,15 @@ fn size(page: &Page) -> String {
             )
         }
     };
-    let n_runs = page.subjects.iter().map(|subject| subject.n_runs).sum();
-    let n_tr = page.subjects.iter().map(|subject| subject.n_tr).sum();
-    let n_voxels = page.subjects.iter().map(|subject| subject.n_voxels).sum();
+    let total = |part: fn(&Subject) -> usize| {
+        page.subjects
+            .iter()
+            .map(part)
+            .fold(0, usize::saturating_add)
+    };
+    let n_runs = total(|subject| subject.n_runs);
+    let n_tr = total(|subject| subject.n_tr);
+    let n_voxels = total(|subject| subject.n_voxels);
     format!(
         "{models} against the brains of {}: {}, {} and {} in all.",
         number::counted(page.subjects.len(), "subject", "subjects"),

@@ -55,6 +55,10 @@ fn unusual_pages() -> Vec<(&'static str, Page)> {
     broken.redundancy[0].mean_dice = Value::Known(f64::NAN);
     broken.provenance.tasks[0].run_time_s = Some(f64::NAN);
 
+    let mut signed = example::page();
+    signed.prediction.measure.scale = Scale::Signed;
+    signed.brain[0].measure.scale = Scale::Signed;
+
     let mut large = example::page();
     large.redundancy[0] = example::redundancy(80);
 
@@ -66,6 +70,7 @@ fn unusual_pages() -> Vec<(&'static str, Page)> {
         ("bare", bare),
         ("broken", broken),
         ("large", large),
+        ("signed", signed),
     ]
 }
 
@@ -269,6 +274,15 @@ fn networks_without_voxels_stay() {
 #[test]
 fn a_study_without_opposed_pairs_says_so() {
     assert!(render(&example::page()).contains("No opposed pairs: of 66 pairs, none"));
+}
+
+#[test]
+fn what_the_colours_hide_is_said() {
+    let html = render(&example::page());
+    assert!(html.contains("Neurological orientation: left is left"));
+    assert!(html.contains("below zero take the colour of zero"));
+    assert!(html.contains("beyond the scale take the colour of its end") == html.contains('≥'));
+    assert!(html.contains("the grey diagonal is 1 by definition"));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use crate::report::colour::Ramp;
 use crate::report::heatmap::{self, Key};
 use crate::report::mosaic::{self, Mosaic};
 use crate::report::number;
-use crate::report::page::{BrainMap, Measure, Page};
+use crate::report::page::{BrainMap, Measure, Page, Scale};
 
-/// Share of the scored voxels that the colour scale covers; the highest ones take the end's colour.
+/// Share of the scored voxels that the colour scale covers at least; those beyond take the end's colour.
 const COVERED: f64 = 0.995;
 
 /// Draws the section.
@@ -103,11 +103,27 @@ fn caption(
             number::score(highest.into())
         ));
     }
-    if ramp.clipped_high() {
-        let share = 100.0 * (1.0 - COVERED);
-        sentences.push(format!(
-            "The highest {share:.1} % of voxels share the end colour."
-        ));
+    let beyond = |score: &f32| match ramp.scale() {
+        Scale::FromZero => f64::from(*score) > ramp.limit(),
+        Scale::Signed => f64::from(score.abs()) > ramp.limit(),
+    };
+    let n_beyond = map.volume.scores().filter(beyond).count();
+    if n_beyond > 0 {
+        let voxels = number::counted(
+            n_beyond,
+            "voxel beyond the scale takes",
+            "voxels beyond the scale take",
+        );
+        sentences.push(format!("{voxels} the colour of its end."));
+    }
+    let n_negative = map.volume.scores().filter(|&score| score < 0.0).count();
+    if ramp.scale() == Scale::FromZero && n_negative > 0 {
+        let voxels = number::counted(
+            n_negative,
+            "voxel below zero takes",
+            "voxels below zero take",
+        );
+        sentences.push(format!("{voxels} the colour of zero."));
     }
     if mosaic.oblique {
         sentences.push(

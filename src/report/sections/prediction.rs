@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{nothing, number_cell, panel_title, table};
 use crate::report::colour::Ramp;
-use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Row};
+use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Mark, Row};
 use crate::report::number;
 use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPanel, Value};
 
@@ -89,7 +89,11 @@ fn map<'a>(panel: &'a PredictionPanel, ramp: &Ramp, label: &str) -> Heatmap<'a> 
                 .map(|(index, network)| Cell {
                     value: layer.cells.get(index),
                     title: format!("{} {}, {}", module.name, layer.name, network.name),
-                    framed: is_best(network, &module.name, &layer.name),
+                    mark: if is_best(network, &module.name, &layer.name) {
+                        Mark::Framed
+                    } else {
+                        Mark::None
+                    },
                 });
             Row {
                 name: &layer.name,

@@ -8,8 +8,8 @@ use maud::{Markup, html};
 
 use super::{nothing, number_cell, panel_title, table};
 use crate::report::colour::Ramp;
-use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Row};
-use crate::report::mosaic::data_uri;
+use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Mark, Row};
+use crate::report::mosaic::{UNSCORED, data_uri};
 use crate::report::number;
 use crate::report::page::{Page, Redundancy, Scale, Value};
 
@@ -64,7 +64,7 @@ fn panel(result: &Redundancy) -> Markup {
             } @else {
                 figure {
                     @if n_patterns <= MAX_CELLS { (cells(result, ramp, &label).draw()) } @else { (picture(result, &ramp, &label)) }
-                    (heatmap::legend("Dice coefficient of voxel sets (diagonal left out)", &ramp, keys))
+                    (heatmap::legend("Dice coefficient of voxel sets (the grey diagonal is 1 by definition)", &ramp, keys))
                     figcaption { (caption(result)) }
                     @if n_patterns <= MAX_LISTED {
                         details {
@@ -98,7 +98,7 @@ fn cells<'a>(result: &'a Redundancy, ramp: Ramp, label: &str) -> Heatmap<'a> {
         let cell = |j: usize| Cell {
             value: result.dice.get(k).and_then(|row| row.get(j)),
             title: format!("{} and {}", names[k], names[j]),
-            framed: false,
+            mark: if k == j { Mark::Trivial } else { Mark::None },
         };
         Row {
             name: &names[k],
@@ -139,11 +139,11 @@ fn picture(result: &Redundancy, ramp: &Ramp, label: &str) -> Markup {
             .get(k as usize)
             .and_then(|row| row.get(j as usize));
         match value.and_then(Value::known) {
-            Some(number) => {
+            Some(number) if j != k => {
                 let colour = ramp.colour(number);
                 Rgba([colour.0, colour.1, colour.2, 255])
             }
-            None => Rgba([128, 128, 128, 110]),
+            _ => UNSCORED,
         }
     });
     html! {
