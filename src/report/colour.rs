@@ -20,7 +20,8 @@ impl Rgb {
 }
 
 /// Nine even samples of viridis (van der Walt and Smith, matplotlib 1.5, 2015, dedicated to the public domain), whose
-/// lightness rises in equal steps.
+/// lightness rises in equal steps. The straight lines between them stray from the original by 1.7 of 255 on average, by
+/// 17 at most (in red, near the yellow end).
 pub(super) const FROM_ZERO: [Rgb; 9] = [
     Rgb(0x44, 0x01, 0x54),
     Rgb(0x47, 0x2d, 0x7b),

@@ -251,17 +251,22 @@ impl Heatmap<'_> {
         let reason = cell
             .value
             .map_or(Some("the table has no such cell"), Value::reason);
+        let (class, fill, words) = match (cell.mark, number) {
+            (Mark::Trivial, _) => (Some("unscored"), None, String::new()),
+            (_, Some(number)) => (
+                None,
+                Some(self.ramp.colour(number).hex()),
+                format!(": {}", number::score(number)),
+            ),
+            (_, None) => {
+                let words = format!(": no number, {}", reason.unwrap_or_default());
+                (Some("cell-absent"), Some(format!("url(#{HATCH})")), words)
+            }
+        };
+        let (width, height) = self.cell;
         html! {
-            @if cell.mark == Mark::Trivial {
-                rect.unscored x=(px(x)) y=(px(y)) width=(px(self.cell.0)) height=(px(self.cell.1)) { title { (cell.title) } }
-            } @else if let Some(number) = number {
-                rect x=(px(x)) y=(px(y)) width=(px(self.cell.0)) height=(px(self.cell.1)) fill=(self.ramp.colour(number).hex()) {
-                    title { (cell.title) ": " (number::score(number)) }
-                }
-            } @else {
-                rect.cell-absent x=(px(x)) y=(px(y)) width=(px(self.cell.0)) height=(px(self.cell.1)) fill=(format!("url(#{HATCH})")) {
-                    title { (cell.title) ": no number, " (reason.unwrap_or_default()) }
-                }
+            rect class=[class] x=(px(x)) y=(px(y)) width=(px(width)) height=(px(height)) fill=[fill] {
+                title { (cell.title) (words) }
             }
         }
     }

@@ -211,7 +211,8 @@ fn bar(code: &LayerCode, x: f64, middle: f64, limit: f64) -> Markup {
         0.0
     };
     html! {
-        rect.bar.bar-negative[code.code < 0.0] x=(px(x)) y=(px(middle - reach.max(0.0))) width=(BAR_WIDTH - 2.0) height=(px(reach.abs())) {
+        rect.bar.bar-negative[code.code < 0.0] x=(px(x)) y=(px(middle - reach.max(0.0)))
+            width=(BAR_WIDTH - 2.0) height=(px(reach.abs())) {
             title { (code.layer.module) " " (code.layer.layer) ": " (number::score_or_absent(&code.code.into())) }
         }
     }

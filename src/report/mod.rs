@@ -1,7 +1,7 @@
 //! Results to one offline HTML page.
 //!
 //! This folder owns how a study looks to its reader: a [`Page`] of plain data goes in, a self-contained HTML file
-//! comes out ([`render`]). It reads no artifact and computes no statistic; whoever fills the page does. The file opens
+//! comes out ([`render()`]). It reads no artifact and computes no statistic; whoever fills the page does. The file opens
 //! from disk without a network, runs no script and follows the reader's light or dark theme.
 //!
 //! ```text

@@ -1,11 +1,11 @@
 //! The frame of the page: head, contents, summary, warnings, sections.
 //!
-//! Owns what surrounds the sections, and [`render`]. The sections are in `sections/`, the look in `style.css`.
+//! Owns what surrounds the sections, and [`render()`]. The sections are in `sections/`, the look in `style.css`.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::page::{Page, PredictionPanel, Severity, Subject, Warning};
-use super::sections::prose;
+use super::sections::{panel_title, prose, table};
 use super::{heatmap, number, sections};
 
 const STYLE: &str = include_str!("style.css");
@@ -162,7 +162,7 @@ fn best_layers(page: &Page) -> Markup {
             ul.best {
                 @for (panel, best) in told.iter().take(MAX_SUMMARISED) {
                     li {
-                        strong { (panel.subject) @if !panel.subject.is_empty() && !panel.model.is_empty() { ", " } (panel.model) }
+                        strong { (panel_title(&panel.subject, &panel.model)) }
                         " – " (best.join("; "))
                     }
                 }
@@ -188,23 +188,19 @@ fn best_in(panel: &PredictionPanel) -> Vec<String> {
 }
 
 fn subjects(page: &Page) -> Markup {
+    let rows = html! {
+        @for subject in &page.subjects {
+            tr {
+                th scope="row" { (subject.name) }
+                @for n in [subject.n_runs, subject.n_tr, subject.n_voxels] { td.number { (number::count(n)) } }
+            }
+        }
+    };
     html! {
         @if page.subjects.len() > 1 {
             details {
                 summary { "Subjects" }
-                div.scroll tabindex="0" role="region" aria-label="Subjects" {
-                    table {
-                        thead { tr { @for name in ["subject", "runs", "samples", "scored voxels"] { th scope="col" { (name) } } } }
-                        tbody {
-                            @for subject in &page.subjects {
-                                tr {
-                                    th scope="row" { (subject.name) }
-                                    @for n in [subject.n_runs, subject.n_tr, subject.n_voxels] { td.number { (number::count(n)) } }
-                                }
-                            }
-                        }
-                    }
-                }
+                (table("Subjects", &["subject", "runs", "samples", "scored voxels"], rows))
             }
         }
     }

@@ -316,6 +316,25 @@ mod tests {
     }
 
     #[test]
+    fn axes_agree_with_nibabel() {
+        let text = include_str!("../../tests/fixtures/report/orientation.json");
+        let document: serde_json::Value = serde_json::from_str(text).expect("the fixture is JSON");
+        let cases = document["cases"].as_array().expect("the fixture has cases");
+        assert_eq!(cases.len(), 148);
+        for case in cases {
+            let affine =
+                serde_json::from_value(case["affine"].clone()).expect("three rows of four");
+            let expected: [(usize, i8); 3] =
+                serde_json::from_value(case["axes"].clone()).expect("three axes");
+            let volume = marked(affine);
+            let found = volume.to_ras().axes;
+            for (axis, (world, direction)) in expected.into_iter().enumerate() {
+                assert_eq!(found[world], (axis, direction < 0), "{case}");
+            }
+        }
+    }
+
+    #[test]
     fn bad_arrays_are_refused() {
         let error = |shape, n_values, n_mask, affine| {
             Volume::new(shape, vec![0.0; n_values], vec![true; n_mask], affine)

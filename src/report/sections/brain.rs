@@ -127,7 +127,8 @@ fn caption(
     }
     if mosaic.oblique {
         sentences.push(
-            "The grid is tilted: its axes are shown as the nearest anatomical ones, nothing was resampled, and heights hold at the middle of a slice."
+            "The grid is tilted: its axes are shown as the nearest anatomical ones, nothing was resampled, \
+             and heights hold at the middle of a slice."
                 .to_owned(),
         );
     }

@@ -45,7 +45,7 @@ fn number_cell(value: &Value, write: impl Fn(f64) -> String) -> Markup {
 }
 
 /// A table that may be wider than the page.
-fn table(label: &str, head: &[&str], body: Markup) -> Markup {
+pub(super) fn table(label: &str, head: &[&str], body: Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
             table {
@@ -56,8 +56,8 @@ fn table(label: &str, head: &[&str], body: Markup) -> Markup {
     }
 }
 
-/// A heading for one model in one subject, or nothing when both names are empty.
-fn panel_title(subject: &str, model: &str) -> String {
+/// The name of one model in one subject; either name may be empty.
+pub(super) fn panel_title(subject: &str, model: &str) -> String {
     [subject, model]
         .into_iter()
         .filter(|name| !name.is_empty())

@@ -63,7 +63,8 @@ fn caption(set: &PatternSet, n_drawn: usize, has_bars: bool) -> String {
         number::plain(set.repetition_time_s)
     ));
     if has_bars {
-        sentences.push("Bars: mean code of each layer's units; the sign of a pattern and of its codes may be turned together.".to_owned());
+        let bars = "Bars: mean code of each layer's units; a pattern and its codes may change sign together.";
+        sentences.push(bars.to_owned());
     }
     sentences.join(" ")
 }

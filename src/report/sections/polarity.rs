@@ -43,7 +43,8 @@ fn panel(result: &Polarity) -> Markup {
             (pairs_table(result, &title))
             p.fine {
                 "Opposed: the maps correlate below " (number::fixed(-result.tau, 2)) ". "
-                (number::count(result.pairs.len())) " of " (number::counted(result.n_pairs.max(result.pairs.len()), "pair", "pairs")) ". "
+                @let n_pairs = result.n_pairs.max(result.pairs.len());
+                (number::count(result.pairs.len())) " of " (number::counted(n_pairs, "pair", "pairs")) ". "
                 "Null of the mirror index: " (result.null) "."
                 @if result.pairs.len() > MAX_LISTED { " The first " (MAX_LISTED) " are listed." }
             }

@@ -63,7 +63,11 @@ fn panel(result: &Redundancy) -> Markup {
                 (nothing("There are no patterns to compare."))
             } @else {
                 figure {
-                    @if n_patterns <= MAX_CELLS { (cells(result, ramp, &label).draw()) } @else { (picture(result, &ramp, &label)) }
+                    @if n_patterns <= MAX_CELLS {
+                        (cells(result, ramp, &label).draw())
+                    } @else {
+                        (picture(result, &ramp, &label))
+                    }
                     (heatmap::legend("Dice coefficient of voxel sets (the grey diagonal is 1 by definition)", &ramp, keys))
                     figcaption { (caption(result)) }
                     @if n_patterns <= MAX_LISTED {
@@ -76,7 +80,10 @@ fn panel(result: &Redundancy) -> Markup {
             }
             div.side {
                 (shared_table(result))
-                p.fine { "Driven: voxels of at least one pattern. Shared: voxels of at least two, and their share of the driven ones." }
+                p.fine {
+                    "Driven: voxels of at least one pattern. Shared: voxels of at least two, and their share of the "
+                    "driven ones."
+                }
             }
         }
     }
@@ -148,8 +155,11 @@ fn picture(result: &Redundancy, ramp: &Ramp, label: &str) -> Markup {
     });
     html! {
         img.matrix src=(data_uri(&picture)) alt=(label) width="440" height="440";
-        @if result.patterns.len() > MAX_PATTERNS {
-            p.fine { "The first " (number::count(MAX_PATTERNS)) " patterns are drawn." }
+        p.fine {
+            "Rows and columns follow the order of the patterns, the first at the top left; grey off the diagonal: no number."
+            @if result.patterns.len() > MAX_PATTERNS {
+                " The first " (number::count(MAX_PATTERNS)) " patterns are drawn."
+            }
         }
     }
 }
@@ -162,7 +172,8 @@ fn caption(result: &Redundancy) -> Markup {
             Some(mean) => { "Mean Dice over pairs: " (number::score(mean)) ". " }
             None => { "There is no mean Dice: " (result.mean_dice.reason().unwrap_or_default()) ". " }
         }
-        "Null: " (null.name) ", " (number::counted(null.n_permutations, "permutation", "permutations")) ", seed " (null.seed) "; "
+        "Null: " (null.name) ", " (number::counted(null.n_permutations, "permutation", "permutations"))
+        ", seed " (null.seed) "; "
         @match null.mean.known() {
             Some(mean) => { "mean under the null " (number::score(mean)) }
             None => { "no mean under the null (" (null.mean.reason().unwrap_or_default()) ")" }
