@@ -1,1 +1,38 @@
-//! stub
+//! Pure array functions: every estimator and statistic of a study, with its objective in its doc.
+//!
+//! This module owns the numbers. It knows arrays, seeds and fold indices; it does not know files, studies, subjects,
+//! units of a model or voxels of a brain: rows and columns have meaning only for whoever calls. A value that cannot be
+//! computed (the correlation with a constant column, say) is `None`, never NaN, and what a reader must know about a
+//! result beyond its numbers is a typed warning stored in it.
+//!
+//! Where to go next, in the order a study uses them:
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`series`] | stimuli to repetition times, the haemodynamic response, z-scores |
+//! | [`dictionary`] | sparse dictionary of time courses, its coding step [`lasso`], [`projection`] to new samples, PCA |
+//! | [`folds`] | which samples validate which |
+//! | [`ridge`] | ridge regression with cross-validated penalties |
+//! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
+//! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
+//! | [`blas`], [`eigen`] | the linear algebra below all of them |
+//!
+//! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, BLAS runs single-threaded inside
+//! a block, and every reduction has one order. Random draws come from ChaCha8 with an explicit seed.
+
+pub mod blas;
+pub mod dictionary;
+pub mod eigen;
+mod error;
+pub mod fdr;
+pub mod folds;
+pub mod lasso;
+pub mod null;
+pub mod overlap;
+pub mod polarity;
+pub mod projection;
+pub mod ridge;
+pub mod scores;
+pub mod series;
+
+pub use error::MathError;

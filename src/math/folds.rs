@@ -1,0 +1,203 @@
+//! Which samples are fitted and which validate, fold by fold.
+//!
+//! Owns two leak-aware schemes for time series: whole runs, and contiguous blocks with a gap. It offers no shuffled split:
+//! neighbouring volumes are alike, so a shuffled split scores a model on samples that it has all but seen.
+
+use super::MathError;
+
+/// One split of the samples: rows to fit on, rows to score on, both ascending and disjoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fold {
+    /// Rows that the model is fitted on.
+    pub train: Vec<usize>,
+    /// Rows that the model is scored on.
+    pub validation: Vec<usize>,
+}
+
+/// The distinct run numbers of a sample list, in order of first appearance.
+pub(super) fn distinct_runs(run_of_sample: &[usize]) -> Vec<usize> {
+    let mut seen = std::collections::HashSet::new();
+    run_of_sample
+        .iter()
+        .copied()
+        .filter(|&run| seen.insert(run))
+        .collect()
+}
+
+/// Holds out each run in turn.
+///
+/// Runs appear in the order of their first sample; `run_of_sample` gives the run of each row.
+///
+/// # Errors
+/// [`MathError::TooFew`] with fewer than two runs.
+pub fn leave_one_run_out(run_of_sample: &[usize]) -> Result<Vec<Fold>, MathError> {
+    let n_runs = distinct_runs(run_of_sample).len();
+    hold_out_runs(run_of_sample, n_runs)
+}
+
+/// Holds out groups of whole runs: `n_folds` contiguous groups, whose sizes differ by one run at most.
+///
+/// # Errors
+/// [`MathError::TooFew`] with fewer than two folds or runs, [`MathError::TooMany`] with more folds than runs.
+pub fn hold_out_runs(run_of_sample: &[usize], n_folds: usize) -> Result<Vec<Fold>, MathError> {
+    let runs = distinct_runs(run_of_sample);
+    if runs.len() < 2 {
+        return Err(MathError::TooFew {
+            name: "number of runs",
+            found: runs.len(),
+            expected: 2,
+            hint: "cross-validate over contiguous blocks instead",
+        });
+    }
+    require_two_folds(n_folds)?;
+    if n_folds > runs.len() {
+        return Err(MathError::TooMany {
+            name: "number of folds",
+            found: n_folds,
+            expected: runs.len(),
+            hint: "a fold holds out one run or more",
+        });
+    }
+    Ok(blocks(runs.len(), n_folds)
+        .map(|group| {
+            let held_out = &runs[group];
+            let (validation, train) =
+                (0..run_of_sample.len()).partition(|&i| held_out.contains(&run_of_sample[i]));
+            Fold { train, validation }
+        })
+        .collect())
+}
+
+/// Holds out `n_folds` contiguous blocks of one series, and leaves `gap` samples unused on either side of each.
+///
+/// Block sizes differ by one sample at most. The gap keeps samples out of the fit whose response overlaps the held-out
+/// block; a haemodynamic response spans some 20 to 32 s.
+///
+/// # Errors
+/// [`MathError::TooFew`] with fewer than two folds or when a fold would have no sample to fit on,
+/// [`MathError::TooMany`] with more folds than samples.
+pub fn contiguous_blocks(
+    n_samples: usize,
+    n_folds: usize,
+    gap: usize,
+) -> Result<Vec<Fold>, MathError> {
+    require_two_folds(n_folds)?;
+    if n_folds > n_samples {
+        return Err(MathError::TooMany {
+            name: "number of folds",
+            found: n_folds,
+            expected: n_samples,
+            hint: "a fold holds out one sample or more",
+        });
+    }
+    blocks(n_samples, n_folds)
+        .map(|validation| {
+            let before = 0..validation.start.saturating_sub(gap);
+            let after = validation.end.saturating_add(gap).min(n_samples)..n_samples;
+            let train: Vec<usize> = before.chain(after).collect();
+            if train.is_empty() {
+                return Err(MathError::TooFew {
+                    name: "samples to fit on",
+                    found: 0,
+                    expected: 1,
+                    hint: "use a shorter gap or fewer folds",
+                });
+            }
+            Ok(Fold {
+                train,
+                validation: validation.collect(),
+            })
+        })
+        .collect()
+}
+
+fn require_two_folds(n_folds: usize) -> Result<(), MathError> {
+    if n_folds >= 2 {
+        return Ok(());
+    }
+    Err(MathError::TooFew {
+        name: "number of folds",
+        found: n_folds,
+        expected: 2,
+        hint: "one fold leaves nothing to fit on",
+    })
+}
+
+/// Cuts `0..n` into `n_blocks` ranges, the first `n % n_blocks` of them one longer.
+fn blocks(n: usize, n_blocks: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let (size, n_longer) = (n / n_blocks, n % n_blocks);
+    (0..n_blocks).map(move |b| {
+        let start = b * size + b.min(n_longer);
+        start..start + size + usize::from(b < n_longer)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_run_is_held_out_once() {
+        let folds = leave_one_run_out(&[7, 7, 2, 2, 2, 9]).unwrap();
+        let held_out: Vec<_> = folds.iter().map(|f| f.validation.clone()).collect();
+        assert_eq!(held_out, [vec![0, 1], vec![2, 3, 4], vec![5]]);
+        assert_eq!(folds[1].train, [0, 1, 5]);
+    }
+
+    #[test]
+    fn more_folds_than_runs_is_refused_with_both_numbers() {
+        let error = hold_out_runs(&[0, 0, 1, 1], 3).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`number of folds` is 3, expected 2 at most: a fold holds out one run or more"
+        );
+        assert!(matches!(
+            leave_one_run_out(&[4, 4]),
+            Err(MathError::TooFew { found: 1, .. })
+        ));
+        assert!(matches!(
+            leave_one_run_out(&[]),
+            Err(MathError::TooFew { found: 0, .. })
+        ));
+        assert!(matches!(
+            hold_out_runs(&[0, 1], 1),
+            Err(MathError::TooFew { .. })
+        ));
+    }
+
+    #[test]
+    fn a_gap_keeps_neighbours_out_of_the_fit() {
+        let folds = contiguous_blocks(10, 2, 2).unwrap();
+        assert_eq!(
+            folds[0],
+            Fold {
+                train: vec![7, 8, 9],
+                validation: vec![0, 1, 2, 3, 4]
+            }
+        );
+        assert!(matches!(
+            contiguous_blocks(10, 2, 5),
+            Err(MathError::TooFew { .. })
+        ));
+        assert!(contiguous_blocks(10, 2, usize::MAX).is_err());
+        assert!(contiguous_blocks(3, 4, 0).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn folds_are_disjoint_and_cover_every_sample_once(
+            n_samples in 4usize..60, n_folds in 2usize..5, gap in 0usize..3,
+        ) {
+            let Ok(folds) = contiguous_blocks(n_samples, n_folds, gap) else { return Ok(()) };
+            let mut held_out: Vec<usize> = folds.iter().flat_map(|f| f.validation.clone()).collect();
+            held_out.sort_unstable();
+            prop_assert_eq!(held_out, (0..n_samples).collect::<Vec<_>>());
+            for fold in &folds {
+                for &t in &fold.train {
+                    prop_assert!(fold.validation.iter().all(|&v| v.abs_diff(t) > gap));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,589 @@
+//! From stimuli to one value per repetition time, and on to the expected haemodynamic response.
+//!
+//! Owns three steps on arrays: overlap-weighted averaging of stimuli into repetition times ([`sample_to_tr`]), causal
+//! convolution with a haemodynamic response function ([`Hrf::convolve`]) and z-scoring ([`zscore_columns`]). It handles one
+//! run at a time and does not know how stimuli are named or where a run's values come from.
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use statrs::function::gamma::ln_gamma;
+
+use super::MathError;
+use super::error::{require_finite, require_shape};
+
+/// Columns that one task convolves or standardises.
+const COLUMN_BLOCK: usize = 256;
+
+/// Length of the sampled response in seconds, as in SPM and nilearn.
+pub const HRF_LENGTH_S: f64 = 32.0;
+
+/// Haemodynamic response function: how BOLD follows neural activity in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hrf {
+    /// Glover 1999: a peak near 5 s and a marked undershoot (gamma densities of shapes 6/0.9 and 12/0.9, ratio 0.48).
+    #[default]
+    Glover,
+    /// SPM's canonical response: a peak near 5 s and a small undershoot (gamma densities of shapes 6 and 16, ratio 0.167).
+    Spm,
+    /// No response: the series is used as it is.
+    None,
+}
+
+/// Shapes of the two gamma densities whose difference is a response.
+struct GammaPair {
+    peak_shape: f64,
+    undershoot_shape: f64,
+    scale_s: f64,
+    ratio: f64,
+}
+
+impl GammaPair {
+    fn at(&self, time_s: f64) -> f64 {
+        gamma_density(time_s, self.peak_shape, self.scale_s)
+            - self.ratio * gamma_density(time_s, self.undershoot_shape, self.scale_s)
+    }
+}
+
+/// Density of the gamma distribution; 0 at and before 0, where every shape used here (above 1) has its limit.
+fn gamma_density(time_s: f64, shape: f64, scale_s: f64) -> f64 {
+    if time_s <= 0.0 {
+        return 0.0;
+    }
+    let x = time_s / scale_s;
+    ((shape - 1.0) * x.ln() - x - ln_gamma(shape)).exp() / scale_s
+}
+
+impl Hrf {
+    fn gamma_pair(self) -> Option<GammaPair> {
+        match self {
+            Hrf::Glover => Some(GammaPair {
+                peak_shape: 6.0 / 0.9,
+                undershoot_shape: 12.0 / 0.9,
+                scale_s: 0.9,
+                ratio: 0.48,
+            }),
+            Hrf::Spm => Some(GammaPair {
+                peak_shape: 6.0,
+                undershoot_shape: 16.0,
+                scale_s: 1.0,
+                ratio: 0.167,
+            }),
+            Hrf::None => None,
+        }
+    }
+
+    /// Samples the response as nilearn's `glover_hrf` and `spm_hrf` do, with unit sum.
+    ///
+    /// `time_length_s / (repetition_time_s / oversampling)` samples lie evenly on `[0, time_length_s]`, both ends
+    /// included, and the response starts one sampling step late: nilearn's conventions, kept so that the two agree.
+    /// `Hrf::None` gives the single weight 1.
+    ///
+    /// # Errors
+    /// [`MathError::Parameter`] when a parameter is not positive and finite or the sampling is finer than a million
+    /// samples.
+    pub fn kernel(
+        self,
+        repetition_time_s: f64,
+        oversampling: usize,
+        time_length_s: f64,
+    ) -> Result<Vec<f64>, MathError> {
+        require_duration("repetition_time_s", repetition_time_s)?;
+        require_duration("time_length_s", time_length_s)?;
+        let Some(pair) = self.gamma_pair() else {
+            return Ok(vec![1.0]);
+        };
+        let step_s = repetition_time_s / oversampling as f64;
+        let n_points = (time_length_s / step_s).round_ties_even();
+        if !(2.0..=1e6).contains(&n_points) {
+            return Err(MathError::Parameter {
+                name: "number of kernel samples",
+                found: n_points,
+                expected: "2 to 1000000: change the oversampling or the length",
+            });
+        }
+        let n_points = n_points as usize;
+        let spacing_s = time_length_s / (n_points - 1) as f64;
+        Ok(unit_sum(
+            (0..n_points)
+                .map(|i| pair.at(i as f64 * spacing_s - step_s))
+                .collect(),
+        ))
+    }
+
+    /// Samples the response at the lags `0, TR, 2 TR, ...` up to [`HRF_LENGTH_S`], with unit sum.
+    ///
+    /// Weight `k` is what a stimulus contributes to the volume acquired `k` repetition times later, both taken at the
+    /// middle of their repetition time; the weight at lag 0 is therefore 0 (unless the response is [`Hrf::None`]).
+    ///
+    /// # Errors
+    /// [`MathError::Parameter`] unless the repetition time lies between 1 ms and 16 s (beyond that no sample but
+    /// the first falls on the response).
+    pub fn at_repetition_times(self, repetition_time_s: f64) -> Result<Vec<f64>, MathError> {
+        require_duration("repetition_time_s", repetition_time_s)?;
+        let Some(pair) = self.gamma_pair() else {
+            return Ok(vec![1.0]);
+        };
+        if !(1e-3..=16.0).contains(&repetition_time_s) {
+            return Err(MathError::Parameter {
+                name: "repetition_time_s",
+                found: repetition_time_s,
+                expected: "0.001 to 16 seconds",
+            });
+        }
+        let last_lag = (HRF_LENGTH_S / repetition_time_s + 1e-9).floor() as usize;
+        Ok(unit_sum(
+            (0..=last_lag)
+                .map(|k| pair.at(k as f64 * repetition_time_s))
+                .collect(),
+        ))
+    }
+
+    /// Convolves every column of one run (n_tr x n_units) with the response sampled at the repetition time.
+    ///
+    /// `y(t) = m + sum_k w_k (x(t - k) - m)` with `m` the column's mean over the run: causal, and before the run's first
+    /// sample the column is taken to be at its mean, so that a run does not begin with a step. Runs must be convolved
+    /// one by one, before rest is trimmed. Sums are in f64; work is proportional to n_tr x n_units x 32 s / TR.
+    ///
+    /// # Errors
+    /// As [`Hrf::at_repetition_times`], and [`MathError::NotFinite`] when the series is not finite.
+    pub fn convolve(
+        self,
+        series: ArrayView2<'_, f32>,
+        repetition_time_s: f64,
+    ) -> Result<Array2<f32>, MathError> {
+        require_finite("series", series)?;
+        let kernel = self.at_repetition_times(repetition_time_s)?;
+        let mut response = series.to_owned();
+        if self == Hrf::None {
+            return Ok(response);
+        }
+        response
+            .axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK)
+            .into_par_iter()
+            .for_each(|mut block| {
+                let mean = column_means(block.view());
+                let deviations =
+                    Array2::from_shape_fn(block.dim(), |(t, j)| f64::from(block[[t, j]]) - mean[j]);
+                let mut sum = vec![0.0; mean.len()];
+                for (t, mut row) in block.outer_iter_mut().enumerate() {
+                    sum.copy_from_slice(&mean);
+                    for (lag, weight) in kernel.iter().enumerate().take(t + 1) {
+                        for (s, d) in sum.iter_mut().zip(deviations.row(t - lag)) {
+                            *s += weight * d;
+                        }
+                    }
+                    row.iter_mut()
+                        .zip(&sum)
+                        .for_each(|(out, &s)| *out = s as f32);
+                }
+            });
+        Ok(response)
+    }
+}
+
+fn unit_sum(mut weights: Vec<f64>) -> Vec<f64> {
+    let total: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|w| *w /= total);
+    weights
+}
+
+fn require_duration(name: &'static str, found: f64) -> Result<(), MathError> {
+    if found.is_finite() && found > 0.0 {
+        Ok(())
+    } else {
+        Err(MathError::Parameter {
+            name,
+            found,
+            expected: "a positive number of seconds",
+        })
+    }
+}
+
+/// One presentation of one stimulus within a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event {
+    /// Seconds from the start of the run's first volume.
+    pub onset_s: f64,
+    /// Seconds on screen; 0 for an impulse.
+    pub duration_s: f64,
+    /// Row of the stimulus in the matrix of unit values.
+    pub stimulus: usize,
+}
+
+/// Unit values of one run, one row per repetition time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrSeries {
+    /// Unit values (n_tr x n_units).
+    pub values: Array2<f32>,
+    /// Whether a stimulus was present in each repetition time (n_tr); where not, the row is the mean of the presented rows.
+    pub presented: Vec<bool>,
+    /// Events that lie wholly outside the run and were left out.
+    pub n_events_outside: usize,
+}
+
+/// Averages stimuli (n_stimuli x n_units) into repetition times (n_tr x n_units).
+///
+/// Row `n` is the mean of the stimuli whose event overlaps `[n TR, (n + 1) TR)`, weighted by the seconds of overlap. An
+/// event of duration 0 counts for a whole repetition time in the one that holds its onset. A repetition time without
+/// stimulus is marked in `presented` and holds the mean of the presented rows: neutral for a convolution of deviations
+/// from the mean, where a zero would act as a stimulus of its own.
+///
+/// # Errors
+/// [`MathError::Index`] when an event names a row that does not exist, [`MathError::Parameter`] when a time is not finite
+/// or negative, [`MathError::NotFinite`] for unit values, [`MathError::Empty`] when no event falls into the run.
+pub fn sample_to_tr(
+    events: &[Event],
+    stimuli: ArrayView2<'_, f32>,
+    n_tr: usize,
+    repetition_time_s: f64,
+) -> Result<TrSeries, MathError> {
+    require_duration("repetition_time_s", repetition_time_s)?;
+    require_finite("stimuli", stimuli)?;
+    let mut shares: Vec<Vec<(usize, f64)>> = vec![Vec::new(); n_tr];
+    let mut n_events_outside = 0;
+    for event in events {
+        let end_s = event.onset_s + event.duration_s;
+        if event.stimulus >= stimuli.nrows() {
+            return Err(MathError::Index {
+                name: "events",
+                found: event.stimulus,
+                expected: stimuli.nrows(),
+            });
+        }
+        if !event.onset_s.is_finite() {
+            return Err(MathError::Parameter {
+                name: "onset_s",
+                found: event.onset_s,
+                expected: "a finite number of seconds",
+            });
+        }
+        if !end_s.is_finite() || event.duration_s < 0.0 {
+            return Err(MathError::Parameter {
+                name: "duration_s",
+                found: event.duration_s,
+                expected: "a finite number of seconds from 0",
+            });
+        }
+        let mut is_inside = false;
+        // A cast from f64 saturates, so an event far before or after the run costs nothing.
+        let first = (event.onset_s / repetition_time_s).floor().max(0.0) as usize;
+        for (n, share) in shares.iter_mut().enumerate().skip(first) {
+            let (start_tr_s, end_tr_s) = (
+                n as f64 * repetition_time_s,
+                (n + 1) as f64 * repetition_time_s,
+            );
+            if start_tr_s > end_s {
+                break;
+            }
+            let weight_s = if event.duration_s > 0.0 {
+                end_s.min(end_tr_s) - event.onset_s.max(start_tr_s)
+            } else if (start_tr_s..end_tr_s).contains(&event.onset_s) {
+                repetition_time_s
+            } else {
+                0.0
+            };
+            // Rounding of `onset + duration` alone must not mark a repetition time as presented.
+            if weight_s > 1e-9 * repetition_time_s {
+                share.push((event.stimulus, weight_s));
+                is_inside = true;
+            }
+        }
+        n_events_outside += usize::from(!is_inside);
+    }
+
+    let presented: Vec<bool> = shares.iter().map(|share| !share.is_empty()).collect();
+    let n_presented = presented.iter().filter(|&&p| p).count();
+    if n_presented == 0 {
+        return Err(MathError::Empty {
+            what: "events within the run",
+        });
+    }
+    let n_units = stimuli.ncols();
+    let mut values = Array2::<f32>::zeros((n_tr, n_units));
+    let mut mean = vec![0.0f64; n_units];
+    let mut sum = vec![0.0f64; n_units];
+    for (mut row, share) in values
+        .outer_iter_mut()
+        .zip(&shares)
+        .filter(|(_, s)| !s.is_empty())
+    {
+        sum.fill(0.0);
+        let total_s: f64 = share.iter().map(|(_, weight_s)| weight_s).sum();
+        for &(stimulus, weight_s) in share {
+            let weight = weight_s / total_s;
+            sum.iter_mut()
+                .zip(stimuli.row(stimulus))
+                .for_each(|(s, &v)| *s += weight * f64::from(v));
+        }
+        row.iter_mut()
+            .zip(&sum)
+            .for_each(|(out, &s)| *out = s as f32);
+        mean.iter_mut()
+            .zip(&sum)
+            .for_each(|(m, s)| *m += s / n_presented as f64);
+    }
+    for (mut row, _) in values
+        .outer_iter_mut()
+        .zip(&presented)
+        .filter(|(_, p)| !**p)
+    {
+        row.iter_mut()
+            .zip(&mean)
+            .for_each(|(out, &m)| *out = m as f32);
+    }
+    Ok(TrSeries {
+        values,
+        presented,
+        n_events_outside,
+    })
+}
+
+/// Standardises every column in place to mean 0 and variance 1, and returns the constant columns.
+///
+/// The variance divides by n_samples. A column whose standard deviation is below four units of f32 rounding of its
+/// largest magnitude is constant for practical purposes: it becomes 0 and its index is returned, in ascending order.
+///
+/// # Errors
+/// [`MathError::NotFinite`], before anything is changed.
+pub fn zscore_columns(matrix: &mut Array2<f32>) -> Result<Vec<usize>, MathError> {
+    require_finite("matrix", matrix.view())?;
+    if matrix.is_empty() {
+        return Ok((0..matrix.ncols()).collect());
+    }
+    let constant: Vec<Vec<usize>> = matrix
+        .axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK)
+        .into_par_iter()
+        .enumerate()
+        .map(|(block, mut values)| {
+            let mean = column_means(values.view());
+            let mut power = vec![0.0f64; mean.len()];
+            let mut largest = vec![0.0f64; mean.len()];
+            for row in values.outer_iter() {
+                for (j, &v) in row.iter().enumerate() {
+                    power[j] += (f64::from(v) - mean[j]).powi(2);
+                    largest[j] = largest[j].max(f64::from(v).abs());
+                }
+            }
+            let mut constant = Vec::new();
+            let factor: Vec<f64> = (0..mean.len())
+                .map(|j| {
+                    let deviation = (power[j] / values.nrows() as f64).sqrt();
+                    if deviation <= 4.0 * f64::from(f32::EPSILON) * largest[j] {
+                        constant.push(block * COLUMN_BLOCK + j);
+                        0.0
+                    } else {
+                        deviation.recip()
+                    }
+                })
+                .collect();
+            for mut row in values.outer_iter_mut() {
+                for (j, v) in row.iter_mut().enumerate() {
+                    *v = ((f64::from(*v) - mean[j]) * factor[j]) as f32;
+                }
+            }
+            constant
+        })
+        .collect();
+    Ok(constant.concat())
+}
+
+/// Mean of each column, summed in f64 in row order.
+pub(super) fn column_means(matrix: ArrayView2<'_, f32>) -> Vec<f64> {
+    let mut mean = vec![0.0; matrix.ncols()];
+    for row in matrix.outer_iter() {
+        mean.iter_mut()
+            .zip(row)
+            .for_each(|(m, &v)| *m += f64::from(v));
+    }
+    let n = matrix.nrows().max(1) as f64;
+    mean.iter_mut().for_each(|m| *m /= n);
+    mean
+}
+
+/// Standardises the columns of each run of a series by that run's own statistics.
+///
+/// `run_of_sample` names the run of each row; rows of a run need not be adjacent. Returns the columns that are constant
+/// in at least one run, in ascending order; there they are 0 within that run.
+///
+/// # Errors
+/// [`MathError::Shape`] when the lengths differ, [`MathError::NotFinite`].
+pub fn zscore_runs(
+    matrix: &mut Array2<f32>,
+    run_of_sample: &[usize],
+) -> Result<Vec<usize>, MathError> {
+    require_shape(
+        "run_of_sample",
+        run_of_sample.len(),
+        matrix.nrows(),
+        "one run for each row",
+    )?;
+    let mut constant = Vec::new();
+    for run in super::folds::distinct_runs(run_of_sample) {
+        let rows: Vec<usize> = (0..run_of_sample.len())
+            .filter(|&i| run_of_sample[i] == run)
+            .collect();
+        let mut part = matrix.select(Axis(0), &rows);
+        constant.extend(zscore_columns(&mut part)?);
+        for (&row, values) in rows.iter().zip(part.outer_iter()) {
+            matrix.row_mut(row).assign(&values);
+        }
+    }
+    constant.sort_unstable();
+    constant.dedup();
+    Ok(constant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+    use proptest::prelude::*;
+
+    fn event(onset_s: f64, duration_s: f64, stimulus: usize) -> Event {
+        Event {
+            onset_s,
+            duration_s,
+            stimulus,
+        }
+    }
+
+    #[test]
+    fn overlap_weights_the_mean_and_rest_is_neutral() {
+        let stimuli = array![[1.0f32, 10.0], [3.0, 30.0]];
+        // TR 0: half of stimulus 0; TR 1: 1.5 s of 0 and 0.5 s of 1; TR 2: 1; TR 3: rest.
+        let events = [event(1.0, 2.5, 0), event(3.5, 2.5, 1)];
+        let series = sample_to_tr(&events, stimuli.view(), 4, 2.0).unwrap();
+        assert_eq!(series.presented, [true, true, true, false]);
+        assert_eq!(series.values.column(0).to_vec(), [1.0, 1.5, 3.0, 5.5 / 3.0]);
+        assert_eq!(series.n_events_outside, 0);
+    }
+
+    #[test]
+    fn impulses_and_events_outside_the_run() {
+        let stimuli = array![[1.0f32], [5.0]];
+        let events = [
+            event(2.0, 0.0, 1),
+            event(-9.0, 3.0, 0),
+            event(1e300, 1.0, 0),
+            event(-1.0, 1.5, 0),
+        ];
+        let series = sample_to_tr(&events, stimuli.view(), 3, 1.0).unwrap();
+        assert_eq!(series.presented, [true, false, true]);
+        assert_eq!(series.values.column(0).to_vec(), [1.0, 3.0, 5.0]);
+        assert_eq!(series.n_events_outside, 2);
+    }
+
+    #[test]
+    fn hostile_events_are_refused() {
+        let stimuli = array![[1.0f32]];
+        let run = |events: &[Event]| sample_to_tr(events, stimuli.view(), 3, 1.0).unwrap_err();
+        assert_eq!(
+            run(&[event(0.0, 1.0, 7)]).to_string(),
+            "`events` holds 7, expected an index below 1"
+        );
+        assert!(matches!(
+            run(&[event(f64::NAN, 1.0, 0)]),
+            MathError::Parameter {
+                name: "onset_s",
+                ..
+            }
+        ));
+        assert!(matches!(
+            run(&[event(0.0, -1.0, 0)]),
+            MathError::Parameter {
+                name: "duration_s",
+                ..
+            }
+        ));
+        assert_eq!(
+            run(&[]),
+            MathError::Empty {
+                what: "events within the run"
+            }
+        );
+    }
+
+    #[test]
+    fn convolution_of_an_impulse_is_the_kernel_about_the_mean() {
+        let mut series = Array2::<f32>::zeros((60, 300));
+        series.row_mut(3).fill(60.0);
+        let response = Hrf::Glover.convolve(series.view(), 1.0).unwrap();
+        let kernel = Hrf::Glover.at_repetition_times(1.0).unwrap();
+        // The deviations are 59 at the impulse and -1 elsewhere, so an impulse of 60 rides on a step of -1.
+        let mut step = 0.0;
+        for (t, value) in response.column(299).iter().enumerate() {
+            step -= kernel.get(t).copied().unwrap_or(0.0);
+            let impulse = t
+                .checked_sub(3)
+                .and_then(|lag| kernel.get(lag))
+                .map_or(0.0, |w| 60.0 * w);
+            assert!(
+                (f64::from(*value) - (1.0 + step + impulse)).abs() < 1e-5,
+                "{t}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_constant_series_and_no_response_pass_unchanged() {
+        let constant = Array2::<f32>::from_elem((20, 3), 4.5);
+        assert_eq!(Hrf::Spm.convolve(constant.view(), 2.0).unwrap(), constant);
+        let series = array![[1.0f32, 2.0], [-3.0, 0.5]];
+        assert_eq!(Hrf::None.convolve(series.view(), 2.0).unwrap(), series);
+    }
+
+    #[test]
+    fn kernels_are_causal_sum_to_one_and_peak_near_five_seconds() {
+        for hrf in [Hrf::Glover, Hrf::Spm] {
+            let kernel = hrf.at_repetition_times(0.5).unwrap();
+            assert_eq!((kernel.len(), kernel[0]), (65, 0.0));
+            assert!((kernel.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            let peak = (0..65)
+                .max_by(|&a, &b| kernel[a].total_cmp(&kernel[b]))
+                .unwrap();
+            assert!((4.5..=5.5).contains(&(peak as f64 * 0.5)), "{peak}");
+        }
+        assert!(Hrf::Glover.at_repetition_times(0.0).is_err());
+        assert!(Hrf::Glover.at_repetition_times(1e-12).is_err());
+        assert!(Hrf::Glover.kernel(1e-9, 50, 32.0).is_err());
+    }
+
+    #[test]
+    fn zscore_marks_constant_columns_and_works_per_run() {
+        let mut matrix = array![
+            [1.0f32, 7.0, 0.0],
+            [3.0, 7.0, 1.0],
+            [10.0, 7.0, 5.0],
+            [30.0, 7.0, 5.0]
+        ];
+        let mut runs = matrix.clone();
+        assert_eq!(zscore_columns(&mut matrix).unwrap(), [1]);
+        assert!(matrix.column(1).iter().all(|&v| v == 0.0));
+        assert_eq!(zscore_runs(&mut runs, &[0, 0, 4, 4]).unwrap(), [1, 2]);
+        assert_eq!(
+            runs,
+            array![
+                [-1.0f32, 0.0, -1.0],
+                [1.0, 0.0, 1.0],
+                [-1.0, 0.0, 0.0],
+                [1.0, 0.0, 0.0]
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn zscored_columns_have_mean_zero_and_unit_variance(values in prop::collection::vec(-1e4f32..1e4, 12)) {
+            let mut matrix = Array2::from_shape_vec((6, 2), values).unwrap();
+            let constant = zscore_columns(&mut matrix).unwrap();
+            for (j, column) in matrix.columns().into_iter().enumerate().filter(|(j, _)| !constant.contains(j)) {
+                let mean = column.iter().map(|&v| f64::from(v)).sum::<f64>() / 6.0;
+                let power = column.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / 6.0;
+                prop_assert!(mean.abs() < 1e-6 && (power - 1.0).abs() < 1e-5, "column {j}: {mean} {power}");
+            }
+        }
+    }
+}
