@@ -1,1 +1,22 @@
-//! stub
+//! Biological neurons: voxels, the networks they belong to, and their series.
+//!
+//! Owns everything between the files of a scanned (or simulated) brain and the matrix of TRs by voxels that encoding
+//! models are fitted to. Knows nothing of models, patterns or scores; bytes are [`crate::format`]'s business.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`grid`] | where does a voxel lie, and what does another grid say there? |
+//! | [`atlas`] | which network does a place belong to? |
+//! | [`mask`] | which voxels are studied, in which order, of which network? |
+//! | [`prepare`] | what did those voxels do, once what is not neural was taken out? |
+//! | [`simulate`] | what would they do if the planted answer were true? |
+//!
+//! Volumes in memory run with the first axis fastest, as in NIfTI files; voxel tables run in C order of their indices.
+
+pub mod atlas;
+pub mod grid;
+pub mod mask;
+pub mod prepare;
+pub mod simulate;
+
+

@@ -1,2 +1,19 @@
-//! stub
+//! Foreign bytes to our types and back: arrays, tables, brain images, models, dataset folders.
+//!
+//! Owns the byte layouts and the checks that make a stranger's file safe to open: every size is compared with the length
+//! of the file before memory is asked for, and every error names the file. Knows nothing of what the numbers mean; for
+//! that go on to [`crate::brain`] (voxels, atlases, runs) and [`crate::model`].
+//!
+//! | module | format |
+//! |---|---|
+//! | [`npy`] | NumPy `.npy` matrices, whole or by blocks |
+//! | [`tsv`] | tab-separated tables as BIDS writes them |
+//! | [`nifti`] | NIfTI-1 volumes and series, `.nii` and `.nii.gz` |
+//! | [`bids`] | file names and folders of BIDS derivatives |
+//! | [`onnx`] | ONNX protobuf messages |
+
+pub mod bids;
+pub mod nifti;
+pub mod npy;
 pub mod onnx;
+pub mod tsv;

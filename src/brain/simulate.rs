@@ -1,0 +1,325 @@
+//! Simulated subjects whose voxels follow planted units.
+//!
+//! Owns the model of a simulated brain ([`Simulation`]) and the writing of a subject as fMRIPrep would leave it, so that
+//! the same readers take it as take a real one. Which units drive which voxel is drawn in [`truth`], the noise, drift
+//! and head motion in [`noise`]; the file layout is written in [`dataset`]. Where the unit series come from is not known
+//! here: they arrive convolved with the haemodynamic response and z-scored.
+//!
+//! Model of voxel v at volume t, with s_k the unit-variance sources of v's network:
+//!
+//! y_v(t) = mean_v + sd * ( sqrt(snr) * g_v(t) + e_v(t) + drift * d_v(t) + motion * m_v(t) )
+//!
+//! g_v = sum_k a_vk s_k(t) scaled to variance 1 over all runs; e_v AR(1) noise of variance 1; d_v slow cosines; m_v a mix of
+//! the six motion parameters that the confounds table states. `sd` is one per cent of the mean of about 1000. Voxels of
+//! networks without planted sources, or outside all networks, have no g.
+
+pub mod dataset;
+pub mod noise;
+pub mod truth;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ndarray::ArrayView2;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::atlas::AtlasError;
+use super::grid::GridError;
+use crate::format::bids::{BidsError, RunFiles};
+use crate::format::nifti::NiftiError;
+use crate::format::tsv::{Table, TsvError};
+
+pub use dataset::simulate_subject;
+pub use truth::{PlantedSource, PlantedVoxel, Truth};
+
+/// A brain whose answer is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Simulation {
+    /// Seed of everything drawn. The planted truth depends on it alone, the noise also on subject and run.
+    pub seed: u64,
+    /// Voxels along left-right, back-front and bottom-top.
+    pub shape: [usize; 3],
+    /// Edge of a voxel in millimetres.
+    #[schemars(range(min = 0.1))]
+    pub voxel_size_mm: f64,
+    /// Variance of the planted signal over the variance of the noise, in every voxel that has a source. 0 plants nothing.
+    #[schemars(range(min = 0.0))]
+    pub snr: f64,
+    /// Correlation of the noise with itself one volume later.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub ar1: f64,
+    /// Size of the slow scanner drift, as a multiple of the noise.
+    #[schemars(range(min = 0.0))]
+    pub drift: f64,
+    /// Size of what head motion adds, as a multiple of the noise; the confounds table explains it.
+    #[schemars(range(min = 0.0))]
+    pub motion: f64,
+    /// The `space` entity of the files written.
+    pub space: String,
+    /// The networks that follow units, by the names of the schematic atlas: visual, somatomotor, dorsal-attention,
+    /// ventral-attention, limbic, language, default. All others are noise.
+    pub networks: BTreeMap<String, PlantedNetwork>,
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Simulation {
+            seed: 0,
+            shape: [20, 24, 18],
+            voxel_size_mm: 3.0,
+            snr: 1.0,
+            ar1: 0.3,
+            drift: 0.5,
+            motion: 0.3,
+            space: "schematic".to_owned(),
+            networks: BTreeMap::new(),
+        }
+    }
+}
+
+/// What drives the voxels of one network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlantedNetwork {
+    /// Module whose units drive the network, such as `vision`.
+    pub module: String,
+    /// Layers of that module, counted from 0.
+    pub layers: Vec<usize>,
+    /// Number of sources: weighted sums of a few units that groups of voxels follow.
+    #[serde(default = "default_sources")]
+    #[schemars(range(min = 1))]
+    pub sources: usize,
+    /// Number of units in each source.
+    #[serde(default = "default_units_per_source")]
+    #[schemars(range(min = 1))]
+    pub units_per_source: usize,
+    /// Share of the units that enter their source with a negative weight.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub negative_units: f64,
+    /// Share of the voxels that follow two sources instead of one: planted redundancy.
+    #[serde(default = "default_redundant_voxels")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub redundant_voxels: f64,
+    /// Share of the voxels that follow their source with the opposite sign: planted polarity.
+    #[serde(default = "default_mirrored_voxels")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub mirrored_voxels: f64,
+}
+
+fn default_sources() -> usize {
+    4
+}
+
+fn default_units_per_source() -> usize {
+    6
+}
+
+fn default_redundant_voxels() -> f64 {
+    0.5
+}
+
+fn default_mirrored_voxels() -> f64 {
+    0.25
+}
+
+/// What can go wrong with a simulation.
+#[derive(Debug, Error)]
+pub enum SimulateError {
+    /// An image cannot be written.
+    #[error(transparent)]
+    Image(#[from] NiftiError),
+    /// A table cannot be written.
+    #[error(transparent)]
+    Table(#[from] TsvError),
+    /// The dataset cannot be written.
+    #[error(transparent)]
+    Bids(#[from] BidsError),
+    /// The grid is not usable.
+    #[error(transparent)]
+    Grid(#[from] GridError),
+    /// The atlas cannot be written.
+    #[error(transparent)]
+    Atlas(#[from] AtlasError),
+    /// A parameter is outside its range.
+    #[error("`{field}` is {found}, expected {expected}")]
+    Parameter {
+        /// Its name.
+        field: String,
+        /// Its value.
+        found: String,
+        /// Its range.
+        expected: &'static str,
+    },
+    /// A planted network is not in the schematic atlas.
+    #[error("network `{name}` is not in the schematic atlas: its networks are {}", available.join(", "))]
+    UnknownNetwork {
+        /// The name.
+        name: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+    /// A network is to follow units that the model does not have.
+    #[error("network `{network}` follows layer {layer} of `{module}`, which has no unit: the units are of {}", available.join(", "))]
+    NoUnits {
+        /// The network.
+        network: String,
+        /// The module.
+        module: String,
+        /// The layer.
+        layer: usize,
+        /// Modules and layers there are.
+        available: Vec<String>,
+    },
+    /// The matrix of a run does not fit the list of units.
+    #[error("run `{run}` has {found} unit columns, expected {expected} as in the list of units")]
+    UnitColumns {
+        /// The run.
+        run: String,
+        /// Columns of its matrix.
+        found: usize,
+        /// Length of the list.
+        expected: usize,
+    },
+    /// A unit has a value that is not a finite number.
+    #[error("run `{run}` has unit values that are not finite: a volume without stimulus must be 0 after z-scoring")]
+    NotFinite {
+        /// The run.
+        run: String,
+    },
+    /// There is nothing to simulate.
+    #[error("run `{run}` has {found} volumes, expected at least 10")]
+    TooShort {
+        /// The run.
+        run: String,
+        /// Its volumes.
+        found: usize,
+    },
+}
+
+/// One run to simulate.
+pub struct SimulatedRun<'a> {
+    /// Name of the run: the value of the `run` entity, such as `1`.
+    pub name: String,
+    /// Unit series (n_tr x n_units), convolved with the haemodynamic response and z-scored.
+    pub units: ArrayView2<'a, f32>,
+    /// Events as they are to stand in the events table.
+    pub events: Table,
+}
+
+/// What was written for a subject.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimulatedSubject {
+    /// The files of every run, in the order given.
+    pub runs: Vec<RunFiles>,
+    /// The label image of the schematic atlas.
+    pub atlas_image: PathBuf,
+    /// Its table.
+    pub atlas_table: PathBuf,
+    /// What was planted.
+    pub truth: Truth,
+}
+
+impl Simulation {
+    /// Checks every parameter against its range.
+    ///
+    /// # Errors
+    /// With the first parameter outside its range.
+    pub fn check(&self) -> Result<(), SimulateError> {
+        let number = |field: &str, value: f64, low: f64, high: f64, expected| {
+            if value.is_finite() && value >= low && value <= high {
+                return Ok(());
+            }
+            Err(SimulateError::Parameter { field: field.to_owned(), found: value.to_string(), expected })
+        };
+        number("voxel_size_mm", self.voxel_size_mm, 0.1, 20.0, "between 0.1 and 20")?;
+        number("snr", self.snr, 0.0, 1e6, "between 0 and 1000000")?;
+        number("ar1", self.ar1, 0.0, 0.99, "between 0 and 0.99")?;
+        number("drift", self.drift, 0.0, 100.0, "between 0 and 100")?;
+        number("motion", self.motion, 0.0, 100.0, "between 0 and 100")?;
+        let text = |field: &str, found: String, expected| {
+            Err(SimulateError::Parameter { field: field.to_owned(), found, expected })
+        };
+        if self.shape.iter().any(|&length| !(6..=512).contains(&length)) {
+            return text("shape", format!("{:?}", self.shape), "three lengths between 6 and 512");
+        }
+        if self.space.is_empty() || !self.space.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return text("space", self.space.clone(), "letters and digits");
+        }
+        for (name, planted) in &self.networks {
+            let field = |key: &str| format!("networks.{name}.{key}");
+            let shares = [
+                ("negative_units", planted.negative_units),
+                ("redundant_voxels", planted.redundant_voxels),
+                ("mirrored_voxels", planted.mirrored_voxels),
+            ];
+            for (key, share) in shares {
+                number(&field(key), share, 0.0, 1.0, "between 0 and 1")?;
+            }
+            for (key, count) in [("sources", planted.sources), ("units_per_source", planted.units_per_source)] {
+                if !(1..=10_000).contains(&count) {
+                    return text(&field(key), count.to_string(), "between 1 and 10000");
+                }
+            }
+            if planted.layers.is_empty() {
+                return text(&field("layers"), "[]".to_owned(), "at least one layer");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A generator for one purpose: equal labels give equal draws, others independent ones.
+fn generator(seed: u64, labels: &[&str]) -> rand_chacha::ChaCha8Rng {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    for label in labels {
+        hasher.update(&(label.len() as u64).to_le_bytes());
+        hasher.update(label.as_bytes());
+    }
+    rand_chacha::rand_core::SeedableRng::from_seed(*hasher.finalize().as_bytes())
+}
+
+/// The folder of a subject inside a dataset, whatever prefix its name came with.
+fn subject_label(subject: &str) -> &str {
+    subject.strip_prefix("sub-").unwrap_or(subject)
+}
+
+/// Makes a folder and those above it.
+fn make_folder(path: &Path) -> Result<(), SimulateError> {
+    std::fs::create_dir_all(path).map_err(|source| BidsError::Io { path: path.to_owned(), source }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::Rng;
+
+    #[test]
+    fn parameters_outside_their_range_are_named() {
+        let error = Simulation { ar1: 1.5, ..Simulation::default() }.check().unwrap_err().to_string();
+        assert_eq!(error, "`ar1` is 1.5, expected between 0 and 0.99");
+        let text = "networks.visual = { module = 'vision', layers = [1], mirrored_voxels = 2.0 }";
+        let error = toml::from_str::<Simulation>(text).unwrap().check().unwrap_err().to_string();
+        assert_eq!(error, "`networks.visual.mirrored_voxels` is 2, expected between 0 and 1");
+        assert!(Simulation::default().check().is_ok());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(toml::from_str::<Simulation>("signal_to_noise = 1.0").is_err());
+        assert!(toml::from_str::<Simulation>("networks.visual = { module = 'vision', layers = [1], sign = 1 }").is_err());
+        assert_eq!(toml::from_str::<Simulation>("").unwrap(), Simulation::default());
+    }
+
+    #[test]
+    fn generators_depend_on_every_label_and_its_borders() {
+        let draw = |seed, labels: &[&str]| generator(seed, labels).next_u64();
+        assert_eq!(draw(1, &["a", "b"]), draw(1, &["a", "b"]));
+        let all = [draw(1, &["a", "b"]), draw(2, &["a", "b"]), draw(1, &["ab"]), draw(1, &["a"]), draw(1, &["b", "a"])];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+    }
+}

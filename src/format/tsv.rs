@@ -1,0 +1,400 @@
+//! Tab-separated tables as BIDS writes them.
+//!
+//! Owns the reading and writing of `.tsv` files: a header row, fields without quoting, `n/a` for a missing value, UTF-8
+//! with or without a byte-order mark, any line ending. Fields stay text; [`Table::numbers`] turns one column into
+//! numbers. What the columns mean is for others to know: [`crate::brain::atlas`], [`crate::brain::prepare`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// How BIDS writes a missing value.
+pub const MISSING: &str = "n/a";
+/// Largest table read; the longest confounds tables are some tens of megabytes.
+const MAX_TABLE_BYTES: u64 = 1 << 30;
+
+/// What can go wrong with a table.
+#[derive(Debug, Error)]
+pub enum TsvError {
+    /// The file cannot be opened, read or written.
+    #[error("`{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is too large to be a table.
+    #[error("`{}` is {found_bytes} bytes long, a table may have {MAX_TABLE_BYTES}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found_bytes: u64,
+    },
+    /// The text is not UTF-8.
+    #[error("`{}` line {line} is not UTF-8: save it again with that encoding", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+    },
+    /// There is no header row.
+    #[error("`{}` has no header: {reason}", path.display())]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// What was found in its place.
+        reason: String,
+    },
+    /// Two columns have one name.
+    #[error("`{}` names column `{column}` twice", path.display())]
+    RepeatedColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// A row has more or fewer fields than the header.
+    #[error("`{}` line {line} has {found} fields, expected {expected} as in the header", path.display())]
+    Ragged {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// Fields in the row.
+        found: usize,
+        /// Fields in the header.
+        expected: usize,
+    },
+    /// A column is not there.
+    #[error("`{}` has no column `{column}`: its columns are {}", path.display(), listed(available))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column looked for.
+        column: String,
+        /// The columns there are.
+        available: Vec<String>,
+    },
+    /// A field is not what its column holds.
+    #[error("`{}` line {line} column `{column}`: `{found}`, expected {expected}", path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The text of the field.
+        found: String,
+        /// What the column holds.
+        expected: &'static str,
+    },
+    /// A field to be written holds a tab or a line break.
+    #[error("`{}`: field `{found}` of column `{column}` holds a tab or a line break, which TSV cannot express", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The field.
+        found: String,
+    },
+}
+
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// A table of text: named columns, rows of as many fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Table {
+    path: PathBuf,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    lines: Vec<u64>,
+}
+
+impl Table {
+    /// An empty table with these columns.
+    pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
+        Table { columns: columns.into_iter().map(Into::into).collect(), ..Table::default() }
+    }
+
+    /// Appends a row.
+    ///
+    /// # Panics
+    /// If the row has another number of fields than the table has columns: a mistake of the caller, not of a file.
+    pub fn push<S: Into<String>>(&mut self, row: impl IntoIterator<Item = S>) {
+        let row: Vec<String> = row.into_iter().map(Into::into).collect();
+        assert_eq!(row.len(), self.columns.len(), "a row has one field per column");
+        self.lines.push(self.rows.len() as u64 + 2);
+        self.rows.push(row);
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The rows, each with one field per column.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Line of the file on which a row stands, counted from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines[row]
+    }
+
+    /// The file the table was read from; empty for a table made in memory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Position of a column, if the table has it.
+    pub fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|name| name == column)
+    }
+
+    /// Position of a column that must be there.
+    ///
+    /// # Errors
+    /// If it is not; the error lists the columns there are.
+    pub fn require(&self, column: &str) -> Result<usize, TsvError> {
+        self.position(column).ok_or_else(|| TsvError::NoColumn {
+            path: self.path.clone(),
+            column: column.to_owned(),
+            available: self.columns.clone(),
+        })
+    }
+
+    /// A column as numbers, `None` where the field is `n/a`.
+    ///
+    /// # Errors
+    /// If the column is not there or a field is neither a finite number nor `n/a`.
+    pub fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, TsvError> {
+        self.parsed(column, "a finite number or `n/a`", |text| text.parse().ok().filter(|x: &f64| x.is_finite()))
+    }
+
+    /// A column as whole numbers, `None` where the field is `n/a`; `3.0` counts as whole.
+    ///
+    /// # Errors
+    /// If the column is not there or a field is neither a whole number nor `n/a`.
+    pub fn integers(&self, column: &str) -> Result<Vec<Option<i32>>, TsvError> {
+        self.parsed(column, "a whole number or `n/a`", |text| {
+            text.parse().ok().or_else(|| {
+                let value: f64 = text.parse().ok()?;
+                (value.fract() == 0.0 && value.abs() <= f64::from(i32::MAX)).then_some(value as i32)
+            })
+        })
+    }
+
+    /// The error for a field that does not hold what was expected.
+    pub fn field_error(&self, row: usize, column: usize, expected: &'static str) -> TsvError {
+        TsvError::Field {
+            path: self.path.clone(),
+            line: self.lines[row],
+            column: self.columns[column].clone(),
+            found: self.rows[row][column].clone(),
+            expected,
+        }
+    }
+
+    fn parsed<T>(
+        &self,
+        column: &str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<Option<T>>, TsvError> {
+        let position = self.require(column)?;
+        let field = |(row, fields): (usize, &Vec<String>)| match fields[position].trim() {
+            MISSING | "" => Ok(None),
+            text => parse(text).map(Some).ok_or_else(|| self.field_error(row, position, expected)),
+        };
+        self.rows.iter().enumerate().map(field).collect()
+    }
+
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not UTF-8, has no header, a repeated column or a row of another length.
+    pub fn read(path: &Path) -> Result<Self, TsvError> {
+        let io_error = |source| TsvError::Io { path: path.to_owned(), source };
+        let found_bytes = std::fs::metadata(path).map_err(io_error)?.len();
+        if found_bytes > MAX_TABLE_BYTES {
+            return Err(TsvError::TooLarge { path: path.to_owned(), found_bytes });
+        }
+        Table::parse(path, &std::fs::read(path).map_err(io_error)?)
+    }
+
+    /// Reads a table from bytes; `path` only serves the error messages.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, TsvError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).has_headers(false).from_reader(bytes);
+        let mut table = Table { path: path.to_owned(), ..Table::default() };
+        let mut record = csv::StringRecord::new();
+        loop {
+            let line_before = reader.position().line();
+            match reader.read_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(error) => {
+                    let line = error.position().map_or(line_before, csv::Position::line);
+                    return Err(TsvError::Encoding { path: path.to_owned(), line });
+                }
+            }
+            let line = record.position().map_or(line_before, csv::Position::line);
+            if table.columns.is_empty() {
+                table.columns = header(path, &record)?;
+            } else if record.len() == table.columns.len() {
+                table.rows.push(record.iter().map(str::to_owned).collect());
+                table.lines.push(line);
+            } else {
+                return Err(TsvError::Ragged {
+                    path: path.to_owned(),
+                    line,
+                    found: record.len(),
+                    expected: table.columns.len(),
+                });
+            }
+        }
+        if table.columns.is_empty() {
+            return Err(TsvError::NoHeader { path: path.to_owned(), reason: "the file is empty".to_owned() });
+        }
+        Ok(table)
+    }
+
+    /// Writes the table, one `\n` a line.
+    ///
+    /// # Errors
+    /// If a field holds a tab or a line break, or the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), TsvError> {
+        let mut text = String::new();
+        for row in std::iter::once(&self.columns).chain(&self.rows) {
+            for (position, field) in row.iter().enumerate() {
+                if field.contains(['\t', '\n', '\r']) {
+                    return Err(TsvError::Unwritable {
+                        path: path.to_owned(),
+                        column: self.columns[position].clone(),
+                        found: field.clone(),
+                    });
+                }
+                // A row that is one empty field would be a blank line, which readers skip.
+                text.push_str(if field.is_empty() { MISSING } else { field });
+                text.push(if position + 1 == row.len() { '\n' } else { '\t' });
+            }
+        }
+        std::fs::write(path, text).map_err(|source| TsvError::Io { path: path.to_owned(), source })
+    }
+}
+
+fn header(path: &Path, record: &csv::StringRecord) -> Result<Vec<String>, TsvError> {
+    let columns: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
+    // A first row of numbers is data: taking it for names would silently lose one sample.
+    if columns.iter().all(|name| name == MISSING || name.parse::<f64>().is_ok()) {
+        let reason = format!("the first row is `{}`: add a row with the names of the columns", columns.join(" "));
+        return Err(TsvError::NoHeader { path: path.to_owned(), reason });
+    }
+    match columns.iter().enumerate().find(|(position, name)| columns[..*position].contains(name)) {
+        Some((_, column)) => Err(TsvError::RepeatedColumn { path: path.to_owned(), column: column.clone() }),
+        None => Ok(columns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &[u8]) -> Result<Table, TsvError> {
+        Table::parse(Path::new("events.tsv"), text)
+    }
+
+    #[test]
+    fn byte_order_mark_and_carriage_returns_change_nothing() {
+        let plain = parse(b"onset\tname\n1.5\ta b\nn/a\t\"q\"\n").unwrap();
+        assert_eq!(parse(b"\xef\xbb\xbfonset\tname\r\n1.5\ta b\r\nn/a\t\"q\"").unwrap(), plain);
+        assert_eq!(plain.numbers("onset").unwrap(), [Some(1.5), None]);
+        assert_eq!(plain.rows()[1][1], "\"q\"");
+    }
+
+    #[test]
+    fn missing_header_is_said() {
+        let error = parse(b"1.0\t2.0\n3\t4\n").unwrap_err().to_string();
+        assert_eq!(error, "`events.tsv` has no header: the first row is `1.0 2.0`: add a row with the names of the columns");
+        assert!(matches!(parse(b""), Err(TsvError::NoHeader { .. })));
+    }
+
+    #[test]
+    fn ragged_rows_name_their_line() {
+        let error = parse(b"a\tb\n1\t2\n\n3\n").unwrap_err().to_string();
+        assert_eq!(error, "`events.tsv` line 4 has 1 fields, expected 2 as in the header");
+    }
+
+    #[test]
+    fn wrong_fields_name_line_and_column() {
+        let table = parse(b"a\tb\n1\tx\n").unwrap();
+        let error = table.numbers("b").unwrap_err().to_string();
+        assert_eq!(error, "`events.tsv` line 2 column `b`: `x`, expected a finite number or `n/a`");
+        let error = table.numbers("c").unwrap_err().to_string();
+        assert_eq!(error, "`events.tsv` has no column `c`: its columns are `a`, `b`");
+        assert!(parse(b"a\nnan\n").unwrap().numbers("a").is_err());
+    }
+
+    #[test]
+    fn whole_numbers_stay_exact() {
+        let table = parse(b"index\n3\n4.0\nn/a\n").unwrap();
+        assert_eq!(table.integers("index").unwrap(), [Some(3), Some(4), None]);
+        assert!(parse(b"index\n3.5\n").unwrap().integers("index").is_err());
+        assert!(parse(b"index\n9999999999\n").unwrap().integers("index").is_err());
+    }
+
+    #[test]
+    fn repeated_columns_and_latin_1_are_refused() {
+        assert!(matches!(parse(b"a\ta\n"), Err(TsvError::RepeatedColumn { .. })));
+        assert!(matches!(parse(b"a\nx\xe9\n"), Err(TsvError::Encoding { line: 2, .. })));
+    }
+
+    #[test]
+    fn tabs_in_fields_cannot_be_written() {
+        let mut table = Table::new(["a"]);
+        table.push(["x\ty"]);
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(table.write(&folder.path().join("t.tsv")), Err(TsvError::Unwritable { .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn tables_round_trip(rows in proptest::collection::vec(("[^\t\r\n]{1,8}", "[a-z \"']{1,6}"), 0..12)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("t.tsv");
+            let mut table = Table::new(["first", "second"]);
+            for (a, b) in rows {
+                table.push([a, b]);
+            }
+            table.write(&path).unwrap();
+            let back = Table::read(&path).unwrap();
+            prop_assert_eq!(back.columns(), table.columns());
+            prop_assert_eq!(back.rows(), table.rows());
+        }
+    }
+}
