@@ -1,0 +1,306 @@
+//! Running an exported module through ONNX Runtime.
+//!
+//! Owns the loading of the runtime's library (once per process, from a path that the caller found)
+//! and [`Network`], which turns stimuli into unit activations. Reads no environment and searches
+//! no folders: that is the command line's matter. `export.rs` writes what is opened here.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, s};
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::TensorRef;
+
+use super::clip::{PIXELS, TOKEN_IDS, TOKEN_MASK};
+use super::error::ModelError;
+use super::export::{ExportedModule, ModuleInput};
+use super::graph::MODEL_FILE;
+use super::image::Preprocessor;
+use super::text::CaptionTokenizer;
+
+struct Loaded {
+    path: PathBuf,
+    version: String,
+    environment: Environment,
+}
+
+/// A process can hold one ONNX Runtime, so this is one of the few globals.
+static RUNTIME: Mutex<Option<Loaded>> = Mutex::new(None);
+
+/// Loads ONNX Runtime from a shared library and returns its version.
+///
+/// Called again with the same path it does nothing.
+///
+/// # Errors
+/// The file is no ONNX Runtime, or one that is too old; or another one is loaded already.
+pub fn load_runtime(path: &Path) -> Result<String, ModelError> {
+    let failed = |message: String| ModelError::LoadRuntime {
+        path: path.to_owned(),
+        message,
+    };
+    let found = path
+        .canonicalize()
+        .map_err(|error| failed(error.to_string()))?;
+    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = runtime.as_ref() {
+        if loaded.path != found {
+            return Err(ModelError::OtherRuntime {
+                loaded: loaded.path.clone(),
+                asked: found,
+            });
+        }
+        return Ok(loaded.version.clone());
+    }
+    let builder = ort::init_from(&found).map_err(|error| failed(error.to_string()))?;
+    let environment = builder
+        .with_name("hebb")
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let version = version(&found, ort::info());
+    *runtime = Some(Loaded {
+        path: found,
+        version: version.clone(),
+        environment,
+    });
+    Ok(version)
+}
+
+/// The version as the library's file name has it and the commit as its build description has it,
+/// such as `1.24.1 (0f1e2d3)`; what is known of the two, or the whole description.
+///
+/// The library can say its version itself, but only while `ort` loads it, and `ort` does not pass
+/// it on.
+fn version(path: &Path, build: &str) -> String {
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = file_name
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .map(|part| part.trim_matches('.'))
+        .find(|part| part.contains('.'));
+    let commit = build
+        .split(", ")
+        .find_map(|part| part.strip_prefix("git-commit-id="));
+    match (number, commit) {
+        (Some(number), Some(commit)) => format!("{number} ({commit})"),
+        (Some(found), None) | (None, Some(found)) => found.to_owned(),
+        (None, None) => build.to_owned(),
+    }
+}
+
+fn environment() -> Result<Environment, ModelError> {
+    let runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = runtime.as_ref().ok_or(ModelError::RuntimeNotLoaded)?;
+    Ok(loaded.environment.clone())
+}
+
+/// An exported module, ready to run.
+pub struct Network {
+    path: PathBuf,
+    module: ExportedModule,
+    stimuli: Stimuli,
+    session: Session,
+}
+
+enum Stimuli {
+    Images {
+        preprocessor: Preprocessor,
+        image_size: usize,
+    },
+    Texts(Box<CaptionTokenizer>),
+}
+
+impl Network {
+    /// Opens an export, to be run on this many threads.
+    ///
+    /// # Errors
+    /// [`load_runtime`] was not called, a file of the export is missing or damaged, or the runtime
+    /// refuses the graph.
+    pub fn open(export_folder: &Path, threads: usize) -> Result<Self, ModelError> {
+        let environment = environment()?;
+        let module = ExportedModule::open(export_folder)?;
+        let stimuli = match module.input {
+            ModuleInput::Images { image_size } => Stimuli::Images {
+                preprocessor: Preprocessor::open(export_folder)?,
+                image_size,
+            },
+            ModuleInput::Texts {
+                context_length,
+                vocab_size,
+                end_of_text,
+            } => Stimuli::Texts(Box::new(CaptionTokenizer::open(
+                export_folder,
+                context_length,
+                vocab_size,
+                end_of_text,
+            )?)),
+        };
+        let path = export_folder.join(MODEL_FILE);
+        let session =
+            session(&environment, &path, threads).map_err(|error| runtime_error(&path, error))?;
+        let outputs = session.outputs().iter().map(|output| output.name());
+        if !outputs.eq(module.layers.iter().map(|layer| layer.output.as_str())) {
+            return Err(runtime_error(
+                &path,
+                "its outputs are not those of `module.json`",
+            ));
+        }
+        Ok(Self {
+            path,
+            module,
+            stimuli,
+            session,
+        })
+    }
+
+    /// What is open.
+    pub fn module(&self) -> &ExportedModule {
+        &self.module
+    }
+
+    /// The preparation of images for this network; none for texts.
+    pub fn preprocessor(&self) -> Option<&Preprocessor> {
+        match &self.stimuli {
+            Stimuli::Images { preprocessor, .. } => Some(preprocessor),
+            Stimuli::Texts(_) => None,
+        }
+    }
+
+    /// The tokenizer of this network; none for images.
+    pub fn tokenizer(&self) -> Option<&CaptionTokenizer> {
+        match &self.stimuli {
+            Stimuli::Images { .. } => None,
+            Stimuli::Texts(tokenizer) => Some(tokenizer),
+        }
+    }
+
+    /// The units of prepared images, (n_samples, n_units), in the order of `units.tsv`.
+    ///
+    /// # Errors
+    /// The module takes texts, an image has another shape than (3, size, size), or the runtime
+    /// fails.
+    pub fn run_images(&mut self, images: &[Array3<f32>]) -> Result<Array2<f32>, ModelError> {
+        let Stimuli::Images { image_size, .. } = self.stimuli else {
+            return Err(ModelError::WrongModule {
+                found: self.module.module,
+                given: "images",
+            });
+        };
+        let shape = [3, image_size, image_size];
+        let mut batch = Array4::zeros((images.len(), 3, image_size, image_size));
+        for (index, image) in images.iter().enumerate() {
+            if image.shape() != shape {
+                let (found, expected) = (image.shape().to_vec(), shape.to_vec());
+                return Err(ModelError::ImageShape {
+                    index,
+                    found,
+                    expected,
+                });
+            }
+            batch.index_axis_mut(Axis(0), index).assign(image);
+        }
+        let pixels = TensorRef::from_array_view(&batch);
+        let pixels = pixels.map_err(|error| runtime_error(&self.path, error))?;
+        self.run(images.len(), vec![(PIXELS, pixels.into())])
+    }
+
+    /// The units of captions, (n_samples, n_units), in the order of `units.tsv`.
+    ///
+    /// # Errors
+    /// The module takes images, a caption cannot be tokenized (see [`CaptionTokenizer::ids`]), or
+    /// the runtime fails.
+    pub fn run_texts<S: AsRef<str>>(&mut self, captions: &[S]) -> Result<Array2<f32>, ModelError> {
+        let Stimuli::Texts(tokenizer) = &self.stimuli else {
+            return Err(ModelError::WrongModule {
+                found: self.module.module,
+                given: "texts",
+            });
+        };
+        let batch = tokenizer.batch(captions)?;
+        let failed = |error| runtime_error(&self.path, error);
+        let ids = TensorRef::from_array_view(&batch.ids).map_err(failed)?;
+        let mask = TensorRef::from_array_view(&batch.mask).map_err(failed)?;
+        self.run(
+            captions.len(),
+            vec![(TOKEN_IDS, ids.into()), (TOKEN_MASK, mask.into())],
+        )
+    }
+
+    fn run(
+        &mut self,
+        n_samples: usize,
+        inputs: Vec<(&str, SessionInputValue<'_>)>,
+    ) -> Result<Array2<f32>, ModelError> {
+        let mut units = Array2::zeros((n_samples, self.module.n_units));
+        if n_samples == 0 {
+            return Ok(units);
+        }
+        let failed = |error: ort::Error| runtime_error(&self.path, error);
+        let outputs = self.session.run(inputs).map_err(failed)?;
+        let mut column = 0;
+        for layer in &self.module.layers {
+            let (_, values) = outputs[layer.output.as_str()]
+                .try_extract_tensor::<f32>()
+                .map_err(|error| runtime_error(&self.path, error))?;
+            let shape = (n_samples, layer.n_units);
+            let values = ArrayView2::from_shape(shape, values)
+                .map_err(|error| runtime_error(&self.path, error))?;
+            units
+                .slice_mut(s![.., column..column + layer.n_units])
+                .assign(&values);
+            column += layer.n_units;
+        }
+        Ok(units)
+    }
+}
+
+fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {
+    Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads.max(1))?
+        .with_inter_threads(1)?
+        .with_deterministic_compute(true)?
+        .commit_from_file(path)
+}
+
+fn runtime_error(path: &Path, message: impl ToString) -> ModelError {
+    ModelError::Runtime {
+        path: path.to_owned(),
+        message: message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_come_from_file_name_and_build_description() {
+        let build = "ORT Build Info: git-branch=HEAD, git-commit-id=0f1e2d3, build type=Release";
+        let linux = version(Path::new("/lib/libonnxruntime.so.1.24.1"), build);
+        assert_eq!(linux, "1.24.1 (0f1e2d3)");
+        let mac = version(Path::new("libonnxruntime.1.24.1.dylib"), "built by hand");
+        assert_eq!(mac, "1.24.1");
+        assert_eq!(version(Path::new("onnxruntime.dll"), build), "0f1e2d3");
+        assert_eq!(
+            version(Path::new("onnxruntime.dll"), "built by hand"),
+            "built by hand"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libonnxruntime.so");
+        assert!(matches!(
+            load_runtime(&path),
+            Err(ModelError::LoadRuntime { .. })
+        ));
+        std::fs::write(&path, "no library").unwrap();
+        assert!(matches!(
+            load_runtime(&path),
+            Err(ModelError::LoadRuntime { .. })
+        ));
+    }
+}
