@@ -1,5 +1,12 @@
 pub mod brain;
+pub mod cli;
+pub mod executor;
 pub mod format;
 pub mod math;
 pub mod model;
+pub mod plan;
 pub mod report;
+pub mod spec;
+pub mod stimulus;
+pub mod store;
+pub mod task;

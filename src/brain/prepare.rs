@@ -64,7 +64,8 @@ impl Default for Preparation {
 }
 
 impl Preparation {
-    fn needs_table(&self) -> bool {
+    /// Whether a confounds table has to be there.
+    pub fn needs_table(&self) -> bool {
         !self.confounds.is_empty() || self.drop_non_steady_state || self.max_framewise_displacement_mm.is_some()
     }
 }

@@ -31,7 +31,7 @@ use crate::format::bids::{BidsError, RunFiles};
 use crate::format::nifti::NiftiError;
 use crate::format::tsv::{Table, TsvError};
 
-pub use dataset::simulate_subject;
+pub use dataset::{ATLAS_LABELS, ATLAS_TABLE, simulate_subject};
 pub use truth::{PlantedSource, PlantedVoxel, Truth};
 
 /// A brain whose answer is known.

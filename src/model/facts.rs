@@ -49,6 +49,12 @@ impl ModelFacts {
         }
     }
 
+    /// Bytes of a module's weights in 32-bit floats.
+    pub fn weights_bytes(&self, module: Module) -> u64 {
+        let tensors = required_tensors(&self.config, module).unwrap_or_default();
+        tensors.iter().map(|tensor| 4 * tensor.shape.iter().map(|&length| length as u64).product::<u64>()).sum()
+    }
+
     pub(super) fn new(
         config: ClipConfig,
         weight_files: &[String],

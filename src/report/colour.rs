@@ -79,42 +79,20 @@ impl Ramp {
     }
 
     /// A ramp that ends at the given quantile of the magnitudes, so that a few extreme voxels do not flatten the map.
-    pub(super) fn covering_most(
-        scale: Scale,
-        numbers: impl Iterator<Item = f64>,
-        quantile: f64,
-    ) -> Self {
+    pub(super) fn covering_most(scale: Scale, numbers: impl Iterator<Item = f64>, quantile: f64) -> Self {
         let mut magnitudes = Vec::new();
         let mut any_negative = false;
         for number in numbers.filter(|number| number.is_finite()) {
             any_negative |= number < 0.0;
-            magnitudes.push(if scale == Scale::Signed {
-                number.abs()
-            } else {
-                number.max(0.0)
-            });
+            magnitudes.push(if scale == Scale::Signed { number.abs() } else { number.max(0.0) });
         }
         magnitudes.sort_unstable_by(f64::total_cmp);
         let last = magnitudes.len().saturating_sub(1);
-        let at = |share: f64| {
-            magnitudes
-                .get((share * last as f64).ceil() as usize)
-                .copied()
-                .unwrap_or(0.0)
-        };
+        let at = |share: f64| magnitudes.get((share * last as f64).ceil() as usize).copied().unwrap_or(0.0);
         // A sparse map may be zero at the quantile: then its largest magnitude is the only useful end.
-        let end = if at(quantile) > 0.0 {
-            at(quantile)
-        } else {
-            at(1.0)
-        };
+        let end = if at(quantile) > 0.0 { at(quantile) } else { at(1.0) };
         let limit = round_up(end);
-        Self {
-            scale,
-            limit,
-            clipped_low: scale == Scale::FromZero && any_negative,
-            clipped_high: at(1.0) > limit,
-        }
+        Self { scale, limit, clipped_low: scale == Scale::FromZero && any_negative, clipped_high: at(1.0) > limit }
     }
 
     /// The number at the right end.
@@ -134,9 +112,7 @@ impl Ramp {
     pub(super) fn ticks(&self) -> Vec<f64> {
         match self.scale {
             Scale::FromZero => number::ticks(0.0, self.limit),
-            Scale::Signed => [-1.0, -0.5, 0.0, 0.5, 1.0]
-                .map(|share| share * self.limit)
-                .into(),
+            Scale::Signed => [-1.0, -0.5, 0.0, 0.5, 1.0].map(|share| share * self.limit).into(),
         }
     }
 
@@ -176,9 +152,7 @@ fn interpolate(anchors: &[Rgb; 9], position: f64) -> Rgb {
     let below = (along.floor() as usize).min(anchors.len() - 2);
     let share = along - below as f64;
     let (a, b) = (anchors[below], anchors[below + 1]);
-    let mix = |from: u8, to: u8| {
-        (f64::from(from) + share * (f64::from(to) - f64::from(from))).round() as u8
-    };
+    let mix = |from: u8, to: u8| (f64::from(from) + share * (f64::from(to) - f64::from(from))).round() as u8;
     Rgb(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
@@ -191,10 +165,7 @@ fn round_up(number: f64) -> f64 {
     let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     let mantissa = number / magnitude;
     // The tolerance keeps 0.3 at 0.3 although 0.3 / 0.1 is a little more than 3.
-    let step = steps
-        .into_iter()
-        .find(|step| *step >= mantissa - 1e-9)
-        .unwrap_or(10.0);
+    let step = steps.into_iter().find(|step| *step >= mantissa - 1e-9).unwrap_or(10.0);
     // Far beyond any score, and far enough from overflow for what is computed from it.
     (step * magnitude).min(1e300)
 }
@@ -207,11 +178,7 @@ mod tests {
     fn lightness(colour: Rgb) -> f64 {
         let linear = |channel: u8| {
             let v = f64::from(channel) / 255.0;
-            if v <= 0.04045 {
-                v / 12.92
-            } else {
-                ((v + 0.055) / 1.055).powf(2.4)
-            }
+            if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
         };
         let y = 0.2126 * linear(colour.0) + 0.7152 * linear(colour.1) + 0.0722 * linear(colour.2);
         116.0 * y.cbrt() - 16.0
@@ -220,17 +187,10 @@ mod tests {
     #[test]
     fn viridis_rises_evenly_in_lightness() {
         let ramp = Ramp::covering(Scale::FromZero, [0.5].into_iter());
-        let steps: Vec<f64> = (0..=32)
-            .map(|i| lightness(ramp.colour(0.5 * f64::from(i) / 32.0)))
-            .collect();
+        let steps: Vec<f64> = (0..=32).map(|i| lightness(ramp.colour(0.5 * f64::from(i) / 32.0))).collect();
         assert!(steps.windows(2).all(|pair| pair[1] > pair[0]));
         let anchors = FROM_ZERO.map(lightness);
-        assert!(
-            anchors
-                .windows(2)
-                .all(|pair| (8.5..11.5).contains(&(pair[1] - pair[0]))),
-            "{anchors:?}"
-        );
+        assert!(anchors.windows(2).all(|pair| (8.5..11.5).contains(&(pair[1] - pair[0]))), "{anchors:?}");
     }
 
     #[test]
@@ -247,21 +207,10 @@ mod tests {
 
     #[test]
     fn limits_are_round_and_cover() {
-        for (number, limit) in [
-            (0.23, 0.25),
-            (0.3, 0.3),
-            (0.31, 0.4),
-            (0.97, 1.0),
-            (7.2, 8.0),
-            (0.0, 1.0),
-            (-3.0, 1.0),
-        ] {
+        for (number, limit) in [(0.23, 0.25), (0.3, 0.3), (0.31, 0.4), (0.97, 1.0), (7.2, 8.0), (0.0, 1.0), (-3.0, 1.0)]
+        {
             let ramp = Ramp::covering(Scale::FromZero, [number].into_iter());
-            assert!(
-                (ramp.limit() - limit).abs() < 1e-9,
-                "{number}: {}",
-                ramp.limit()
-            );
+            assert!((ramp.limit() - limit).abs() < 1e-9, "{number}: {}", ramp.limit());
         }
         let ramp = Ramp::covering(Scale::FromZero, [f64::NAN, -0.1, 0.2].into_iter());
         assert!(ramp.clipped_low() && !ramp.clipped_high());
@@ -274,17 +223,10 @@ mod tests {
                 let ramp = Ramp::covering(scale, [f64::from(step) * 0.0031].into_iter());
                 let ticks = ramp.ticks();
                 let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
-                assert!(
-                    near(ticks[0], ramp.start()) && near(ticks[ticks.len() - 1], ramp.limit()),
-                    "{ticks:?}"
-                );
+                assert!(near(ticks[0], ramp.start()) && near(ticks[ticks.len() - 1], ramp.limit()), "{ticks:?}");
             }
         }
-        assert!(
-            Ramp::covering(Scale::Signed, [f64::MAX].into_iter())
-                .limit()
-                .is_finite()
-        );
+        assert!(Ramp::covering(Scale::Signed, [f64::MAX].into_iter()).limit().is_finite());
     }
 
     #[test]

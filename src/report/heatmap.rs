@@ -248,16 +248,10 @@ impl Heatmap<'_> {
 
     fn cell(&self, cell: &Cell, x: f64, y: f64) -> Markup {
         let number = cell.value.and_then(Value::known);
-        let reason = cell
-            .value
-            .map_or(Some("the table has no such cell"), Value::reason);
+        let reason = cell.value.map_or(Some("the table has no such cell"), Value::reason);
         let (class, fill, words) = match (cell.mark, number) {
             (Mark::Trivial, _) => (Some("unscored"), None, String::new()),
-            (_, Some(number)) => (
-                None,
-                Some(self.ramp.colour(number).hex()),
-                format!(": {}", number::score(number)),
-            ),
+            (_, Some(number)) => (None, Some(self.ramp.colour(number).hex()), format!(": {}", number::score(number))),
             (_, None) => {
                 let words = format!(": no number, {}", reason.unwrap_or_default());
                 (Some("cell-absent"), Some(format!("url(#{HATCH})")), words)
@@ -286,36 +280,19 @@ impl Layout {
 
     fn of(map: &Heatmap) -> Self {
         let rows = || map.groups.iter().flat_map(|group| &group.rows);
-        let names = rows()
-            .map(|row| text_width(row.name))
-            .chain([text_width(map.row_axis)])
-            .fold(0.0, f64::max);
+        let names = rows().map(|row| text_width(row.name)).chain([text_width(map.row_axis)]).fold(0.0, f64::max);
         let has_groups = map.groups.iter().any(|group| !group.name.is_empty());
         let left = names + 10.0 + if has_groups { 22.0 } else { 0.0 };
         let longest = |column: &Column| {
-            let note = if column.note.is_empty() {
-                0.0
-            } else {
-                6.0 + text_width(&column.note)
-            };
+            let note = if column.note.is_empty() { 0.0 } else { 6.0 + text_width(&column.note) };
             text_width(column.name) + note
         };
         // A label at 45 degrees rises as far as it reaches to the right.
         let slant = std::f64::consts::FRAC_1_SQRT_2;
-        let top = map
-            .columns
-            .iter()
-            .map(|column| slant * longest(column))
-            .fold(0.0, f64::max)
-            + 20.0;
+        let top = map.columns.iter().map(|column| slant * longest(column)).fold(0.0, f64::max) + 20.0;
         let reach = map.columns.iter().enumerate();
-        let reach =
-            reach.map(|(i, column)| (i as f64 + 0.5) * map.cell.0 + slant * longest(column) + 12.0);
-        let n_columns = rows()
-            .map(|row| row.cells.len())
-            .max()
-            .unwrap_or(0)
-            .max(map.columns.len());
+        let reach = reach.map(|(i, column)| (i as f64 + 0.5) * map.cell.0 + slant * longest(column) + 12.0);
+        let n_columns = rows().map(|row| row.cells.len()).max().unwrap_or(0).max(map.columns.len());
         let width = left + reach.fold(n_columns as f64 * map.cell.0, f64::max) + 2.0;
         let mut y = top;
         let mut group_tops = Vec::new();
@@ -323,13 +300,7 @@ impl Layout {
             group_tops.push(y);
             y += group.rows.len() as f64 * map.cell.1 + Self::GROUP_GAP;
         }
-        Self {
-            left,
-            top,
-            width,
-            height: y,
-            group_tops,
-        }
+        Self { left, top, width, height: y, group_tops }
     }
 }
 
@@ -338,25 +309,13 @@ mod tests {
     use super::*;
 
     fn drawn(value: Value) -> String {
-        let row = Row {
-            name: "1",
-            cells: vec![Cell {
-                value: Some(&value),
-                title: "vision 1".into(),
-                mark: Mark::None,
-            }],
-        };
+        let row =
+            Row { name: "1", cells: vec![Cell { value: Some(&value), title: "vision 1".into(), mark: Mark::None }] };
         let map = Heatmap {
             label: "scores".into(),
             row_axis: "layer",
-            columns: vec![Column {
-                name: "visual",
-                note: String::new(),
-            }],
-            groups: vec![Group {
-                name: "vision",
-                rows: vec![row],
-            }],
+            columns: vec![Column { name: "visual", note: String::new() }],
+            groups: vec![Group { name: "vision", rows: vec![row] }],
             ramp: Ramp::covering(Scale::FromZero, [0.5].into_iter()),
             cell: (30.0, 20.0),
         };

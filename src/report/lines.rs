@@ -28,19 +28,8 @@ const BAR_WIDTH: f64 = 8.0;
 
 /// The time courses of a set, one under another, with the runs' borders and a time axis.
 pub(super) fn time_courses(set: &PatternSet, label: &str) -> Markup {
-    let n_tr = set
-        .patterns
-        .iter()
-        .map(|pattern| pattern.series.len())
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    let limit = magnitude(
-        set.patterns
-            .iter()
-            .flat_map(|pattern| &pattern.series)
-            .map(|&value| f64::from(value)),
-    );
+    let n_tr = set.patterns.iter().map(|pattern| pattern.series.len()).max().unwrap_or(0).max(1);
+    let limit = magnitude(set.patterns.iter().flat_map(|pattern| &pattern.series).map(|&value| f64::from(value)));
     let x_of = |sample: usize| NAME_WIDTH + SERIES_WIDTH * sample as f64 / n_tr as f64;
     let bottom = RUN_NAMES + set.patterns.len() as f64 * SERIES_PITCH;
     let (width, height) = (NAME_WIDTH + SERIES_WIDTH + 52.0, bottom + 36.0);
@@ -107,13 +96,8 @@ fn trace(
         }
         let command = if pen_down { 'L' } else { 'M' };
         pen_down = true;
-        write!(
-            path,
-            "{command}{:.1} {:.1}",
-            x_of(sample),
-            y_of(f64::from(value))
-        )
-        .expect("writing to a string succeeds");
+        write!(path, "{command}{:.1} {:.1}", x_of(sample), y_of(f64::from(value)))
+            .expect("writing to a string succeeds");
     };
     if stride == 1 {
         samples.for_each(|sample| point(sample, series[sample]));
@@ -122,9 +106,7 @@ fn trace(
     for start in samples.clone().step_by(stride) {
         let block = &series[start..(start + stride).min(samples.end)];
         let finite = || block.iter().copied().filter(|value| value.is_finite());
-        let (low, high) = finite().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| {
-            (low.min(v), high.max(v))
-        });
+        let (low, high) = finite().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         point(start, low);
         point(start, high);
     }
@@ -166,19 +148,14 @@ fn time_axis(n_tr: usize, repetition_time_s: f64, y: f64) -> Markup {
 
 /// The codes of a set's patterns, one row of bars a pattern, aligned with the time courses.
 pub(super) fn code_bars(set: &PatternSet, label: &str) -> Option<Markup> {
-    let layers = &set
-        .patterns
-        .iter()
-        .max_by_key(|pattern| pattern.profile.len())?
-        .profile;
+    let layers = &set.patterns.iter().max_by_key(|pattern| pattern.profile.len())?.profile;
     if layers.is_empty() {
         return None;
     }
     let codes = set.patterns.iter().flat_map(|pattern| &pattern.profile);
     let limit = magnitude(codes.map(|code| code.code));
     let modules = modules(layers.iter().map(|code| &code.layer));
-    let x_of =
-        |index: usize| 8.0 + index as f64 * BAR_WIDTH + 8.0 * module_index(&modules, index) as f64;
+    let x_of = |index: usize| 8.0 + index as f64 * BAR_WIDTH + 8.0 * module_index(&modules, index) as f64;
     let bottom = RUN_NAMES + set.patterns.len() as f64 * SERIES_PITCH;
     let (width, height) = (x_of(layers.len()) + 88.0, bottom + 36.0);
     Some(html! {
@@ -205,11 +182,7 @@ pub(super) fn code_bars(set: &PatternSet, label: &str) -> Option<Markup> {
 }
 
 fn bar(code: &LayerCode, x: f64, middle: f64, limit: f64) -> Markup {
-    let reach = if code.code.is_finite() {
-        code.code / limit * SERIES_HEIGHT / 2.0
-    } else {
-        0.0
-    };
+    let reach = if code.code.is_finite() { code.code / limit * SERIES_HEIGHT / 2.0 } else { 0.0 };
     html! {
         rect.bar.bar-negative[code.code < 0.0] x=(px(x)) y=(px(middle - reach.max(0.0)))
             width=(BAR_WIDTH - 2.0) height=(px(reach.abs())) {
@@ -232,17 +205,11 @@ pub(super) fn mirrored_profiles(names: (&str, &str), profiles: &[PairCode], labe
     let line = |module: &Module, code: &dyn Fn(&PairCode) -> f64| {
         let mut path = String::new();
         let mut pen_down = false;
-        for (index, codes) in profiles
-            .iter()
-            .enumerate()
-            .take(module.end)
-            .skip(module.start)
-        {
+        for (index, codes) in profiles.iter().enumerate().take(module.end).skip(module.start) {
             let value = code(codes);
             if value.is_finite() {
                 let command = if pen_down { 'L' } else { 'M' };
-                write!(path, "{command}{:.1} {:.1}", x_of(index), y_of(value))
-                    .expect("writing to a string succeeds");
+                write!(path, "{command}{:.1} {:.1}", x_of(index), y_of(value)).expect("writing to a string succeeds");
             }
             pen_down = value.is_finite();
         }
@@ -292,9 +259,7 @@ fn modules<'a>(layers: impl Iterator<Item = &'a LayerId>) -> Vec<Module<'a>> {
     let mut modules: Vec<Module> = Vec::new();
     for (index, layer) in layers.enumerate() {
         match modules.last_mut() {
-            Some(module) if module.name == layer.module => {
-                (module.last, module.end) = (&layer.layer, index + 1)
-            }
+            Some(module) if module.name == layer.module => (module.last, module.end) = (&layer.layer, index + 1),
             _ => modules.push(Module {
                 name: &layer.module,
                 first: &layer.layer,
@@ -309,10 +274,7 @@ fn modules<'a>(layers: impl Iterator<Item = &'a LayerId>) -> Vec<Module<'a>> {
 
 /// Which module a layer belongs to; the place after the last layer counts as the last module's.
 fn module_index(modules: &[Module], layer: usize) -> usize {
-    modules
-        .iter()
-        .position(|module| layer < module.end)
-        .unwrap_or(modules.len().saturating_sub(1))
+    modules.iter().position(|module| layer < module.end).unwrap_or(modules.len().saturating_sub(1))
 }
 
 fn module_label(module: &Module, from: f64, to: f64, y: f64) -> Markup {
@@ -333,27 +295,19 @@ fn clip(name: &str, n_characters: usize) -> String {
     if name.chars().count() <= n_characters {
         return name.to_owned();
     }
-    name.chars()
-        .take(n_characters.saturating_sub(1))
-        .chain(['…'])
-        .collect()
+    name.chars().take(n_characters.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// The largest finite magnitude; 1 when there is none, so that a flat line has a scale.
 fn magnitude(numbers: impl Iterator<Item = f64>) -> f64 {
-    let largest = numbers
-        .filter(|number| number.is_finite())
-        .fold(0.0, |largest: f64, number| largest.max(number.abs()));
+    let largest =
+        numbers.filter(|number| number.is_finite()).fold(0.0, |largest: f64, number| largest.max(number.abs()));
     if largest > 0.0 { largest } else { 1.0 }
 }
 
 fn short_number(number: f64) -> String {
     let decimals = if number.abs() < 0.1 { 3 } else { 2 };
-    if number.abs() < 0.001 {
-        number::score(number)
-    } else {
-        number::fixed(number, decimals)
-    }
+    if number.abs() < 0.001 { number::score(number) } else { number::fixed(number, decimals) }
 }
 
 #[cfg(test)]
@@ -361,10 +315,7 @@ mod tests {
     use super::*;
 
     fn run(n_tr: usize) -> Run {
-        Run {
-            name: "run".into(),
-            n_tr,
-        }
+        Run { name: "run".into(), n_tr }
     }
 
     #[test]
@@ -379,13 +330,7 @@ mod tests {
     fn a_gap_lifts_the_pen() {
         let mut path = String::new();
         let series = [0.0, 1.0, f32::NAN, 2.0];
-        trace(
-            &mut path,
-            &series,
-            0..4,
-            &|sample| sample as f64,
-            &|value| value,
-        );
+        trace(&mut path, &series, 0..4, &|sample| sample as f64, &|value| value);
         assert_eq!(path, "M0.0 0.0L1.0 1.0M3.0 2.0");
     }
 
@@ -395,13 +340,7 @@ mod tests {
         series[31_234] = 9.0;
         series[31_235] = -7.0;
         let mut path = String::new();
-        trace(
-            &mut path,
-            &series,
-            0..50_000,
-            &|sample| sample as f64,
-            &|value| value,
-        );
+        trace(&mut path, &series, 0..50_000, &|sample| sample as f64, &|value| value);
         assert!(path.contains(" 9.0") && path.contains(" -7.0"));
         assert!(path.matches('L').count() <= 2 * MAX_POINTS);
     }
@@ -409,24 +348,10 @@ mod tests {
     #[test]
     fn modules_are_stretches_of_layers() {
         let layers: Vec<LayerId> = [("vision", "1"), ("vision", "2"), ("text", "1")]
-            .map(|(module, layer)| LayerId {
-                module: module.into(),
-                layer: layer.into(),
-            })
+            .map(|(module, layer)| LayerId { module: module.into(), layer: layer.into() })
             .into();
         let modules = modules(layers.iter());
-        assert_eq!(
-            modules
-                .iter()
-                .map(|module| (module.start, module.end))
-                .collect::<Vec<_>>(),
-            [(0, 2), (2, 3)]
-        );
-        assert_eq!(
-            (0..4)
-                .map(|layer| module_index(&modules, layer))
-                .collect::<Vec<_>>(),
-            [0, 0, 1, 1]
-        );
+        assert_eq!(modules.iter().map(|module| (module.start, module.end)).collect::<Vec<_>>(), [(0, 2), (2, 3)]);
+        assert_eq!((0..4).map(|layer| module_index(&modules, layer)).collect::<Vec<_>>(), [0, 0, 1, 1]);
     }
 }

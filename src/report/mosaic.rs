@@ -58,10 +58,7 @@ pub(super) fn draw(volume: &Volume, ramp: &Ramp, label: &str) -> Option<Mosaic> 
     let n_columns = tile.n_columns(slices.len());
     let n_rows = slices.len().div_ceil(n_columns);
     let picture = paint(&view, &bounds, &slices, &tile, n_columns, ramp);
-    let (width, height) = (
-        tile.width * n_columns as f64,
-        (tile.height + LABEL_HEIGHT) * n_rows as f64,
-    );
+    let (width, height) = (tile.width * n_columns as f64, (tile.height + LABEL_HEIGHT) * n_rows as f64);
     let figure = html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
             svg.mosaic viewBox=(format!("0 0 {width:.1} {height:.1}")) role="img" aria-label=(label)
@@ -86,21 +83,9 @@ pub(super) fn draw(volume: &Volume, ramp: &Ramp, label: &str) -> Option<Mosaic> 
             }
         }
     };
-    let heights_mm = (
-        view.height_mm(slices[0]),
-        view.height_mm(slices[slices.len() - 1]),
-    );
-    let gap_mm = slices
-        .get(1)
-        .map_or(0.0, |&second| view.height_mm(second) - heights_mm.0);
-    Some(Mosaic {
-        figure,
-        n_slices: slices.len(),
-        heights_mm,
-        gap_mm,
-        oblique: view.is_oblique(),
-        stride: tile.stride,
-    })
+    let heights_mm = (view.height_mm(slices[0]), view.height_mm(slices[slices.len() - 1]));
+    let gap_mm = slices.get(1).map_or(0.0, |&second| view.height_mm(second) - heights_mm.0);
+    Some(Mosaic { figure, n_slices: slices.len(), heights_mm, gap_mm, oblique: view.is_oblique(), stride: tile.stride })
 }
 
 /// The smallest box that holds the mask, one voxel wider in the plane where there is room.
@@ -121,9 +106,7 @@ fn bounds(view: &RasView) -> Option<Bounds> {
             }
         }
     }
-    let widen = |(low, high): (usize, usize), axis: usize| {
-        (low.saturating_sub(1), (high + 1).min(shape[axis] - 1))
-    };
+    let widen = |(low, high): (usize, usize), axis: usize| (low.saturating_sub(1), (high + 1).min(shape[axis] - 1));
     found.map(|[x, y, z]| [widen(x, 0), widen(y, 1), z])
 }
 
@@ -151,17 +134,9 @@ impl Tile {
         let voxels = [0, 1].map(|axis| extent(axis).div_ceil(stride) as u32);
         // The larger spacing rules the scale so that a very flat voxel cannot blow the tile up.
         let unit = spacing_mm[0].max(spacing_mm[1]);
-        let upscale = (MIN_TILE_WIDTH / f64::from(voxels[0]))
-            .ceil()
-            .clamp(1.0, 16.0);
-        let size =
-            |axis: usize| f64::from(voxels[axis]) * upscale * (spacing_mm[axis] / unit).max(0.1);
-        Self {
-            voxels,
-            stride,
-            width: size(0),
-            height: size(1),
-        }
+        let upscale = (MIN_TILE_WIDTH / f64::from(voxels[0])).ceil().clamp(1.0, 16.0);
+        let size = |axis: usize| f64::from(voxels[axis]) * upscale * (spacing_mm[axis] / unit).max(0.1);
+        Self { voxels, stride, width: size(0), height: size(1) }
     }
 
     /// As many columns as fit, less those that would only leave the last row short.
@@ -204,13 +179,8 @@ fn paint(
 /// A picture as the text that an `href` takes.
 pub(super) fn data_uri(picture: &RgbaImage) -> String {
     let mut png = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut png, ImageFormat::Png)
-        .expect("an RGBA picture of bounded size encodes into memory");
-    format!(
-        "data:image/png;base64,{}",
-        STANDARD.encode(png.into_inner())
-    )
+    picture.write_to(&mut png, ImageFormat::Png).expect("an RGBA picture of bounded size encodes into memory");
+    format!("data:image/png;base64,{}", STANDARD.encode(png.into_inner()))
 }
 
 #[cfg(test)]
@@ -222,13 +192,8 @@ mod tests {
     fn strip(first_axis_mm: f64) -> RgbaImage {
         let mut values = vec![f32::NAN; 120];
         values[4 + 2] = 1.0;
-        let affine = [
-            [first_axis_mm, 0.0, 0.0, 0.0],
-            [0.0, 2.0, 0.0, 0.0],
-            [0.0, 0.0, 2.0, 0.0],
-        ];
-        let volume =
-            Volume::new([6, 5, 4], values, vec![true; 120], affine).expect("arrays fill the shape");
+        let affine = [[first_axis_mm, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]];
+        let volume = Volume::new([6, 5, 4], values, vec![true; 120], affine).expect("arrays fill the shape");
         let view = volume.to_ras();
         let bounds = bounds(&view).expect("the mask is full");
         let ramp = Ramp::covering(Scale::FromZero, [1.0].into_iter());
@@ -240,11 +205,7 @@ mod tests {
     fn left_is_left_whatever_the_affine() {
         let yellow = Rgba([0xfd, 0xe7, 0x25, 255]);
         let places = |picture: &RgbaImage| -> Vec<(u32, u32)> {
-            picture
-                .enumerate_pixels()
-                .filter(|(.., pixel)| **pixel == yellow)
-                .map(|(x, y, _)| (x, y))
-                .collect()
+            picture.enumerate_pixels().filter(|(.., pixel)| **pixel == yellow).map(|(x, y, _)| (x, y)).collect()
         };
         // Third tile; one voxel from the back, which is the last row but one.
         assert_eq!(places(&strip(2.0)), [(12, 3)]);
@@ -264,21 +225,9 @@ mod tests {
 
     #[test]
     fn an_empty_mask_draws_nothing() {
-        let affine = [
-            [1.0, 0.0, 0.0, 0.0],
-            [0.0, 1.0, 0.0, 0.0],
-            [0.0, 0.0, 1.0, 0.0],
-        ];
-        let volume = Volume::new([2, 2, 2], vec![0.0; 8], vec![false; 8], affine)
-            .expect("arrays fill the shape");
-        assert!(
-            draw(
-                &volume,
-                &Ramp::covering(Scale::FromZero, [].into_iter()),
-                "nothing"
-            )
-            .is_none()
-        );
+        let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+        let volume = Volume::new([2, 2, 2], vec![0.0; 8], vec![false; 8], affine).expect("arrays fill the shape");
+        assert!(draw(&volume, &Ramp::covering(Scale::FromZero, [].into_iter()), "nothing").is_none());
     }
 
     #[test]

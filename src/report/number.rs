@@ -34,11 +34,7 @@ pub(super) fn px(coordinate: f64) -> String {
 
 /// A parameter as it was written: `0.05`.
 pub(super) fn plain(number: f64) -> String {
-    if number.is_finite() {
-        number.to_string().replace('-', "−")
-    } else {
-        ABSENT.to_owned()
-    }
+    if number.is_finite() { number.to_string().replace('-', "−") } else { ABSENT.to_owned() }
 }
 
 /// A number with a fixed number of decimals and a real minus sign; a rounded zero has no sign.
@@ -76,11 +72,7 @@ pub(super) fn percent(share: f64) -> String {
 
 /// A probability: never printed as zero.
 pub(super) fn probability(p: f64) -> String {
-    if p < 0.0001 {
-        "< 0.0001".to_owned()
-    } else {
-        fixed(p, 4)
-    }
+    if p < 0.0001 { "< 0.0001".to_owned() } else { fixed(p, 4) }
 }
 
 /// A running time in the unit that suits it.
@@ -90,11 +82,7 @@ pub(super) fn duration(seconds: f64) -> String {
         s if s < 1.0 => format!("{:.0} ms", 1000.0 * s),
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{} min {:02} s", (s / 60.0) as u64, (s % 60.0) as u64),
-        s => format!(
-            "{} h {:02} min",
-            (s / 3600.0) as u64,
-            (s % 3600.0 / 60.0) as u64
-        ),
+        s => format!("{} h {:02} min", (s / 3600.0) as u64, (s % 3600.0 / 60.0) as u64),
     }
 }
 
@@ -117,10 +105,7 @@ pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
     let rough = span / 5.0;
     let magnitude = 10f64.powf(rough.log10().floor());
     // Room for a sixth part: rounding may make the span a hair longer than five steps.
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-        .into_iter()
-        .map(|s| s * magnitude)
-        .find(|s| span / s < 5.001);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|s| s * magnitude).find(|s| span / s < 5.001);
     let step = step.unwrap_or(span);
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
@@ -129,18 +114,9 @@ pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
 
 /// The decimals that a tick step needs.
 pub(super) fn tick_label(tick: f64, ticks: &[f64]) -> String {
-    let step = ticks
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .next()
-        .unwrap_or(1.0);
-    let decimals = (0..6).find(|&d| {
-        (step * 10f64.powi(d))
-            .fract()
-            .abs()
-            .min(1.0 - (step * 10f64.powi(d)).fract())
-            < 1e-6
-    });
+    let step = ticks.windows(2).map(|pair| pair[1] - pair[0]).next().unwrap_or(1.0);
+    let decimals =
+        (0..6).find(|&d| (step * 10f64.powi(d)).fract().abs().min(1.0 - (step * 10f64.powi(d)).fract()) < 1e-6);
     fixed(tick, decimals.unwrap_or(6) as usize)
 }
 
@@ -181,20 +157,10 @@ mod tests {
     fn ticks_are_round_and_few() {
         assert_eq!(ticks(0.0, 0.25).len(), 6);
         assert_eq!(ticks(-1.0, 1.0), [-1.0, -0.5, 0.0, 0.5, 1.0]);
-        for (low, high) in [
-            (0.0, 0.3),
-            (-0.8, 0.8),
-            (0.0, 3655.0),
-            (3.0, 3.1),
-            (-1e-6, 1e-6),
-        ] {
+        for (low, high) in [(0.0, 0.3), (-0.8, 0.8), (0.0, 3655.0), (3.0, 3.1), (-1e-6, 1e-6)] {
             let ticks = ticks(low, high);
             assert!((2..=6).contains(&ticks.len()), "{low} {high}: {ticks:?}");
-            assert!(
-                ticks
-                    .iter()
-                    .all(|&t| t >= low - 1e-9 * (high - low) && t <= high + 1e-9 * (high - low))
-            );
+            assert!(ticks.iter().all(|&t| t >= low - 1e-9 * (high - low) && t <= high + 1e-9 * (high - low)));
         }
         assert_eq!(ticks(1.0, 1.0), [1.0]);
         assert_eq!(tick_label(0.05, &[0.0, 0.05]), "0.05");

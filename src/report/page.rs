@@ -5,12 +5,12 @@
 //!
 //! A statistic is a [`Value`]: a number, or the reason why there is none. No part of the page ever shows `NaN`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::volume::Volume;
 
 /// One report: everything a reader sees, in the order of the sections.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Page {
     /// Name of the study, the page's title.
     pub study: String,
@@ -24,7 +24,8 @@ pub struct Page {
     pub warnings: Vec<Warning>,
     /// Finding 1: scores per layer and network.
     pub prediction: Prediction,
-    /// Score maps drawn as slices.
+    /// Score maps drawn as slices; volumes stay in files of their own.
+    #[serde(skip)]
     pub brain: Vec<BrainMap>,
     /// Time courses of the first patterns, one set for each dictionary.
     pub patterns: Vec<PatternSet>,
@@ -39,7 +40,7 @@ pub struct Page {
 }
 
 /// A number, or the reason why it could not be computed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
     /// A finite number.
@@ -75,16 +76,12 @@ impl Value {
 /// A finite number is known; anything else is absent.
 impl From<f64> for Value {
     fn from(number: f64) -> Self {
-        if number.is_finite() {
-            Self::Known(number)
-        } else {
-            Self::absent("the result was not a finite number")
-        }
+        if number.is_finite() { Self::Known(number) } else { Self::absent("the result was not a finite number") }
     }
 }
 
 /// One subject and the size of its data.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Subject {
     /// Name, as in `sub-01`.
     pub name: String,
@@ -97,7 +94,7 @@ pub struct Subject {
 }
 
 /// How much a warning matters, gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// A result should not be believed as it stands.
@@ -109,7 +106,7 @@ pub enum Severity {
 }
 
 /// One caveat and where it holds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Warning {
     /// How much it matters.
     pub severity: Severity,
@@ -120,7 +117,7 @@ pub struct Warning {
 }
 
 /// A quantity that colours stand for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// Name with its unit, as the legend prints it: `mean Pearson r (held-out runs)`.
     pub name: String,
@@ -129,7 +126,7 @@ pub struct Measure {
 }
 
 /// Whether zero is an end or the middle of a measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// From zero up; values below zero are drawn as zero and the legend says so.
@@ -140,15 +137,12 @@ pub enum Scale {
 
 impl Default for Measure {
     fn default() -> Self {
-        Self {
-            name: "mean Pearson r over voxels (held-out runs)".into(),
-            scale: Scale::FromZero,
-        }
+        Self { name: "mean Pearson r over voxels (held-out runs)".into(), scale: Scale::FromZero }
     }
 }
 
 /// Finding 1: how well each layer predicts each network.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Prediction {
     /// What the cells hold; one colour scale serves every panel.
     pub measure: Measure,
@@ -159,7 +153,7 @@ pub struct Prediction {
 }
 
 /// Scores of one model in one subject.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PredictionPanel {
     /// Name of the subject.
     pub subject: String,
@@ -172,7 +166,7 @@ pub struct PredictionPanel {
 }
 
 /// One network's summary over all its voxels.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NetworkScores {
     /// Name of the network.
     pub name: String,
@@ -189,7 +183,7 @@ pub struct NetworkScores {
 }
 
 /// A layer's full name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerId {
     /// Module, as in `vision`.
     pub module: String,
@@ -198,7 +192,7 @@ pub struct LayerId {
 }
 
 /// The layers of one module.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ModuleScores {
     /// Name of the module.
     pub name: String,
@@ -207,7 +201,7 @@ pub struct ModuleScores {
 }
 
 /// One layer's score in every network.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerScores {
     /// Name of the layer.
     pub name: String,
@@ -216,7 +210,7 @@ pub struct LayerScores {
 }
 
 /// A map of scores over the brain.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct BrainMap {
     /// Which subject, model and features it shows.
     pub title: String,
@@ -227,7 +221,7 @@ pub struct BrainMap {
 }
 
 /// The patterns of one dictionary.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatternSet {
     /// Which model and scope the dictionary was learnt on.
     pub title: String,
@@ -244,7 +238,7 @@ pub struct PatternSet {
 }
 
 /// One run's share of a time course.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
     /// Name of the run.
     pub name: String,
@@ -253,7 +247,7 @@ pub struct Run {
 }
 
 /// One pattern: a time course, and how strongly each layer's units carry it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pattern {
     /// Name of the pattern.
     pub name: String,
@@ -265,7 +259,7 @@ pub struct Pattern {
 }
 
 /// Mean code over the units of one layer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerCode {
     /// Which layer.
     pub layer: LayerId,
@@ -274,7 +268,7 @@ pub struct LayerCode {
 }
 
 /// What a statistic was compared with.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Null {
     /// Name of the null: `permuted memberships`.
     pub name: String,
@@ -289,7 +283,7 @@ pub struct Null {
 }
 
 /// Finding 2 for one model in one subject.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Redundancy {
     /// Name of the subject.
     pub subject: String,
@@ -308,7 +302,7 @@ pub struct Redundancy {
 }
 
 /// How many voxels of a network several patterns drive.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SharedVoxels {
     /// Name of the network.
     pub network: String,
@@ -321,7 +315,7 @@ pub struct SharedVoxels {
 }
 
 /// Finding 3 for one model in one subject.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Polarity {
     /// Name of the subject.
     pub subject: String,
@@ -338,7 +332,7 @@ pub struct Polarity {
 }
 
 /// Two patterns whose maps oppose.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpposedPair {
     /// Name of the first pattern.
     pub k: String,
@@ -357,7 +351,7 @@ pub struct OpposedPair {
 }
 
 /// Mean codes of a pair in one layer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PairCode {
     /// Which layer.
     pub layer: LayerId,
@@ -368,7 +362,7 @@ pub struct PairCode {
 }
 
 /// How the results came to be, and how to open them elsewhere.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Provenance {
     /// The tasks behind the page, in the order of the plan.
     pub tasks: Vec<Task>,
@@ -383,7 +377,7 @@ pub struct Provenance {
 }
 
 /// One task of the plan.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// Its name in the plan.
     pub id: String,
@@ -398,7 +392,7 @@ pub struct Task {
 }
 
 /// A program or library that shaped the numbers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Engine {
     /// Its name.
     pub name: String,
@@ -407,7 +401,7 @@ pub struct Engine {
 }
 
 /// A named seed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seed {
     /// What it seeds.
     pub name: String,
@@ -416,7 +410,7 @@ pub struct Seed {
 }
 
 /// A result file; its extension decides which example shows how to open it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OutputFile {
     /// Path, relative to the page.
     pub path: String,

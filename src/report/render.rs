@@ -34,11 +34,7 @@ const SECTIONS: [Section; 7] = [
 /// Every text is escaped; characters that HTML forbids (controls, noncharacters) become U+FFFD. Equal pages give equal
 /// bytes.
 pub fn render(page: &Page) -> String {
-    let title = if page.study.is_empty() {
-        "Untitled study"
-    } else {
-        &page.study
-    };
+    let title = if page.study.is_empty() { "Untitled study" } else { &page.study };
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -124,18 +120,10 @@ fn size(page: &Page) -> String {
         [] => "No model".to_owned(),
         names => {
             let names = number::listed(names.iter().map(String::as_str));
-            format!(
-                "{} ({names})",
-                number::counted(page.models.len(), "model", "models")
-            )
+            format!("{} ({names})", number::counted(page.models.len(), "model", "models"))
         }
     };
-    let total = |part: fn(&Subject) -> usize| {
-        page.subjects
-            .iter()
-            .map(part)
-            .fold(0, usize::saturating_add)
-    };
+    let total = |part: fn(&Subject) -> usize| page.subjects.iter().map(part).fold(0, usize::saturating_add);
     let n_runs = total(|subject| subject.n_runs);
     let n_tr = total(|subject| subject.n_tr);
     let n_voxels = total(|subject| subject.n_voxels);
@@ -150,12 +138,8 @@ fn size(page: &Page) -> String {
 
 fn best_layers(page: &Page) -> Markup {
     let panels = &page.prediction.panels;
-    let told: Vec<(&PredictionPanel, Vec<String>)> =
-        panels.iter().map(|panel| (panel, best_in(panel))).collect();
-    let told: Vec<_> = told
-        .into_iter()
-        .filter(|(_, best)| !best.is_empty())
-        .collect();
+    let told: Vec<(&PredictionPanel, Vec<String>)> = panels.iter().map(|panel| (panel, best_in(panel))).collect();
+    let told: Vec<_> = told.into_iter().filter(|(_, best)| !best.is_empty()).collect();
     html! {
         @if !told.is_empty() {
             p.lead-in { "Best layer of each network, by " (page.prediction.measure.name) ":" }
@@ -213,11 +197,7 @@ fn printable(html: String) -> String {
         let noncharacter = code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code);
         noncharacter || (character.is_control() && !matches!(character, '\n' | '\t'))
     };
-    if html.contains(forbidden) {
-        html.replace(forbidden, "\u{fffd}")
-    } else {
-        html
-    }
+    if html.contains(forbidden) { html.replace(forbidden, "\u{fffd}") } else { html }
 }
 
 #[cfg(test)]
@@ -226,39 +206,22 @@ mod tests {
 
     #[test]
     fn forbidden_characters_are_replaced() {
-        assert_eq!(
-            printable("a\0b\u{1b}c\n\u{ffff}\u{fdd0}".into()),
-            "a\u{fffd}b\u{fffd}c\n\u{fffd}\u{fffd}"
-        );
+        assert_eq!(printable("a\0b\u{1b}c\n\u{ffff}\u{fdd0}".into()), "a\u{fffd}b\u{fffd}c\n\u{fffd}\u{fffd}");
         assert_eq!(printable("é – 脳".into()), "é – 脳");
     }
 
     #[test]
     fn an_empty_page_says_so() {
         let html = render(&Page::default());
-        for sentence in [
-            "Untitled study",
-            "no encoding",
-            "no patterns",
-            "no polarity",
-            "No tasks are recorded",
-        ] {
+        for sentence in ["Untitled study", "no encoding", "no patterns", "no polarity", "No tasks are recorded"] {
             assert!(html.contains(sentence), "{sentence}");
         }
     }
 
     #[test]
     fn the_gravest_warning_comes_first() {
-        let warning = |severity, message: &str| Warning {
-            severity,
-            place: String::new(),
-            message: message.into(),
-        };
-        let html = warnings(&[
-            warning(Severity::Notice, "late"),
-            warning(Severity::Serious, "early"),
-        ])
-        .into_string();
+        let warning = |severity, message: &str| Warning { severity, place: String::new(), message: message.into() };
+        let html = warnings(&[warning(Severity::Notice, "late"), warning(Severity::Serious, "early")]).into_string();
         assert!(html.find("early") < html.find("late"));
     }
 }

@@ -16,9 +16,7 @@ pub const MAX_VOXELS: usize = 1 << 26;
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum VolumeError {
     /// An axis is empty or too long.
-    #[error(
-        "volume of shape {shape:?}: expected 1 to {MAX_AXIS} voxels on each axis and at most {MAX_VOXELS} in all"
-    )]
+    #[error("volume of shape {shape:?}: expected 1 to {MAX_AXIS} voxels on each axis and at most {MAX_VOXELS} in all")]
     Shape {
         /// The shape given.
         shape: [usize; 3],
@@ -36,9 +34,7 @@ pub enum VolumeError {
         shape: [usize; 3],
     },
     /// The affine does not map voxels to space one to one.
-    #[error(
-        "affine {affine:?} is not invertible: expected finite numbers and three independent voxel axes"
-    )]
+    #[error("affine {affine:?} is not invertible: expected finite numbers and three independent voxel axes")]
     Affine {
         /// The first three rows of the affine.
         affine: [[f64; 4]; 3],
@@ -69,33 +65,19 @@ impl Volume {
         mask: Vec<bool>,
         affine: [[f64; 4]; 3],
     ) -> Result<Self, VolumeError> {
-        let n_voxels = shape
-            .iter()
-            .try_fold(1usize, |product, &n| product.checked_mul(n));
+        let n_voxels = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
         let n_voxels = n_voxels
             .filter(|&n| n <= MAX_VOXELS && shape.iter().all(|axis| (1..=MAX_AXIS).contains(axis)))
             .ok_or(VolumeError::Shape { shape })?;
         for (array, found) in [("values", values.len()), ("mask", mask.len())] {
             if found != n_voxels {
-                return Err(VolumeError::Length {
-                    array,
-                    found,
-                    expected: n_voxels,
-                    shape,
-                });
+                return Err(VolumeError::Length { array, found, expected: n_voxels, shape });
             }
         }
-        if affine.iter().flatten().any(|entry| !entry.is_finite())
-            || relative_determinant(&affine) < 1e-6
-        {
+        if affine.iter().flatten().any(|entry| !entry.is_finite()) || relative_determinant(&affine) < 1e-6 {
             return Err(VolumeError::Affine { affine });
         }
-        Ok(Self {
-            shape,
-            values,
-            mask,
-            affine,
-        })
+        Ok(Self { shape, values, mask, affine })
     }
 
     /// Voxels inside the mask.
@@ -106,9 +88,7 @@ impl Volume {
     /// Finite values inside the mask.
     pub fn scores(&self) -> impl Iterator<Item = f32> {
         let masked = self.values.iter().zip(&self.mask);
-        masked
-            .filter(|&(value, &inside)| inside && value.is_finite())
-            .map(|(&value, _)| value)
+        masked.filter(|&(value, &inside)| inside && value.is_finite()).map(|(&value, _)| value)
     }
 
     /// The volume seen along the anatomical axes.
@@ -125,9 +105,7 @@ fn relative_determinant(affine: &[[f64; 4]; 3]) -> f64 {
         column.map(|entry| if length > 0.0 { entry / length } else { 0.0 })
     });
     let [a, b, c] = axes;
-    (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
-        + a[2] * (b[0] * c[1] - b[1] * c[0]))
-        .abs()
+    (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])).abs()
 }
 
 fn column(affine: &[[f64; 4]; 3], axis: usize) -> [f64; 3] {
@@ -187,8 +165,7 @@ impl<'a> RasView<'a> {
 
     /// Millimetres from one voxel to the next along each anatomical axis.
     pub(super) fn spacing_mm(&self) -> [f64; 3] {
-        self.axes
-            .map(|(axis, _)| length(column(&self.volume.affine, axis)))
+        self.axes.map(|(axis, _)| length(column(&self.volume.affine, axis)))
     }
 
     /// Whether the grid is tilted, so that a slice has no single height.
@@ -214,25 +191,15 @@ impl<'a> RasView<'a> {
     /// Height of the slice `up`, at the middle of its plane.
     pub(super) fn height_mm(&self, up: usize) -> f64 {
         let [right, front, _] = self.shape();
-        let (low, high) = (
-            self.grid_index([0, 0, up]),
-            self.grid_index([right - 1, front - 1, up]),
-        );
+        let (low, high) = (self.grid_index([0, 0, up]), self.grid_index([right - 1, front - 1, up]));
         let row = self.volume.affine[2];
-        (0..3)
-            .map(|axis| row[axis] * (low[axis] + high[axis]) as f64 / 2.0)
-            .sum::<f64>()
-            + row[3]
+        (0..3).map(|axis| row[axis] * (low[axis] + high[axis]) as f64 / 2.0).sum::<f64>() + row[3]
     }
 
     fn grid_index(&self, ras: [usize; 3]) -> [usize; 3] {
         let mut index = [0; 3];
         for (world, &(axis, flipped)) in self.axes.iter().enumerate() {
-            index[axis] = if flipped {
-                self.volume.shape[axis] - 1 - ras[world]
-            } else {
-                ras[world]
-            };
+            index[axis] = if flipped { self.volume.shape[axis] - 1 - ras[world] } else { ras[world] };
         }
         index
     }
@@ -266,11 +233,7 @@ mod tests {
         found[0]
     }
 
-    const RAS: [[f64; 4]; 3] = [
-        [2.0, 0.0, 0.0, -3.0],
-        [0.0, 2.0, 0.0, -4.0],
-        [0.0, 0.0, 3.0, 7.0],
-    ];
+    const RAS: [[f64; 4]; 3] = [[2.0, 0.0, 0.0, -3.0], [0.0, 2.0, 0.0, -4.0], [0.0, 0.0, 3.0, 7.0]];
 
     #[test]
     fn an_upright_grid_stays() {
@@ -291,11 +254,7 @@ mod tests {
     #[test]
     fn permuted_axes_are_put_in_order() {
         // Voxel axis 0 runs down, 1 to the left, 2 to the front.
-        let affine = [
-            [0.0, -2.0, 0.0, 0.0],
-            [0.0, 0.0, 2.0, 0.0],
-            [-2.0, 0.0, 0.0, 50.0],
-        ];
+        let affine = [[0.0, -2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [-2.0, 0.0, 0.0, 50.0]];
         let volume = marked(affine);
         assert_eq!(volume.to_ras().shape(), [4, 5, 3]);
         assert_eq!(place(&volume), [2, 2, 2]);
@@ -305,11 +264,7 @@ mod tests {
     #[test]
     fn a_tilted_grid_is_called_oblique() {
         let (sin, cos) = 0.3f64.sin_cos();
-        let affine = [
-            [2.0, 0.0, 0.0, 0.0],
-            [0.0, 2.0 * cos, -2.0 * sin, 0.0],
-            [0.0, 2.0 * sin, 2.0 * cos, 0.0],
-        ];
+        let affine = [[2.0, 0.0, 0.0, 0.0], [0.0, 2.0 * cos, -2.0 * sin, 0.0], [0.0, 2.0 * sin, 2.0 * cos, 0.0]];
         let volume = marked(affine);
         assert_eq!(place(&volume), [0, 1, 2]);
         assert!(volume.to_ras().is_oblique());
@@ -322,10 +277,8 @@ mod tests {
         let cases = document["cases"].as_array().expect("the fixture has cases");
         assert_eq!(cases.len(), 148);
         for case in cases {
-            let affine =
-                serde_json::from_value(case["affine"].clone()).expect("three rows of four");
-            let expected: [(usize, i8); 3] =
-                serde_json::from_value(case["axes"].clone()).expect("three axes");
+            let affine = serde_json::from_value(case["affine"].clone()).expect("three rows of four");
+            let expected: [(usize, i8); 3] = serde_json::from_value(case["axes"].clone()).expect("three axes");
             let volume = marked(affine);
             let found = volume.to_ras().axes;
             for (axis, (world, direction)) in expected.into_iter().enumerate() {
@@ -337,38 +290,16 @@ mod tests {
     #[test]
     fn bad_arrays_are_refused() {
         let error = |shape, n_values, n_mask, affine| {
-            Volume::new(shape, vec![0.0; n_values], vec![true; n_mask], affine)
-                .expect_err("must be refused")
+            Volume::new(shape, vec![0.0; n_values], vec![true; n_mask], affine).expect_err("must be refused")
         };
-        assert!(matches!(
-            error([0, 4, 5], 0, 0, RAS),
-            VolumeError::Shape { .. }
-        ));
-        assert!(matches!(
-            error([usize::MAX, 2, 2], 0, 0, RAS),
-            VolumeError::Shape { .. }
-        ));
-        assert!(matches!(
-            error([1, 1, 2], 1, 2, RAS),
-            VolumeError::Length {
-                array: "values",
-                ..
-            }
-        ));
-        assert!(matches!(
-            error([1, 1, 2], 2, 1, RAS),
-            VolumeError::Length { array: "mask", .. }
-        ));
+        assert!(matches!(error([0, 4, 5], 0, 0, RAS), VolumeError::Shape { .. }));
+        assert!(matches!(error([usize::MAX, 2, 2], 0, 0, RAS), VolumeError::Shape { .. }));
+        assert!(matches!(error([1, 1, 2], 1, 2, RAS), VolumeError::Length { array: "values", .. }));
+        assert!(matches!(error([1, 1, 2], 2, 1, RAS), VolumeError::Length { array: "mask", .. }));
         let mut flat = RAS;
         flat[2][2] = 0.0;
-        assert!(matches!(
-            error([1, 1, 1], 1, 1, flat),
-            VolumeError::Affine { .. }
-        ));
+        assert!(matches!(error([1, 1, 1], 1, 1, flat), VolumeError::Affine { .. }));
         flat[2][2] = f64::NAN;
-        assert!(matches!(
-            error([1, 1, 1], 1, 1, flat),
-            VolumeError::Affine { .. }
-        ));
+        assert!(matches!(error([1, 1, 1], 1, 1, flat), VolumeError::Affine { .. }));
     }
 }

@@ -25,6 +25,11 @@ const NETWORKS: [(&str, &str, [f64; 3]); 7] = [
     ("default", "#cd3e4e", [0.25, 0.75, 0.25]),
 ];
 
+/// Names of the networks of the schematic atlas.
+pub fn schematic_networks() -> [&'static str; 7] {
+    NETWORKS.map(|(name, _, _)| name)
+}
+
 /// A brain mask and an atlas of seven networks, mirror images of each other across the middle of the first axis.
 ///
 /// The first axis of the grid is taken for left to right, the second for back to front, the third for bottom to top.

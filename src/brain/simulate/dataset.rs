@@ -24,6 +24,12 @@ const MEAN_SPREAD: f64 = 60.0;
 const NOISE_SD: f64 = 10.0;
 /// One step of the stored integers: exact in binary, a 160th of the noise, with room up to 2047 scanner units.
 const INTEGER_STEP: f32 = 0.0625;
+/// Where the atlas lies in a simulated dataset.
+const ATLAS_FOLDER: &str = "atlas";
+/// The label image of the atlas in a simulated dataset.
+pub const ATLAS_LABELS: &str = "atlas/schematic_dseg.nii.gz";
+/// The table of the atlas in a simulated dataset.
+pub const ATLAS_TABLE: &str = "atlas/schematic_dseg.tsv";
 /// Runs shorter than this have no usable variance.
 const MIN_TR: usize = 10;
 
@@ -117,9 +123,8 @@ fn grid(simulation: &Simulation) -> Result<Grid, SimulateError> {
 }
 
 fn write_atlas(atlas: &Atlas, out: &Path) -> Result<(PathBuf, PathBuf), SimulateError> {
-    let folder = out.join("atlas");
-    make_folder(&folder)?;
-    let (image, table) = (folder.join("schematic_dseg.nii.gz"), folder.join("schematic_dseg.tsv"));
+    make_folder(&out.join(ATLAS_FOLDER))?;
+    let (image, table) = (out.join(ATLAS_LABELS), out.join(ATLAS_TABLE));
     atlas.write(&image, &table)?;
     Ok((image, table))
 }

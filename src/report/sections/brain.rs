@@ -36,10 +36,7 @@ fn ramps(maps: &[BrainMap]) -> Vec<(&Measure, Ramp)> {
         if ramps.iter().all(|(measure, _)| **measure != map.measure) {
             let alike = maps.iter().filter(|other| other.measure == map.measure);
             let scores = alike.flat_map(|map| map.volume.scores()).map(f64::from);
-            ramps.push((
-                &map.measure,
-                Ramp::covering_most(map.measure.scale, scores, COVERED),
-            ));
+            ramps.push((&map.measure, Ramp::covering_most(map.measure.scale, scores, COVERED)));
         }
     }
     ramps
@@ -49,11 +46,7 @@ fn figure(map: &BrainMap, ramp: &Ramp) -> Markup {
     let label = format!("Axial slices of {}, {}", map.measure.name, map.title);
     let n_voxels = map.volume.n_voxels();
     let n_scores = map.volume.scores().count();
-    let keys: &[Key] = if n_scores < n_voxels {
-        &[Key::Unscored]
-    } else {
-        &[]
-    };
+    let keys: &[Key] = if n_scores < n_voxels { &[Key::Unscored] } else { &[] };
     html! {
         h3 { (map.title) }
         @match mosaic::draw(&map.volume, ramp, &label) {
@@ -67,13 +60,7 @@ fn figure(map: &BrainMap, ramp: &Ramp) -> Markup {
     }
 }
 
-fn caption(
-    map: &BrainMap,
-    mosaic: &Mosaic,
-    n_voxels: usize,
-    n_scores: usize,
-    ramp: &Ramp,
-) -> String {
+fn caption(map: &BrainMap, mosaic: &Mosaic, n_voxels: usize, n_scores: usize, ramp: &Ramp) -> String {
     let mut sentences = Vec::new();
     let (low, high) = mosaic.heights_mm;
     let slices = number::counted(mosaic.n_slices, "axial slice", "axial slices");
@@ -87,8 +74,7 @@ fn caption(
     } else {
         format!("{slices} at z = {} mm.", number::fixed(low, 1))
     });
-    sentences
-        .push("Neurological orientation: left is left (L, R), the front is at the top.".to_owned());
+    sentences.push("Neurological orientation: left is left (L, R), the front is at the top.".to_owned());
     sentences.push(format!(
         "{} of {} in the mask have a score.",
         number::count(n_scores),
@@ -109,20 +95,12 @@ fn caption(
     };
     let n_beyond = map.volume.scores().filter(beyond).count();
     if n_beyond > 0 {
-        let voxels = number::counted(
-            n_beyond,
-            "voxel beyond the scale takes",
-            "voxels beyond the scale take",
-        );
+        let voxels = number::counted(n_beyond, "voxel beyond the scale takes", "voxels beyond the scale take");
         sentences.push(format!("{voxels} the colour of its end."));
     }
     let n_negative = map.volume.scores().filter(|&score| score < 0.0).count();
     if ramp.scale() == Scale::FromZero && n_negative > 0 {
-        let voxels = number::counted(
-            n_negative,
-            "voxel below zero takes",
-            "voxels below zero take",
-        );
+        let voxels = number::counted(n_negative, "voxel below zero takes", "voxels below zero take");
         sentences.push(format!("{voxels} the colour of zero."));
     }
     if mosaic.oblique {
@@ -133,10 +111,7 @@ fn caption(
         );
     }
     if mosaic.stride > 1 {
-        sentences.push(format!(
-            "One voxel in {} is drawn along each in-plane axis.",
-            mosaic.stride
-        ));
+        sentences.push(format!("One voxel in {} is drawn along each in-plane axis.", mosaic.stride));
     }
     sentences.join(" ")
 }

@@ -58,11 +58,7 @@ pub(super) fn table(label: &str, head: &[&str], body: Markup) -> Markup {
 
 /// The name of one model in one subject; either name may be empty.
 pub(super) fn panel_title(subject: &str, model: &str) -> String {
-    [subject, model]
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
+    [subject, model].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -58,10 +58,7 @@ fn caption(set: &PatternSet, n_drawn: usize, has_bars: bool) -> String {
             number::count(set.runs.len())
         ));
     }
-    sentences.push(format!(
-        "One sample every {} s.",
-        number::plain(set.repetition_time_s)
-    ));
+    sentences.push(format!("One sample every {} s.", number::plain(set.repetition_time_s)));
     if has_bars {
         let bars = "Bars: mean code of each layer's units; a pattern and its codes may change sign together.";
         sentences.push(bars.to_owned());

@@ -67,14 +67,7 @@ fn none_found(result: &Polarity) -> String {
 }
 
 fn pairs_table(result: &Polarity, title: &str) -> Markup {
-    let head = [
-        "pattern k",
-        "pattern j",
-        "r of maps",
-        "r of time courses",
-        "mirror index",
-        "p",
-    ];
+    let head = ["pattern k", "pattern j", "r of maps", "r of time courses", "mirror index", "p"];
     let body = html! {
         @for pair in result.pairs.iter().take(MAX_LISTED) {
             tr {

@@ -13,11 +13,7 @@ use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPa
 /// Draws the section.
 pub(in crate::report) fn section(page: &Page) -> Markup {
     let prediction = &page.prediction;
-    let cells = prediction
-        .panels
-        .iter()
-        .flat_map(values)
-        .filter_map(Value::known);
+    let cells = prediction.panels.iter().flat_map(values).filter_map(Value::known);
     let ramp = Ramp::covering(prediction.measure.scale, cells);
     html! {
         @if prediction.panels.is_empty() {
@@ -35,26 +31,16 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
 }
 
 fn values(panel: &PredictionPanel) -> impl Iterator<Item = &Value> {
-    panel
-        .modules
-        .iter()
-        .flat_map(|module| &module.layers)
-        .flat_map(|layer| &layer.cells)
+    panel.modules.iter().flat_map(|module| &module.layers).flat_map(|layer| &layer.cells)
 }
 
 fn panel(panel: &PredictionPanel, prediction: &Prediction, ramp: &Ramp) -> Markup {
     let title = panel_title(&panel.subject, &panel.model);
     let label = format!("Score of each layer in each network, {title}");
     let any_absent = values(panel).any(|value| value.known().is_none());
-    let any_best = panel
-        .networks
-        .iter()
-        .any(|network| network.best_layer.is_some());
-    let keys: Vec<Key> = [(any_best, Key::Best), (any_absent, Key::Absent)]
-        .into_iter()
-        .filter(|key| key.0)
-        .map(|key| key.1)
-        .collect();
+    let any_best = panel.networks.iter().any(|network| network.best_layer.is_some());
+    let keys: Vec<Key> =
+        [(any_best, Key::Best), (any_absent, Key::Absent)].into_iter().filter(|key| key.0).map(|key| key.1).collect();
     html! {
         h3 { (title) }
         div.beside {
@@ -76,40 +62,22 @@ fn panel(panel: &PredictionPanel, prediction: &Prediction, ramp: &Ramp) -> Marku
 }
 
 fn map<'a>(panel: &'a PredictionPanel, ramp: &Ramp, label: &str) -> Heatmap<'a> {
-    let columns = panel.networks.iter().map(|network| Column {
-        name: &network.name,
-        note: format!("n = {}", number::count(network.n_voxels)),
-    });
+    let columns = panel
+        .networks
+        .iter()
+        .map(|network| Column { name: &network.name, note: format!("n = {}", number::count(network.n_voxels)) });
     let groups = panel.modules.iter().map(|module| {
         let rows = module.layers.iter().map(|layer| {
-            let cells = panel
-                .networks
-                .iter()
-                .enumerate()
-                .map(|(index, network)| Cell {
-                    value: layer.cells.get(index),
-                    title: format!("{} {}, {}", module.name, layer.name, network.name),
-                    mark: if is_best(network, &module.name, &layer.name) {
-                        Mark::Framed
-                    } else {
-                        Mark::None
-                    },
-                });
-            Row {
-                name: &layer.name,
-                cells: cells.collect(),
-            }
+            let cells = panel.networks.iter().enumerate().map(|(index, network)| Cell {
+                value: layer.cells.get(index),
+                title: format!("{} {}, {}", module.name, layer.name, network.name),
+                mark: if is_best(network, &module.name, &layer.name) { Mark::Framed } else { Mark::None },
+            });
+            Row { name: &layer.name, cells: cells.collect() }
         });
-        Group {
-            name: &module.name,
-            rows: rows.collect(),
-        }
+        Group { name: &module.name, rows: rows.collect() }
     });
-    let cell_width = if panel.networks.len() > 16 {
-        22.0
-    } else {
-        40.0
-    };
+    let cell_width = if panel.networks.len() > 16 { 22.0 } else { 40.0 };
     Heatmap {
         label: label.to_owned(),
         row_axis: "layer",
@@ -121,26 +89,13 @@ fn map<'a>(panel: &'a PredictionPanel, ramp: &Ramp, label: &str) -> Heatmap<'a> 
 }
 
 fn is_best(network: &NetworkScores, module: &str, layer: &str) -> bool {
-    network
-        .best_layer
-        .as_ref()
-        .is_some_and(|best| best.module == module && best.layer == layer)
+    network.best_layer.as_ref().is_some_and(|best| best.module == module && best.layer == layer)
 }
 
 /// The score of a network's best layer, as the heat map shows it.
-pub(in crate::report) fn best_score(
-    panel: &PredictionPanel,
-    network: usize,
-    best: &LayerId,
-) -> Option<f64> {
-    let module = panel
-        .modules
-        .iter()
-        .find(|module| module.name == best.module)?;
-    let layer = module
-        .layers
-        .iter()
-        .find(|layer| layer.name == best.layer)?;
+pub(in crate::report) fn best_score(panel: &PredictionPanel, network: usize, best: &LayerId) -> Option<f64> {
+    let module = panel.modules.iter().find(|module| module.name == best.module)?;
+    let layer = module.layers.iter().find(|layer| layer.name == best.layer)?;
     layer.cells.get(network)?.known()
 }
 
@@ -154,10 +109,7 @@ fn caption(panel: &PredictionPanel) -> String {
                 n_cells += 1;
                 match layer.cells.get(index).and_then(Value::known) {
                     Some(score) if highest.as_ref().is_none_or(|(best, _)| score > *best) => {
-                        highest = Some((
-                            score,
-                            format!("{} {} in {}", module.name, layer.name, network.name),
-                        ));
+                        highest = Some((score, format!("{} {} in {}", module.name, layer.name, network.name)));
                     }
                     Some(_) => {}
                     None => n_absent += 1,
@@ -167,13 +119,8 @@ fn caption(panel: &PredictionPanel) -> String {
     }
     let mut sentences = Vec::new();
     match highest {
-        Some((score, place)) => sentences.push(format!(
-            "The highest score is {} ({place}).",
-            number::score(score)
-        )),
-        None if n_cells == 0 => {
-            sentences.push("There are no layers or no networks to show.".to_owned())
-        }
+        Some((score, place)) => sentences.push(format!("The highest score is {} ({place}).", number::score(score))),
+        None if n_cells == 0 => sentences.push("There are no layers or no networks to show.".to_owned()),
         None => sentences.push("No cell has a score.".to_owned()),
     }
     if n_absent > 0 && n_absent < n_cells {
@@ -183,28 +130,18 @@ fn caption(panel: &PredictionPanel) -> String {
             number::count(n_cells)
         ));
     }
-    let empty: Vec<&str> = panel
-        .networks
-        .iter()
-        .filter(|n| n.n_voxels == 0)
-        .map(|n| n.name.as_str())
-        .collect();
+    let empty: Vec<&str> = panel.networks.iter().filter(|n| n.n_voxels == 0).map(|n| n.name.as_str()).collect();
     if !empty.is_empty() {
         sentences.push(format!("Without any voxel: {}.", number::listed(empty)));
     }
-    sentences.push(
-        "Rows run from the layer nearest the input (top) to the last; n counts voxels.".to_owned(),
-    );
+    sentences.push("Rows run from the layer nearest the input (top) to the last; n counts voxels.".to_owned());
     sentences.join(" ")
 }
 
 fn table_note(q: Option<f64>) -> String {
     let significant = match q {
         Some(q) => {
-            format!(
-                "Significant: share of the network's voxels at a false discovery rate of {}.",
-                number::plain(q)
-            )
+            format!("Significant: share of the network's voxels at a false discovery rate of {}.", number::plain(q))
         }
         None => "Significance was not tested.".to_owned(),
     };
@@ -213,17 +150,8 @@ fn table_note(q: Option<f64>) -> String {
 
 fn networks_table(panel: &PredictionPanel, q: Option<f64>) -> Markup {
     let label = format!("Networks, {}", panel_title(&panel.subject, &panel.model));
-    let significant = q.map_or("significant".to_owned(), |q| {
-        format!("significant (q = {})", number::plain(q))
-    });
-    let head = [
-        "network",
-        "n voxels",
-        "median",
-        "mean",
-        &significant,
-        "best layer",
-    ];
+    let significant = q.map_or("significant".to_owned(), |q| format!("significant (q = {})", number::plain(q)));
+    let head = ["network", "n voxels", "median", "mean", &significant, "best layer"];
     let body = html! {
         @for network in &panel.networks {
             tr {

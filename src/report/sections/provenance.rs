@@ -56,10 +56,7 @@ fn tasks(tasks: &[Task]) -> Markup {
         let cost = kinds.entry(&task.kind).or_default();
         cost.n_tasks += 1;
         cost.n_cached += usize::from(task.cached);
-        cost.run_time_s += task
-            .run_time_s
-            .filter(|seconds| seconds.is_finite())
-            .unwrap_or(0.0);
+        cost.run_time_s += task.run_time_s.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
     }
     let body = html! {
         @for (kind, cost) in &kinds {
@@ -148,27 +145,21 @@ fn files(files: &[OutputFile]) -> Markup {
 
 /// Python that opens the first file of each kind.
 fn examples(files: &[OutputFile]) -> String {
-    let first = |ends: &[&str]| {
-        files
-            .iter()
-            .find(|file| ends.iter().any(|end| file.path.ends_with(end)))
-    };
+    let first = |ends: &[&str]| files.iter().find(|file| ends.iter().any(|end| file.path.ends_with(end)));
     let mut blocks = Vec::new();
     if let Some(file) = first(&[".npy"]) {
         let path = python_string(&file.path);
-        blocks.push(format!(
-            "import numpy as np\narray = np.load({path}, mmap_mode=\"r\")"
-        ));
+        blocks.push(format!("import numpy as np\narray = np.load({path}, mmap_mode=\"r\")"));
     }
     if let Some(file) = first(&[".tsv"]) {
         let path = python_string(&file.path);
-        blocks.push(format!(
-            "import pandas as pd\ntable = pd.read_csv({path}, sep=\"\\t\", na_values=\"n/a\")"
-        ));
+        blocks.push(format!("import pandas as pd\ntable = pd.read_csv({path}, sep=\"\\t\", na_values=\"n/a\")"));
     }
     if let Some(file) = first(&[".nii", ".nii.gz"]) {
         let path = python_string(&file.path);
-        blocks.push(format!("from nilearn import image, plotting\nscores = image.load_img({path})\nplotting.view_img(scores)"));
+        blocks.push(format!(
+            "from nilearn import image, plotting\nscores = image.load_img({path})\nplotting.view_img(scores)"
+        ));
     }
     blocks.join("\n\n")
 }
@@ -179,9 +170,7 @@ fn python_string(text: &str) -> String {
     for character in text.chars() {
         match character {
             '"' | '\\' => literal.extend(['\\', character]),
-            control if control.is_control() => {
-                literal.push_str(&format!("\\x{:02x}", u32::from(control)))
-            }
+            control if control.is_control() => literal.push_str(&format!("\\x{:02x}", u32::from(control))),
             plain => literal.push(plain),
         }
     }
@@ -194,20 +183,14 @@ mod tests {
     use super::*;
 
     fn file(path: &str) -> OutputFile {
-        OutputFile {
-            path: path.into(),
-            holds: String::new(),
-        }
+        OutputFile { path: path.into(), holds: String::new() }
     }
 
     #[test]
     fn examples_follow_the_files() {
         assert_eq!(examples(&[]), "");
         let text = examples(&[file("maps/r.nii.gz"), file("scores.tsv")]);
-        assert!(
-            text.contains("image.load_img(\"maps/r.nii.gz\")")
-                && text.contains("pd.read_csv(\"scores.tsv\"")
-        );
+        assert!(text.contains("image.load_img(\"maps/r.nii.gz\")") && text.contains("pd.read_csv(\"scores.tsv\""));
         assert!(!text.contains("numpy"));
     }
 

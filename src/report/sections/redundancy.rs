@@ -41,21 +41,10 @@ fn panel(result: &Redundancy) -> Markup {
     let title = panel_title(&result.subject, &result.model);
     let label = format!("Dice coefficient of each pair of patterns, {title}");
     // The diagonal is 1 by definition and would hide the rest.
-    let ramp = Ramp::covering(
-        Scale::FromZero,
-        off_diagonal(result).filter_map(Value::known),
-    );
+    let ramp = Ramp::covering(Scale::FromZero, off_diagonal(result).filter_map(Value::known));
     let n_patterns = result.patterns.len();
-    let absent = result
-        .dice
-        .iter()
-        .flatten()
-        .any(|value| value.known().is_none());
-    let keys: &[Key] = if absent && n_patterns <= MAX_CELLS {
-        &[Key::Absent]
-    } else {
-        &[]
-    };
+    let absent = result.dice.iter().flatten().any(|value| value.known().is_none());
+    let keys: &[Key] = if absent && n_patterns <= MAX_CELLS { &[Key::Absent] } else { &[] };
     html! {
         h3 { (title) }
         div.beside {
@@ -91,12 +80,7 @@ fn panel(result: &Redundancy) -> Markup {
 
 fn off_diagonal(result: &Redundancy) -> impl Iterator<Item = &Value> {
     let rows = result.dice.iter().enumerate();
-    rows.flat_map(|(k, row)| {
-        row.iter()
-            .enumerate()
-            .filter(move |(j, _)| *j != k)
-            .map(|(_, value)| value)
-    })
+    rows.flat_map(|(k, row)| row.iter().enumerate().filter(move |(j, _)| *j != k).map(|(_, value)| value))
 }
 
 fn cells<'a>(result: &'a Redundancy, ramp: Ramp, label: &str) -> Heatmap<'a> {
@@ -107,32 +91,21 @@ fn cells<'a>(result: &'a Redundancy, ramp: Ramp, label: &str) -> Heatmap<'a> {
             title: format!("{} and {}", names[k], names[j]),
             mark: if k == j { Mark::Trivial } else { Mark::None },
         };
-        Row {
-            name: &names[k],
-            cells: (0..names.len()).map(cell).collect(),
-        }
+        Row { name: &names[k], cells: (0..names.len()).map(cell).collect() }
     };
     let side = (420.0 / names.len() as f64).clamp(10.0, 26.0).floor();
     // Below the height of a line of text, only every so many names fit.
     let every = (13.0 / side).ceil() as usize;
     let columns = names.iter().enumerate();
-    let columns = columns.map(|(index, name)| Column {
-        name: if index % every == 0 { name } else { "" },
-        note: String::new(),
-    });
+    let columns =
+        columns.map(|(index, name)| Column { name: if index % every == 0 { name } else { "" }, note: String::new() });
     let rows = (0..names.len()).map(row).enumerate();
-    let rows = rows.map(|(index, row)| Row {
-        name: if index % every == 0 { row.name } else { "" },
-        ..row
-    });
+    let rows = rows.map(|(index, row)| Row { name: if index % every == 0 { row.name } else { "" }, ..row });
     Heatmap {
         label: label.to_owned(),
         row_axis: "",
         columns: columns.collect(),
-        groups: vec![Group {
-            name: "",
-            rows: rows.collect(),
-        }],
+        groups: vec![Group { name: "", rows: rows.collect() }],
         ramp,
         cell: (side, side),
     }
@@ -141,10 +114,7 @@ fn cells<'a>(result: &'a Redundancy, ramp: Ramp, label: &str) -> Heatmap<'a> {
 fn picture(result: &Redundancy, ramp: &Ramp, label: &str) -> Markup {
     let n_drawn = result.patterns.len().min(MAX_PATTERNS) as u32;
     let picture = RgbaImage::from_fn(n_drawn, n_drawn, |j, k| {
-        let value = result
-            .dice
-            .get(k as usize)
-            .and_then(|row| row.get(j as usize));
+        let value = result.dice.get(k as usize).and_then(|row| row.get(j as usize));
         match value.and_then(Value::known) {
             Some(number) if j != k => {
                 let colour = ramp.colour(number);
@@ -192,11 +162,9 @@ fn highest_pair(result: &Redundancy) -> Option<(f64, &str, &str)> {
     let mut highest: Option<(f64, &str, &str)> = None;
     for (k, row) in result.dice.iter().enumerate() {
         for (j, value) in row.iter().enumerate().skip(k + 1) {
-            if let (Some(dice), Some(first), Some(second)) = (
-                value.known(),
-                result.patterns.get(k),
-                result.patterns.get(j),
-            ) && highest.is_none_or(|(best, ..)| dice > best)
+            if let (Some(dice), Some(first), Some(second)) =
+                (value.known(), result.patterns.get(k), result.patterns.get(j))
+                && highest.is_none_or(|(best, ..)| dice > best)
             {
                 highest = Some((dice, first, second));
             }
@@ -206,10 +174,7 @@ fn highest_pair(result: &Redundancy) -> Option<(f64, &str, &str)> {
 }
 
 fn shared_table(result: &Redundancy) -> Markup {
-    let label = format!(
-        "Shared voxels, {}",
-        panel_title(&result.subject, &result.model)
-    );
+    let label = format!("Shared voxels, {}", panel_title(&result.subject, &result.model));
     let body = html! {
         @for network in &result.networks {
             tr {
@@ -225,18 +190,11 @@ fn shared_table(result: &Redundancy) -> Markup {
             }
         }
     };
-    table(
-        &label,
-        &["network", "n voxels", "driven", "shared", "share"],
-        body,
-    )
+    table(&label, &["network", "n voxels", "driven", "shared", "share"], body)
 }
 
 fn dice_table(result: &Redundancy, label: &str) -> Markup {
-    let head: Vec<&str> = [""]
-        .into_iter()
-        .chain(result.patterns.iter().map(String::as_str))
-        .collect();
+    let head: Vec<&str> = [""].into_iter().chain(result.patterns.iter().map(String::as_str)).collect();
     let body = html! {
         @for (name, row) in result.patterns.iter().zip(&result.dice) {
             tr {

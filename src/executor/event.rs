@@ -1,0 +1,101 @@
+//! What happens in a run, as data. Wording is for whoever listens.
+
+use super::RunError;
+use crate::{
+    plan::TaskId,
+    task::{Kind, Progress},
+};
+use serde::Serialize;
+
+/// How a task came to its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was computed.
+    Computed,
+    /// Its inputs turned out to be byte for byte what they were before, so the earlier result stands.
+    Unchanged,
+}
+
+/// One happening.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The run begins.
+    Begun {
+        /// Tasks of the plan.
+        total: usize,
+        /// Tasks whose results were in the cache.
+        cached: usize,
+    },
+    /// A task begins.
+    Started {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// A task got on.
+    Progress {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+        /// How far.
+        progress: Progress,
+    },
+    /// A task has its result.
+    Finished {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+        /// Whether it had to be computed.
+        outcome: Outcome,
+        /// Seconds that the computation took, now or when it was made.
+        seconds: f64,
+        /// Bytes of the result.
+        size_bytes: u64,
+    },
+    /// A task has no result.
+    Failed {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+        /// Why.
+        error: &'a RunError,
+    },
+    /// A task cannot run, since one that it needs failed.
+    Blocked {
+        /// Its name.
+        id: &'a TaskId,
+        /// The task that failed.
+        by: &'a TaskId,
+    },
+    /// Nothing happened for a moment: a chance to redraw.
+    Tick,
+    /// The run is over.
+    Ended {
+        /// What came of it.
+        summary: &'a Summary,
+    },
+}
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Results that were in the cache.
+    pub cached: usize,
+    /// Tasks computed.
+    pub computed: usize,
+    /// Tasks that turned out to have nothing new to do.
+    pub unchanged: usize,
+    /// Tasks that failed.
+    pub failed: usize,
+    /// Tasks that needed a failed one.
+    pub blocked: usize,
+    /// Whether the run was cancelled.
+    pub cancelled: bool,
+    /// Seconds of wall time.
+    pub seconds: f64,
+}

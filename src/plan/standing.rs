@@ -1,0 +1,232 @@
+//! Plan against store: which tasks are cached, which would run, and why, field by field.
+//!
+//! A task is *needed* if nothing uses its result, or if a task that uses it would run. So a result that was removed from
+//! the cache is made again only when something asks for it.
+
+use super::{Manifest, Plan, TaskId};
+use crate::store::{Digest, Store};
+use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// What a study looked like when it last ran: the recipe key of every task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StudyNote {
+    /// Recipe key by task id.
+    pub recipes: BTreeMap<String, Digest>,
+}
+
+/// One field of a key that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The field, as `ridge.alphas[3]`.
+    pub field: String,
+    /// What it was; absent if the field is new.
+    pub old: Option<String>,
+    /// What it is now; absent if the field is gone.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => write!(f, "{} {old} -> {new}", self.field),
+            (None, Some(new)) => write!(f, "{} {new} (new)", self.field),
+            (Some(old), None) => write!(f, "{} {old} (gone)", self.field),
+            (None, None) => f.write_str(&self.field),
+        }
+    }
+}
+
+/// Why a task runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// This study never had this task, or its record is gone.
+    NeverRun,
+    /// Fields of the key changed.
+    Changed(Vec<Change>),
+    /// The result is recorded but no longer whole in the cache.
+    ResultGone,
+    /// Inputs run first; if they give the same bytes as before, this task does not run.
+    After(Vec<String>),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverRun => f.write_str("never run"),
+            Self::ResultGone => f.write_str("its result is gone from the cache"),
+            Self::Changed(changes) => {
+                for (index, change) in changes.iter().take(3).enumerate() {
+                    write!(f, "{}{change}", if index == 0 { "" } else { ", " })?;
+                }
+                match changes.len() {
+                    0..=3 => Ok(()),
+                    more => write!(f, ", and {} more", more - 3),
+                }
+            }
+            Self::After(tasks) => match tasks.as_slice() {
+                [one] => write!(f, "follows {one}"),
+                [first, rest @ ..] => write!(f, "follows {first} and {} more", rest.len()),
+                [] => f.write_str("follows"),
+            },
+        }
+    }
+}
+
+/// How a task stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its result is in the cache.
+    Cached {
+        /// Digest of the result.
+        output: Digest,
+    },
+    /// Its result is not in the cache, and nothing that would run needs it.
+    Unneeded,
+    /// It would run.
+    Runs(Reason),
+}
+
+/// How every task of a plan stands, by place.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    standings: Vec<Standing>,
+}
+
+/// Tasks by standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Results in the cache.
+    pub cached: usize,
+    /// Tasks that would run for certain.
+    pub to_run: usize,
+    /// Tasks that would run if the tasks before them change a byte.
+    pub to_follow: usize,
+    /// Tasks whose result is neither there nor needed.
+    pub unneeded: usize,
+}
+
+impl Assessment {
+    /// How the task at a place stands.
+    #[must_use]
+    pub fn standing(&self, place: NodeIndex) -> &Standing {
+        &self.standings[place.index()]
+    }
+
+    /// How many tasks stand in each way.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for standing in &self.standings {
+            match standing {
+                Standing::Cached { .. } => counts.cached += 1,
+                Standing::Unneeded => counts.unneeded += 1,
+                Standing::Runs(Reason::After(_)) => counts.to_follow += 1,
+                Standing::Runs(_) => counts.to_run += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// Compares a plan with the store; `last` is what the study looked like when it last ran.
+#[must_use]
+pub fn assess(plan: &Plan, store: &Store, last: &StudyNote) -> Assessment {
+    let mut outputs: Vec<Option<Digest>> = vec![None; plan.len()];
+    for place in plan.places() {
+        let node = plan.node(place);
+        let record = store.lookup(&node.recipe).or_else(|| {
+            // An edit upstream that changed no byte: the same content is already there under another recipe.
+            let inputs = plan.inputs(place);
+            let known = inputs.iter().all(|(_, input)| outputs[input.index()].is_some());
+            known
+                .then(|| plan.content_key(place, |input| outputs[input.index()].expect("all inputs are known")))
+                .and_then(|content| store.lookup(&content))
+        });
+        outputs[place.index()] = record.map(|record| record.output);
+    }
+
+    let mut standings = vec![Standing::Unneeded; plan.len()];
+    for place in plan.places().rev() {
+        standings[place.index()] = match outputs[place.index()] {
+            Some(output) => Standing::Cached { output },
+            None => {
+                let mut dependants = plan.dependants(place).peekable();
+                let needed = dependants.peek().is_none()
+                    || dependants.any(|user| matches!(standings[user.index()], Standing::Runs(_)));
+                if needed { Standing::Runs(Reason::NeverRun) } else { Standing::Unneeded }
+            }
+        };
+    }
+    for place in plan.places() {
+        if standings[place.index()] == Standing::Runs(Reason::NeverRun) {
+            let running: Vec<String> = plan
+                .inputs(place)
+                .into_iter()
+                .filter(|(_, input)| matches!(standings[input.index()], Standing::Runs(_)))
+                .map(|(_, input)| plan.node(input).id.to_string())
+                .collect();
+            standings[place.index()] = Standing::Runs(reason(plan, place, store, last, running));
+        }
+    }
+    Assessment { standings }
+}
+
+fn reason(plan: &Plan, place: NodeIndex, store: &Store, last: &StudyNote, mut running: Vec<String>) -> Reason {
+    let id: &TaskId = &plan.node(place).id;
+    let Some(record) = last.recipes.get(id.as_str()).and_then(|recipe| store.remembered(recipe)) else {
+        return Reason::NeverRun;
+    };
+    let Ok(old) = serde_json::from_value::<Manifest>(record.manifest) else {
+        return Reason::NeverRun;
+    };
+    let changes = changes(&old, plan.manifest(place));
+    running.dedup();
+    match (changes.is_empty(), running.is_empty()) {
+        (false, _) => Reason::Changed(changes),
+        (true, false) => Reason::After(running),
+        (true, true) => Reason::ResultGone,
+    }
+}
+
+/// Fields of the task itself that differ; a differing input key is the input's own change, so it is told there.
+fn changes(old: &Manifest, new: &Manifest) -> Vec<Change> {
+    let (old_fields, new_fields) = (old.fields(), new.fields());
+    let own = |name: &&String| !name.starts_with("input ") && !name.ends_with(".length") && !name.ends_with(".size");
+    let names: std::collections::BTreeSet<&String> = old_fields.keys().chain(new_fields.keys()).filter(own).collect();
+    names
+        .into_iter()
+        .filter(|name| old_fields.get(*name) != new_fields.get(*name))
+        .map(|name| {
+            file_change(name, old, new).unwrap_or_else(|| Change {
+                field: name.clone(),
+                old: old_fields.get(name).cloned(),
+                new: new_fields.get(name).cloned(),
+            })
+        })
+        .chain(wiring_change(old, new))
+        .collect()
+}
+
+/// A changed file is told by its path: a digest means nothing to a reader.
+fn file_change(name: &str, old: &Manifest, new: &Manifest) -> Option<Change> {
+    let index: usize = name.strip_prefix("file ")?.split_once('[')?.1.strip_suffix(']')?.parse().ok()?;
+    let tell = |manifest: &Manifest| {
+        manifest.files.get(index).map(|file| format!("{} ({})", file.path.display(), file.digest.short()))
+    };
+    Some(Change { field: name.to_owned(), old: tell(old), new: tell(new) })
+}
+
+/// A task that reads other tasks than before has changed, whatever is in them.
+fn wiring_change(old: &Manifest, new: &Manifest) -> Option<Change> {
+    let list = |manifest: &Manifest| {
+        manifest.inputs.iter().map(|input| format!("{} {}", input.role, input.task)).collect::<Vec<_>>()
+    };
+    let (before, after) = (list(old), list(new));
+    let gone: Vec<_> = before.iter().filter(|entry| !after.contains(entry)).cloned().collect();
+    let come: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).cloned().collect();
+    let tell = |entries: Vec<String>| (!entries.is_empty()).then(|| entries.join(", "));
+    (!gone.is_empty() || !come.is_empty()).then(|| Change { field: "inputs".into(), old: tell(gone), new: tell(come) })
+}

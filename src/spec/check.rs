@@ -1,0 +1,292 @@
+//! What was written -> what it means: names resolved, files opened, shapes compared; every mistake found at once.
+//!
+//! Nothing is computed here, but headers, tables and tensor shapes are read, so that a study that checks will also run.
+//! The brains are in `check/brains.rs`, the models in `check/models.rs`.
+
+mod brains;
+mod models;
+
+use super::{
+    diagnostic::Diagnostic,
+    document::{Document, FieldPath},
+    study::{Encoding, Run, Study},
+    written::{
+        Blocks, Encoding as WrittenEncoding, Features, Folds, Patterns, Ridge, Runs, Statistics, Stimuli, WrittenStudy,
+    },
+};
+use crate::stimulus::{Generate, Schedule, read_table, table_path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// Seconds that a simulated run goes on after the last stimulus of a table: the response has passed its undershoot.
+const TAIL_S: f64 = 16.0;
+
+/// Turns a written study into a checked one.
+pub(super) fn check(written: WrittenStudy, document: &Document<'_>, base: &Path) -> Result<Study, Vec<Diagnostic>> {
+    let mut check = Check { document, base, found: Vec::new() };
+    let study = check.study(written);
+    match study {
+        Some(study) if check.found.is_empty() => Ok(study),
+        _ => Err(check.found),
+    }
+}
+
+/// What has been found wrong so far. A step that cannot give its part gives `None` and has said why.
+struct Check<'a> {
+    document: &'a Document<'a>,
+    base: &'a Path,
+    found: Vec<Diagnostic>,
+}
+
+impl Check<'_> {
+    fn study(&mut self, written: WrittenStudy) -> Option<Study> {
+        self.runs(&written.runs);
+        let encoding = self.encoding(written.encoding, written.runs.train.len());
+        let stimuli = self.stimuli(&written.stimuli, &written.runs);
+        let (schedule, scenes) = stimuli?;
+        let models = self.models(written.models, &written.units, &schedule);
+        let length_s = scenes.as_ref().map(Generate::run_length_s);
+        let ends_s: Vec<f64> = schedule
+            .runs
+            .iter()
+            .map(|events| events.iter().map(|event| event.onset_s + event.duration_s).fold(0.0, f64::max))
+            .collect();
+        let runs: Vec<(String, bool)> = written
+            .runs
+            .train
+            .iter()
+            .map(|name| (name.clone(), false))
+            .chain(written.runs.test.iter().map(|name| (name.clone(), true)))
+            .collect();
+        let brains = self.brains(
+            written.bold,
+            &written.atlas,
+            &written.preparation,
+            &runs,
+            &ends_s,
+            length_s,
+            models.as_deref(),
+        );
+        let (models, brains) = (models?, brains?);
+        let runs: Vec<Run> = runs
+            .into_iter()
+            .zip(&brains.n_tr)
+            .map(|((name, is_test), n_tr)| Run { name, is_test, n_tr: *n_tr })
+            .collect();
+        self.questions(&written.statistics, &encoding);
+        self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
+        Some(Study {
+            file: PathBuf::new(),
+            name: written.study.name,
+            description: written.study.description,
+            runs,
+            repetition_time_s: brains.repetition_time_s,
+            schedule,
+            scenes,
+            models,
+            units: written.units,
+            hrf: written.time.hrf,
+            trim_start_s: written.time.trim_start_s,
+            rest: written.time.rest,
+            subjects: brains.subjects,
+            preparation: written.preparation,
+            voxels: written.atlas.voxels,
+            patterns: written.patterns,
+            encoding,
+            significance: written.statistics.significance,
+            redundancy: written.statistics.redundancy,
+            polarity: written.statistics.polarity,
+        })
+    }
+
+    fn runs(&mut self, runs: &Runs) {
+        let mut seen = BTreeSet::new();
+        for (list, names) in [("runs.train", &runs.train), ("runs.test", &runs.test)] {
+            for (index, name) in names.iter().enumerate() {
+                let path = FieldPath::of(list).index(index);
+                if name.is_empty() || !name.chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
+                    self.wrong(
+                        &path,
+                        format!("`{path}` is `{name}`, expected letters and digits as BIDS files have after `run-`"),
+                        "not a run's name",
+                    );
+                } else if !seen.insert(name.as_str()) {
+                    let hint = "a run either trains or tests; scores on a run that was fitted mean nothing";
+                    self.wrong_with_hint(&path, format!("run `{name}` is named twice"), "named before", hint);
+                }
+            }
+        }
+    }
+
+    fn stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Schedule, Option<Generate>)> {
+        let names = runs.train.iter().chain(&runs.test);
+        match stimuli {
+            Stimuli::Generate(generate) => {
+                let runs = names.enumerate().map(|(place, _)| generate.events(place));
+                Some((Schedule::of(runs), Some(generate.clone())))
+            }
+            Stimuli::Tables(tables) => {
+                let path = FieldPath::of("stimuli.tables.path");
+                if runs.train.len() + runs.test.len() > 1 && !tables.path.contains("{run}") {
+                    self.wrong(
+                        &path,
+                        format!("`{path}` has no `{{run}}`, so every run would read the same table"),
+                        "expected `{run}` in it",
+                    );
+                    return None;
+                }
+                let read: Vec<_> = names
+                    .map(|run| {
+                        let table = table_path(&tables.path, self.base, run);
+                        let beside = || table.parent().unwrap_or(Path::new("")).to_owned();
+                        let images = tables.image_folder.as_ref().map_or_else(beside, |folder| self.base.join(folder));
+                        read_table(&table, &images)
+                            .map_err(|error| self.wrong(&path, error.to_string(), "read for a run"))
+                    })
+                    .filter_map(Result::ok)
+                    .collect();
+                if read.len() < runs.train.len() + runs.test.len() {
+                    return None;
+                }
+                let schedule = Schedule::of(read);
+                let missing: Vec<_> = schedule.images.iter().filter(|image| !image.is_file()).collect();
+                if let [first, ..] = missing.as_slice() {
+                    let message = format!(
+                        "{} of {} images are not there, the first is `{}`",
+                        missing.len(),
+                        schedule.images.len(),
+                        first.display()
+                    );
+                    let hint = "image paths start from the table's own folder unless `image_folder` is set";
+                    self.wrong_with_hint(&path, message, "these tables name them", hint);
+                    return None;
+                }
+                Some((schedule, None))
+            }
+        }
+    }
+
+    fn encoding(&mut self, WrittenEncoding::Ridge(ridge): WrittenEncoding, n_train: usize) -> Encoding {
+        let Ridge { alphas, alpha, folds, score, features } = ridge;
+        let list = FieldPath::of("encoding.ridge.alphas");
+        let mut before = 0.0;
+        for (index, penalty) in alphas.iter().enumerate() {
+            let path = list.index(index);
+            if *penalty <= 0.0 {
+                self.wrong(&path, format!("`{path}` is {penalty}, expected more than 0"), "a penalty is positive");
+            } else if *penalty <= before {
+                self.wrong(
+                    &path,
+                    format!("`{path}` is {penalty}, expected more than the {before} before it"),
+                    "write penalties in ascending order",
+                );
+            }
+            before = penalty.max(before);
+        }
+        if folds == Folds::Runs && n_train < 2 {
+            let path = FieldPath::of("runs.train");
+            let hint = "name more training runs, or set `folds = { blocks = { n = 5 } }` in `[encoding.ridge]`";
+            self.wrong_with_hint(&path, "one training run cannot be held out in turn", "expected at least two", hint);
+        }
+        for (index, entry) in features.iter().enumerate() {
+            if features[..index].contains(entry) {
+                let path = FieldPath::of("encoding.ridge.features").index(index);
+                self.wrong(&path, format!("`{path}` is named twice"), "named before");
+            }
+        }
+        Encoding { alphas, alpha, folds, score, features }
+    }
+
+    /// Statistics ask about the maps of patterns, so there must be such maps.
+    fn questions(&mut self, statistics: &Statistics, encoding: &Encoding) {
+        let asked = [
+            ("significance", statistics.significance.is_some()),
+            ("redundancy", statistics.redundancy.is_some()),
+            ("polarity", statistics.polarity.is_some()),
+        ];
+        if !encoding.features.contains(&Features::Patterns) {
+            for (name, _) in asked.iter().filter(|(_, is_asked)| *is_asked) {
+                let path = FieldPath::of("statistics").key(name);
+                let hint = "add `\"patterns\"` to `encoding.ridge.features`, or remove this table";
+                self.wrong_with_hint(
+                    &path,
+                    format!("`{path}` asks about patterns, from which no voxel is predicted"),
+                    "nothing to ask about",
+                    hint,
+                );
+            }
+        }
+    }
+
+    /// Numbers that are fine on their own and impossible together.
+    fn sizes(
+        &mut self,
+        patterns: &Patterns,
+        models: &[super::study::Model],
+        runs: &[Run],
+        encoding: &Encoding,
+        trim_start_s: f64,
+        repetition_time_s: f64,
+    ) {
+        let (n_patterns, path) = match patterns {
+            Patterns::Dictionary(dictionary) => (dictionary.n_patterns, "patterns.dictionary.n_patterns"),
+            Patterns::Pca(components) => (components.n_patterns, "patterns.pca.n_patterns"),
+        };
+        let cut = (trim_start_s / repetition_time_s).ceil() as usize;
+        let n_train: usize = runs.iter().filter(|run| !run.is_test).map(|run| run.n_tr.saturating_sub(cut)).sum();
+        for model in models {
+            let most = model.n_units().min(n_train.saturating_sub(1));
+            if n_patterns > most {
+                let path = FieldPath::of(path);
+                let message = format!(
+                    "`{path}` is {n_patterns}, but `{}` has {} units over {n_train} training volumes",
+                    model.name,
+                    model.n_units()
+                );
+                self.wrong(&path, message, format!("expected at most {most}"));
+            }
+        }
+        if let Some(run) = runs.iter().find(|run| run.n_tr <= cut + 2) {
+            let path = FieldPath::of("time.trim_start_s");
+            self.wrong(
+                &path,
+                format!(
+                    "`{path}` is {trim_start_s}, but run `{}` lasts {} s",
+                    run.name,
+                    run.n_tr as f64 * repetition_time_s
+                ),
+                "nothing is left",
+            );
+        }
+        if let Folds::Blocks(Blocks { n, gap_s }) = encoding.folds {
+            let gap = (gap_s / repetition_time_s).ceil() as usize;
+            let block = n_train / n;
+            if block == 0 || block + 2 * gap >= n_train {
+                let path = FieldPath::of("encoding.ridge.folds");
+                self.wrong(
+                    &path,
+                    format!("{n} blocks with gaps of {gap_s} s leave nothing of {n_train} training volumes to fit on"),
+                    "too many, or too wide",
+                );
+            }
+        }
+    }
+
+    /// Notes that the value at a path is wrong.
+    fn wrong(&mut self, path: &FieldPath, message: impl Into<String>, label: impl Into<String>) {
+        self.found.push(Diagnostic::new(self.document.value_span(path), message, label));
+    }
+
+    /// Notes that the value at a path is wrong, and what to do about it.
+    fn wrong_with_hint(
+        &mut self,
+        path: &FieldPath,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.found.push(Diagnostic::new(self.document.value_span(path), message, label).hint(hint));
+    }
+}

@@ -1,0 +1,125 @@
+//! Models: where the weights come from, whether they fit their configuration, which units they offer.
+
+use super::Check;
+use crate::{
+    model::{ModelFacts, Module, UnitSelection, inspect},
+    spec::{
+        document::FieldPath,
+        study::{Model, ModelSource, ModuleUnits},
+        written::Model as WrittenModel,
+    },
+    stimulus::Schedule,
+};
+use std::collections::BTreeMap;
+
+impl Check<'_> {
+    /// Every model that can be used; `None` if there is one that cannot.
+    pub(super) fn models(
+        &mut self,
+        written: BTreeMap<String, WrittenModel>,
+        units: &UnitSelection,
+        schedule: &Schedule,
+    ) -> Option<Vec<Model>> {
+        if written.is_empty() {
+            let hint = "add a table as `[models.clip]` with `folder = \"…\"`";
+            self.wrong_with_hint(&FieldPath::of("models"), "the study has no model", "expected at least one", hint);
+            return None;
+        }
+        let expected = written.len();
+        let models: Vec<Model> =
+            written.into_iter().filter_map(|(name, model)| self.model(name, model, units, schedule)).collect();
+        (models.len() == expected).then_some(models)
+    }
+
+    fn model(
+        &mut self,
+        name: String,
+        written: WrittenModel,
+        units: &UnitSelection,
+        schedule: &Schedule,
+    ) -> Option<Model> {
+        let path = FieldPath::of("models").key(&name);
+        if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_') {
+            self.wrong(
+                &path,
+                format!("`{name}` is no name for a model, expected letters, digits, `-` and `_`"),
+                "used in file and task names",
+            );
+            return None;
+        }
+        let (source, facts) = match (written.folder, written.random) {
+            (Some(folder), None) => {
+                let folder = self.base.join(folder);
+                let facts = inspect(&folder);
+                (ModelSource::Folder(folder), facts.map_err(|error| (path.key("folder"), error)))
+            }
+            (None, Some(random)) => {
+                let facts = random.facts();
+                (ModelSource::Random(random), facts.map_err(|error| (path.key("random"), error)))
+            }
+            (Some(_), Some(_)) => {
+                self.wrong(&path, format!("`{path}` has both `folder` and `random`"), "expected one of them");
+                return None;
+            }
+            (None, None) => {
+                let hint = "set `folder` to a Hugging Face folder, or write a table `random` for an untrained model";
+                self.wrong_with_hint(
+                    &path,
+                    format!("`{path}` says nothing about its weights"),
+                    "expected `folder` or `random`",
+                    hint,
+                );
+                return None;
+            }
+        };
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err((place, error)) => {
+                self.wrong(&place, error.to_string(), "cannot be used");
+                return None;
+            }
+        };
+        let fed = |module: &Module| match module {
+            Module::Vision => !schedule.images.is_empty(),
+            Module::Text => !schedule.texts.is_empty(),
+        };
+        let modules = match written.modules {
+            Some(modules) => {
+                let starved: Vec<(usize, Module)> =
+                    modules.iter().copied().enumerate().filter(|(_, module)| !fed(module)).collect();
+                for (index, module) in &starved {
+                    let place = path.key("modules").index(*index);
+                    let message =
+                        format!("module `{module}` of `{name}` takes {}, and no stimulus has any", module.stimulus());
+                    self.wrong(&place, message, "nothing to feed it with");
+                }
+                if !starved.is_empty() {
+                    return None;
+                }
+                modules
+            }
+            None => [Module::Vision, Module::Text].into_iter().filter(fed).collect(),
+        };
+        let mut distinct = modules;
+        distinct.sort();
+        distinct.dedup();
+        let modules: Vec<ModuleUnits> =
+            distinct.into_iter().filter_map(|module| self.module(&facts, module, units)).collect();
+        (!modules.is_empty()).then_some(Model { name, source, modules, facts })
+    }
+
+    fn module(&mut self, facts: &ModelFacts, module: Module, units: &UnitSelection) -> Option<ModuleUnits> {
+        match units.checked_layers(module, facts.n_layers(module)) {
+            Ok(layers) => Some(ModuleUnits {
+                module,
+                layers,
+                units_per_layer: facts.units_per_layer(module, units.kind),
+                weights_bytes: facts.weights_bytes(module),
+            }),
+            Err(error) => {
+                self.wrong(&FieldPath::of("units"), error.to_string(), "does not fit this model");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A study as it is meant: defaults filled in, files found, tables read, every name resolved. What the plan is made from.
+
+use super::written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance};
+use crate::{
+    brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
+    format::bids::RunFiles,
+    math::{
+        ridge::{AlphaChoice, CvScore},
+        series::Hrf,
+    },
+    model::{ModelFacts, Module, RandomClip, UnitSelection},
+    stimulus::{Generate, Schedule},
+};
+use std::path::PathBuf;
+
+/// A checked study: every reference in it holds.
+#[derive(Debug)]
+pub struct Study {
+    /// The study file.
+    pub file: PathBuf,
+    /// What the study is called.
+    pub name: String,
+    /// A sentence or two for readers; may be empty.
+    pub description: String,
+    /// Training runs, then test runs.
+    pub runs: Vec<Run>,
+    /// Seconds from one volume to the next, the same in every run.
+    pub repetition_time_s: f64,
+    /// Distinct images and texts, and the events of each run in the order of `runs`.
+    pub schedule: Schedule,
+    /// How the images are made, if they are not files.
+    pub scenes: Option<Generate>,
+    /// The models in order of their names.
+    pub models: Vec<Model>,
+    /// Which activations are units.
+    pub units: UnitSelection,
+    /// Haemodynamic response.
+    pub hrf: Hrf,
+    /// Seconds cut from the start of each run.
+    pub trim_start_s: f64,
+    /// What becomes of volumes without a stimulus.
+    pub rest: Rest,
+    /// The brains.
+    pub subjects: Subjects,
+    /// What is done to every voxel's series.
+    pub preparation: Preparation,
+    /// Which voxels are used.
+    pub voxels: VoxelSelection,
+    /// How units become time courses.
+    pub patterns: Patterns,
+    /// How voxels are predicted.
+    pub encoding: Encoding,
+    /// Which voxels are predicted better than chance, if asked.
+    pub significance: Option<Significance>,
+    /// Overlap of patterns, if asked.
+    pub redundancy: Option<Redundancy>,
+    /// Opposition of patterns, if asked.
+    pub polarity: Option<Polarity>,
+}
+
+/// A run of the experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its name, as BIDS files give it after `run-`.
+    pub name: String,
+    /// Whether scores come from it.
+    pub is_test: bool,
+    /// Volumes.
+    pub n_tr: usize,
+}
+
+/// A model with the modules that are used.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Its name in the study.
+    pub name: String,
+    /// Where its weights come from.
+    pub source: ModelSource,
+    /// The modules in use, in order.
+    pub modules: Vec<ModuleUnits>,
+    /// What the weights offer.
+    pub facts: ModelFacts,
+}
+
+impl Model {
+    /// The files that a module depends on, by name inside the model's folder.
+    #[must_use]
+    pub fn files(&self, module: Module) -> &[String] {
+        self.facts.files(module)
+    }
+
+    /// Units of all modules in use.
+    #[must_use]
+    pub fn n_units(&self) -> usize {
+        self.modules.iter().map(ModuleUnits::n_units).sum()
+    }
+}
+
+/// A module in use and the size of what is taken from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModuleUnits {
+    /// The module.
+    pub module: Module,
+    /// The layers in use, ascending.
+    pub layers: Vec<usize>,
+    /// Units in each layer.
+    pub units_per_layer: usize,
+    /// Bytes of the module's weights.
+    pub weights_bytes: u64,
+}
+
+impl ModuleUnits {
+    /// Units of all layers in use.
+    #[must_use]
+    pub fn n_units(&self) -> usize {
+        self.layers.len() * self.units_per_layer
+    }
+}
+
+/// Where a model's weights come from.
+#[derive(Clone, Debug)]
+pub enum ModelSource {
+    /// A Hugging Face folder.
+    Folder(PathBuf),
+    /// An untrained model.
+    Random(RandomClip),
+}
+
+/// The brains.
+#[derive(Debug)]
+pub enum Subjects {
+    /// Made from the units of a model.
+    Simulated {
+        /// Names, as `sub-01`.
+        names: Vec<String>,
+        /// The model whose units drive the voxels.
+        model: String,
+        /// The simulated brain.
+        brain: Simulation,
+    },
+    /// Files on disk.
+    Recorded {
+        /// Each subject with the files of its runs, in the order of the study's runs.
+        subjects: Vec<RecordedSubject>,
+        /// Label volume of the atlas.
+        labels: PathBuf,
+        /// Table of the atlas.
+        table: PathBuf,
+    },
+}
+
+/// A subject whose files are on disk.
+#[derive(Debug)]
+pub struct RecordedSubject {
+    /// Its name, as `sub-01`.
+    pub name: String,
+    /// The files of each run, in the order of the study's runs.
+    pub runs: Vec<RunFiles>,
+    /// Voxels of a volume.
+    pub n_grid_voxels: usize,
+}
+
+/// How voxels are predicted.
+#[derive(Clone, Debug)]
+pub struct Encoding {
+    /// Penalties, ascending.
+    pub alphas: Vec<f64>,
+    /// Whether each voxel has its own.
+    pub alpha: AlphaChoice,
+    /// How training runs are held out.
+    pub folds: Folds,
+    /// What penalties are compared by.
+    pub score: CvScore,
+    /// What voxels are predicted from.
+    pub features: Vec<Features>,
+}

@@ -1,0 +1,395 @@
+//! A study as it is written: the TOML types, their defaults and the words that editors show. Next: `check.rs` for what it means.
+//!
+//! The comments of this file are the reference of the spec: they become the descriptions in `schemas/`. A choice between
+//! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place.
+
+use crate::{
+    brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
+    math::{
+        ridge::{AlphaChoice, CvScore},
+        series::Hrf,
+    },
+    model::{Module, RandomClip, UnitSelection},
+    stimulus::Generate,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// A Hebb study: which stimuli, which model units, which brains, and what is asked of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Hebb study")]
+pub struct WrittenStudy {
+    /// What the study is called. Nothing in this table shapes a result.
+    pub study: Header,
+    /// The runs of the experiment, and which of them test what the others taught.
+    pub runs: Runs,
+    /// What was shown or said.
+    pub stimuli: Stimuli,
+    /// The models whose units are asked about, by a name of your own.
+    pub models: BTreeMap<String, Model>,
+    /// Which activations are the units of every model.
+    #[serde(default)]
+    pub units: UnitSelection,
+    /// From stimuli to the time of the scanner.
+    #[serde(default)]
+    pub time: Time,
+    /// The brains: BIDS derivatives on disk, or subjects simulated from the units.
+    pub bold: Bold,
+    /// What is done to every voxel's series, run by run.
+    #[serde(default)]
+    pub preparation: Preparation,
+    /// The functional networks.
+    #[serde(default)]
+    pub atlas: Atlas,
+    /// How a model's units become a few time courses.
+    pub patterns: Patterns,
+    /// How voxels are predicted.
+    pub encoding: Encoding,
+    /// What is asked of the fitted maps; each table switches one statistic on.
+    #[serde(default)]
+    pub statistics: Statistics,
+}
+
+/// What the study is called. Nothing in this table shapes a result.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// A short name; results are written to a folder of this name.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// A sentence or two for whoever reads the report.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// The runs of the experiment, by the names that BIDS files give them after `run-`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Runs {
+    /// Runs that models are fitted on.
+    #[schemars(length(min = 1))]
+    pub train: Vec<String>,
+    /// Runs that every score comes from; no fit ever sees them.
+    #[schemars(length(min = 1))]
+    pub test: Vec<String>,
+}
+
+/// What was shown or said: tables on disk, or made-up scenes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Stimuli {
+    /// One TSV table for each run, with columns `onset`, `duration` (seconds) and `image`, `text` or both.
+    Tables(Tables),
+    /// Pictures and captions made from a seed.
+    Generate(Generate),
+}
+
+/// One TSV table for each run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tables {
+    /// Path of the tables, with `{run}` where the run's name belongs, as `stimuli/run-{run}.tsv`.
+    #[schemars(length(min = 1))]
+    pub path: String,
+    /// Folder that the tables' image paths start from; the table's own folder if absent.
+    #[serde(default)]
+    pub image_folder: Option<PathBuf>,
+}
+
+/// A model: trained weights in a Hugging Face folder, or an untrained one of a stated size.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// A Hugging Face folder with `config.json`, `model.safetensors`, tokenizer and preprocessor.
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
+    /// An untrained model with random weights.
+    #[serde(default)]
+    pub random: Option<RandomClip>,
+    /// Modules whose units are used; all that the model has and the stimuli feed, if absent.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub modules: Option<Vec<Module>>,
+}
+
+/// From stimuli to the time of the scanner.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Time {
+    /// Haemodynamic response that unit series are convolved with, run by run, before anything is cut.
+    pub hrf: Hrf,
+    /// Seconds cut from the start of each run after the convolution, from units and voxels alike.
+    #[schemars(range(min = 0))]
+    pub trim_start_s: f64,
+    /// What becomes of volumes without a stimulus.
+    pub rest: Rest,
+}
+
+/// What becomes of volumes during which nothing was shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    /// They stay; the units rest at their mean there, so only the echo of earlier stimuli is left.
+    #[default]
+    Keep,
+    /// They are left out of every fit and score.
+    Drop,
+}
+
+/// The brains.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Bold {
+    /// BIDS derivatives on disk, as fMRIPrep writes them.
+    Bids(Bids),
+    /// Subjects simulated from the study's own units.
+    Simulate(Simulate),
+}
+
+/// BIDS derivatives on disk, as fMRIPrep writes them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bids {
+    /// The derivatives folder, with `sub-…` folders in it.
+    pub folder: PathBuf,
+    /// Subjects, as `sub-01`.
+    #[schemars(length(min = 1))]
+    pub subjects: Vec<String>,
+    /// The `task-` entity; needed if the folder has several.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// The `space-` entity; needed if the folder has several.
+    #[serde(default)]
+    pub space: Option<String>,
+    /// The `ses-` entity; needed if the folder has several.
+    #[serde(default)]
+    pub session: Option<String>,
+}
+
+/// Subjects simulated from the study's own units, written and read as BIDS derivatives.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Simulate {
+    /// Subjects, as `sub-01`.
+    #[schemars(length(min = 1))]
+    pub subjects: Vec<String>,
+    /// The model whose units drive the voxels; the only one, if the study has one.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Seconds from one volume to the next.
+    #[schemars(range(min = 0.1, max = 20))]
+    pub repetition_time_s: f64,
+    /// The simulated brain: its size, networks and noise.
+    #[serde(default)]
+    pub brain: Simulation,
+}
+
+/// The functional networks. Simulated subjects bring an atlas of their own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Atlas {
+    /// A NIfTI volume of labels.
+    pub labels: Option<PathBuf>,
+    /// A TSV table with columns `index` and `name`, optionally `network` and `color`.
+    pub table: Option<PathBuf>,
+    /// Which voxels of the brain mask are used: `"in-networks"`, `"all"`, or `{ networks = [...] }` for some networks only.
+    pub voxels: VoxelSelection,
+}
+
+/// How a model's units become a few time courses.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Patterns {
+    /// A sparse dictionary: every unit is a sum of few time courses.
+    Dictionary(Dictionary),
+    /// Principal components: the time courses that explain most, every unit on all of them.
+    Pca(PrincipalComponents),
+}
+
+/// A sparse dictionary of unit time courses (Mairal 2009), learned on the training runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dictionary {
+    /// Number of time courses.
+    #[schemars(range(min = 1, max = 4096))]
+    pub n_patterns: usize,
+    /// Weight of the sparsity term, for unit series of length one: 0 is dense, 1 leaves nothing.
+    #[schemars(range(min = 0, max = 1))]
+    pub penalty: f64,
+    /// Seed of the first dictionary and of the order of units.
+    #[serde(default)]
+    pub seed: u64,
+    /// Times that every unit is visited at most.
+    #[serde(default = "default_epochs")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_epochs: usize,
+    /// Learning stops when an epoch lowers the objective by less than this share.
+    #[serde(default = "default_tolerance")]
+    #[schemars(range(min = 0, max = 1))]
+    pub tolerance: f64,
+}
+
+fn default_epochs() -> usize {
+    50
+}
+fn default_tolerance() -> f64 {
+    1e-4
+}
+
+/// Principal components of the unit series.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrincipalComponents {
+    /// Number of components.
+    #[schemars(range(min = 1, max = 4096))]
+    pub n_patterns: usize,
+}
+
+/// How voxels are predicted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Encoding {
+    /// Ridge regression with the penalty chosen by cross-validation over the training runs.
+    Ridge(Ridge),
+}
+
+/// Ridge regression with the penalty chosen by cross-validation over the training runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ridge {
+    /// Penalties to choose from.
+    #[schemars(length(min = 1))]
+    pub alphas: Vec<f64>,
+    /// Whether each voxel has a penalty of its own.
+    #[serde(default)]
+    pub alpha: AlphaChoice,
+    /// How training runs are held out in turn.
+    #[serde(default)]
+    pub folds: Folds,
+    /// What penalties are compared by.
+    #[serde(default)]
+    pub score: CvScore,
+    /// What voxels are predicted from; every entry is fitted and scored on its own.
+    #[serde(default = "default_features")]
+    #[schemars(length(min = 1))]
+    pub features: Vec<Features>,
+}
+
+fn default_features() -> Vec<Features> {
+    vec![Features::Patterns, Features::Layers]
+}
+
+/// What voxels are predicted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Features {
+    /// The patterns of a model; redundancy and polarity ask about these maps.
+    Patterns,
+    /// The units of each layer on their own: which layer predicts which network.
+    Layers,
+}
+
+/// How training runs are held out in turn to choose a penalty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Folds {
+    /// Each training run once.
+    #[default]
+    Runs,
+    /// Blocks of the joined training runs.
+    Blocks(Blocks),
+}
+
+/// Contiguous blocks of volumes, held out in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Blocks {
+    /// Number of blocks.
+    #[schemars(range(min = 2, max = 1000))]
+    pub n: usize,
+    /// Seconds left out on both sides of the held-out block, so that one response is not in both.
+    #[serde(default = "default_gap")]
+    #[schemars(range(min = 0))]
+    pub gap_s: f64,
+}
+
+fn default_gap() -> f64 {
+    20.0
+}
+
+/// What is asked of the fitted maps; each table switches one statistic on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Statistics {
+    /// Which voxels are predicted better than chance.
+    pub significance: Option<Significance>,
+    /// How far the patterns' voxel sets and unit groups overlap.
+    pub redundancy: Option<Redundancy>,
+    /// Which patterns drive opposite maps, and whether their layers mirror each other.
+    pub polarity: Option<Polarity>,
+}
+
+/// Block-permutation test of each voxel's score (patterns only).
+#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Significance {
+    /// Permutations of the test series.
+    #[schemars(range(min = 19, max = 1000000))]
+    pub n_permutations: usize,
+    /// Seconds of test series that stay together, so that their autocorrelation is kept.
+    #[schemars(range(min = 0.1))]
+    pub block_s: f64,
+    /// False discovery rate over voxels.
+    #[schemars(range(min = 0.000001, max = 0.999999))]
+    pub fdr: f64,
+    /// Seed of the permutations.
+    pub seed: u64,
+}
+
+impl Default for Significance {
+    fn default() -> Self {
+        Self { n_permutations: 1000, block_s: 20.0, fdr: 0.05, seed: 0 }
+    }
+}
+
+/// Overlap of the voxels that patterns drive, against permuted memberships.
+#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redundancy {
+    /// A pattern drives a voxel whose weight is beyond this many standard deviations of the pattern's map.
+    #[schemars(range(min = 0.1, max = 10))]
+    pub threshold_sd: f64,
+    /// Permutations of the memberships.
+    #[schemars(range(min = 19, max = 1000000))]
+    pub n_permutations: usize,
+    /// Seed of the permutations.
+    pub seed: u64,
+}
+
+impl Default for Redundancy {
+    fn default() -> Self {
+        Self { threshold_sd: 1.5, n_permutations: 1000, seed: 0 }
+    }
+}
+
+/// Pairs of patterns with opposite maps, against permuted layers.
+#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Polarity {
+    /// Two maps oppose each other if their correlation is below minus this.
+    #[schemars(range(min = 0.01, max = 0.99))]
+    pub min_opposition: f64,
+    /// Permutations of the layers.
+    #[schemars(range(min = 19, max = 1000000))]
+    pub n_permutations: usize,
+    /// Seed of the permutations.
+    pub seed: u64,
+}
+
+impl Default for Polarity {
+    fn default() -> Self {
+        Self { min_opposition: 0.3, n_permutations: 1000, seed: 0 }
+    }
+}

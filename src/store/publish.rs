@@ -1,0 +1,214 @@
+//! All-or-nothing publication under a lock that dies with its holder. Next: `mod.rs` for what a record holds.
+
+use super::{Digest, OutputFile, Record, RunFacts, Store, StoreError, hash_file, io_error};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+/// The right to compute one content key, and the empty folder to do it in.
+///
+/// Dropping the claim gives up the lock; what was written in the folder is removed by the next claim on the same key.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    store: &'a Store,
+    content: Digest,
+    folder: PathBuf,
+    lock_path: PathBuf,
+    _lock: File,
+}
+
+impl<'a> Claim<'a> {
+    pub(super) fn new(store: &'a Store, content: &Digest) -> Result<Self, StoreError> {
+        let lock_path = store.root().join("locks").join(content.to_string());
+        let lock = File::create(&lock_path).map_err(io_error("create", &lock_path))?;
+        lock.lock().map_err(io_error("lock", &lock_path))?;
+        let folder = store.root().join("partial").join(content.to_string());
+        // Only the lock's holder writes here, so whatever is left belongs to a holder that died.
+        remove_tree(&folder)?;
+        Ok(Self { store, content: *content, folder, lock_path, _lock: lock })
+    }
+
+    /// The folder to write into, made on the first call.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn folder(&self) -> Result<&Path, StoreError> {
+        fs::create_dir_all(&self.folder).map_err(io_error("create", &self.folder))?;
+        Ok(&self.folder)
+    }
+
+    /// Publishes what was written: artifact first, then the record under both keys.
+    ///
+    /// # Errors
+    /// If a file cannot be read, synced or moved, or is not a plain file. Nothing is visible to readers then.
+    pub fn publish(self, recipe: Digest, manifest: serde_json::Value, run: RunFacts) -> Result<Record, StoreError> {
+        let files = seal(self.folder()?)?;
+        let output = digest_of(&files);
+        let artifact = self.store.artifact(&output);
+        if artifact.exists() && !self.is_whole(&artifact, &files) {
+            // A damaged copy under the right name would make every later lookup fail: the fresh one takes its place.
+            remove_tree(&artifact)?;
+        }
+        if artifact.exists() {
+            remove_tree(&self.folder)?;
+        } else {
+            let parent = artifact.parent().expect("artifacts lie two folders deep");
+            fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+            match fs::rename(&self.folder, &artifact) {
+                // Another key with equal bytes was published between the look and the move.
+                Err(_) if artifact.exists() => remove_tree(&self.folder)?,
+                moved => moved.map_err(io_error("publish", &artifact))?,
+            }
+            sync_folder(parent)?;
+        }
+        let record = Record { recipe, content: self.content, output, files, manifest, run };
+        self.store.remember(&record)?;
+        // Whoever waits on this lock finds the record; the file itself has served.
+        let _ = fs::remove_file(&self.lock_path);
+        Ok(record)
+    }
+
+    fn is_whole(&self, artifact: &Path, files: &[OutputFile]) -> bool {
+        files.iter().all(|file| hash_file(&artifact.join(&file.path)).is_ok_and(|found| found == file.digest))
+    }
+}
+
+/// Hashes, syncs and write-protects every file under `folder`, in path order.
+fn seal(folder: &Path) -> Result<Vec<OutputFile>, StoreError> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(|error| io_error("read", folder)(error.into()))?;
+        let path = entry.path();
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        if !entry.file_type().is_file() {
+            return Err(StoreError::NotPlain { path: path.to_owned() });
+        }
+        let file = File::open(path).map_err(io_error("read", path))?;
+        file.sync_all().map_err(io_error("sync", path))?;
+        let metadata = file.metadata().map_err(io_error("read", path))?;
+        let mut permissions = metadata.permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(path, permissions).map_err(io_error("write-protect", path))?;
+        let inside = path.strip_prefix(folder).expect("walked from this folder");
+        files.push(OutputFile {
+            path: inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"),
+            size_bytes: metadata.len(),
+            digest: hash_file(path)?,
+        });
+    }
+    Ok(files)
+}
+
+/// The digest of an artifact: over path, size and digest of each file, length-prefixed.
+fn digest_of(files: &[OutputFile]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for file in files {
+        hasher.update(&(file.path.len() as u64).to_le_bytes());
+        hasher.update(file.path.as_bytes());
+        hasher.update(&file.size_bytes.to_le_bytes());
+        hasher.update(file.digest.as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+fn remove_tree(folder: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    // Windows cannot open a folder as a file; its rename is durable enough without.
+    #[cfg(unix)]
+    File::open(folder).and_then(|handle| handle.sync_all()).map_err(io_error("sync", folder))?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn facts() -> RunFacts {
+        RunFacts { seconds: 0.5, program: "test".into(), finished_unix_s: 0 }
+    }
+
+    fn publish(store: &Store, name: &str, bytes: &[u8]) -> Record {
+        let claim = store.claim(&Digest::of(name.as_bytes())).expect("lockable");
+        fs::write(claim.folder().expect("writable").join("a.tsv"), bytes).expect("writable");
+        claim.publish(Digest::of(b"recipe"), serde_json::json!({}), facts()).expect("publishable")
+    }
+
+    #[test]
+    fn published_artifacts_are_found_by_both_keys_and_cannot_be_written() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("writable");
+        let record = publish(&store, "content", b"x");
+        assert_eq!(store.lookup(&Digest::of(b"content")), Some(record.clone()));
+        assert_eq!(store.lookup(&Digest::of(b"recipe")), Some(record.clone()));
+        let file = store.artifact(&record.output).join("a.tsv");
+        assert!(fs::metadata(file).expect("there").permissions().readonly());
+        assert_eq!(fs::read_dir(folder.path().join("partial")).expect("readable").count(), 0);
+        assert_eq!(fs::read_dir(folder.path().join("locks")).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn equal_bytes_are_kept_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("writable");
+        assert_eq!(publish(&store, "one", b"x").output, publish(&store, "two", b"x").output);
+        assert_ne!(publish(&store, "three", b"y").output, publish(&store, "one", b"x").output);
+    }
+
+    #[test]
+    fn a_shortened_artifact_counts_as_absent_and_is_replaced() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("writable");
+        let record = publish(&store, "content", b"whole");
+        let artifact = store.artifact(&record.output);
+        fs::remove_dir_all(&artifact).expect("removable");
+        fs::create_dir_all(&artifact).expect("writable");
+        fs::write(artifact.join("a.tsv"), b"wh").expect("writable");
+        assert_eq!(store.lookup(&Digest::of(b"content")), None);
+        assert_eq!(publish(&store, "content", b"whole").output, record.output);
+        assert_eq!(fs::read(artifact.join("a.tsv")).expect("readable"), b"whole");
+    }
+
+    #[test]
+    fn what_a_dead_holder_left_is_gone_at_the_next_claim() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("writable");
+        let content = Digest::of(b"content");
+        let claim = store.claim(&content).expect("lockable");
+        fs::write(claim.folder().expect("writable").join("torn"), b"half").expect("writable");
+        drop(claim);
+        let claim = store.claim(&content).expect("lockable");
+        assert_eq!(fs::read_dir(claim.folder().expect("writable")).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn one_key_is_computed_once_by_many_threads() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("writable");
+        let (content, computed) = (Digest::of(b"content"), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let claim = store.claim(&content).expect("lockable");
+                    if store.lookup(&content).is_none() {
+                        computed.fetch_add(1, Ordering::SeqCst);
+                        fs::write(claim.folder().expect("writable").join("a"), b"a").expect("writable");
+                        claim.publish(Digest::of(b"r"), serde_json::json!({}), facts()).expect("publishable");
+                    }
+                });
+            }
+        });
+        assert_eq!(computed.load(Ordering::SeqCst), 1);
+    }
+}

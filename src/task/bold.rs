@@ -1,0 +1,139 @@
+//! Reads one run's BOLD series in the chosen voxels and prepares it.
+
+use super::{Compute, Kind, TaskError, Workbench};
+use crate::{
+    brain::{
+        mask::VoxelTable,
+        prepare::{Preparation, prepare_run},
+    },
+    format::{
+        bids::{Entities, RunFiles, RunQuery, find_runs},
+        npy::write_matrix,
+        tsv::Table,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The prepared series in the artifact: a row for each kept volume, a column for each row of the mask's `voxels.tsv`.
+pub const BOLD: &str = "bold.npy";
+/// The volumes kept: a row for each row of [`BOLD`].
+const VOLUMES: &str = "volumes.tsv";
+/// Facts about the preparation.
+const FACTS: &str = "bold.json";
+
+/// One run of one subject. Voxels are the input `voxels`; the series are external files, or in the input `dataset`.
+#[derive(Debug, Serialize)]
+pub struct PrepareRun {
+    /// Subject and run, where the files are in a simulated data set.
+    pub simulated: Option<(String, String)>,
+    /// What is done to the series.
+    pub preparation: Preparation,
+    /// Seconds from one volume to the next, where the files are external.
+    pub repetition_time_s: f64,
+    /// The run's name, for messages.
+    #[serde(skip)] // names shape no result
+    pub name: String,
+    /// Volumes of the run.
+    #[serde(skip)] // follows from the file
+    pub n_tr: usize,
+    /// Voxels of a volume.
+    #[serde(skip)] // follows from the file
+    pub n_grid_voxels: usize,
+}
+
+/// What the preparation left out, as the artifact keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct BoldFacts {
+    /// Voxels without variance: columns of 0 that must not be scored.
+    pub(super) constant: Vec<usize>,
+    /// Voxels with values that are no numbers: columns of 0 that must not be scored.
+    pub(super) non_finite: Vec<usize>,
+    /// Confounds taken out.
+    pub(super) confounds: Vec<String>,
+    /// Independent regressors taken out.
+    pub(super) n_regressors: usize,
+}
+
+impl Compute for PrepareRun {
+    const KIND: Kind = Kind::Bold;
+
+    fn memory_bytes(&self) -> u64 {
+        // The masked matrix twice (seldom more than half of the grid is brain), and two volumes.
+        (self.n_tr * self.n_grid_voxels * 4 + 2 * self.n_grid_voxels * 8) as u64 + (32 << 20)
+    }
+
+    fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
+        let voxels = VoxelTable::read(bench.input("voxels"))?;
+        let files = match &self.simulated {
+            Some((subject, run)) => run_of_dataset(bench.input("dataset"), subject, run)?,
+            None => RunFiles {
+                name: self.name.clone(),
+                space: None,
+                bold: bench.files("bold")[0].clone(),
+                mask: bench.files("bold")[0].clone(),
+                confounds: bench.files("confounds").first().cloned(),
+                events: None,
+                repetition_time_s: Some(self.repetition_time_s),
+            },
+        };
+        let run = prepare_run(&files, &voxels, &self.preparation)?;
+        if !run.constant.is_empty() {
+            bench.warn(
+                "constant-voxels",
+                format!(
+                    "{} of {} voxels do not vary over run {} and are not scored",
+                    run.constant.len(),
+                    voxels.n_voxels(),
+                    self.name
+                ),
+            );
+        }
+        if !run.non_finite.is_empty() {
+            bench.warn(
+                "non-finite-voxels",
+                format!(
+                    "{} of {} voxels hold values that are no numbers in run {} and are not scored",
+                    run.non_finite.len(),
+                    voxels.n_voxels(),
+                    self.name
+                ),
+            );
+        }
+        write_matrix(&bench.out.join(BOLD), run.series.view())?;
+        let mut volumes = Table::new(["volume"]);
+        for volume in &run.kept {
+            volumes.push([volume.to_string()]);
+        }
+        volumes.write(&bench.out.join(VOLUMES))?;
+        let facts = BoldFacts {
+            constant: run.constant,
+            non_finite: run.non_finite,
+            confounds: run.confounds,
+            n_regressors: run.n_regressors,
+        };
+        bench.write_json(FACTS, &facts)
+    }
+}
+
+fn run_of_dataset(root: &Path, subject: &str, run: &str) -> Result<RunFiles, TaskError> {
+    let runs = find_runs(root, &RunQuery { subject: subject.to_owned(), ..RunQuery::default() })?;
+    let is_run = |files: &RunFiles| {
+        let name = files.bold.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Entities::parse(&name).is_ok_and(|entities| entities.get("run") == Some(run))
+    };
+    runs.into_iter()
+        .find(is_run)
+        .ok_or_else(|| TaskError::Unanswerable(format!("the simulated data of `{subject}` have no run `{run}`")))
+}
+
+/// The volumes that an artifact of this kind kept, ascending.
+pub(super) fn kept_volumes(artifact: &Path) -> Result<Vec<usize>, TaskError> {
+    let table = Table::read(&artifact.join(VOLUMES))?;
+    Ok(table.integers("volume")?.into_iter().flatten().filter_map(|volume| usize::try_from(volume).ok()).collect())
+}
+
+/// What the preparation left out.
+pub(super) fn facts(artifact: &Path) -> Result<BoldFacts, TaskError> {
+    super::workbench::read_json(&artifact.join(FACTS))
+}

@@ -1,0 +1,181 @@
+//! One file per kind of task: typed inputs -> artifact. A task knows its parameters and how to make its files; it does not
+//! know where they end up, which key it has or who needs it (`plan`, `executor`, `store`).
+//!
+//! A task is a plain struct. **Its serialised fields are its part of the key**, so a parameter cannot be forgotten; a field
+//! that must not shape the key is marked `#[serde(skip)]` and says why. Inputs come as folders by role, external files as
+//! paths by role, and everything is written into one empty folder: see [`Workbench`].
+
+pub mod bold;
+pub mod encode;
+pub mod export;
+pub mod extract;
+pub mod mask;
+pub mod null;
+pub mod pattern;
+pub mod polarity;
+pub mod redundancy;
+pub mod report;
+pub mod series;
+pub mod simulate;
+pub mod stimuli;
+pub mod weights;
+mod workbench;
+
+pub use workbench::{Progress, TaskError, Warning, Workbench, read_warnings};
+
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The kinds of task, in the order in which data flows through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Stimulus tables and generated stimuli -> images, captions and events.
+    Stimuli,
+    /// Description of an untrained model -> a Hugging Face folder.
+    Weights,
+    /// Weights -> an ONNX graph whose outputs are units.
+    Export,
+    /// Graph and stimuli -> unit activations, one shard.
+    Extract,
+    /// Activations and events -> unit series at the repetition time.
+    Series,
+    /// Unit series -> the BOLD files of one simulated subject.
+    Simulate,
+    /// Atlas and brain mask -> voxels by functional network.
+    Mask,
+    /// One run's BOLD file -> prepared voxel series.
+    Bold,
+    /// Unit series -> sparse dictionary of time courses.
+    Pattern,
+    /// Features and voxel series -> weights and held-out scores.
+    Encode,
+    /// Held-out predictions -> significance of each voxel's score.
+    Null,
+    /// Voxel maps of patterns -> overlap statistics.
+    Redundancy,
+    /// Voxel maps and codes of patterns -> opposed pairs.
+    Polarity,
+    /// All of the above -> tables, maps and the page.
+    Report,
+}
+
+impl Kind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 14] = [
+        Self::Stimuli,
+        Self::Weights,
+        Self::Export,
+        Self::Extract,
+        Self::Series,
+        Self::Simulate,
+        Self::Mask,
+        Self::Bold,
+        Self::Pattern,
+        Self::Encode,
+        Self::Null,
+        Self::Redundancy,
+        Self::Polarity,
+        Self::Report,
+    ];
+
+    /// Revision of what this kind of task computes from equal inputs; part of every key. Raise it when the bytes change.
+    #[must_use]
+    pub fn version(self) -> u32 {
+        1
+    }
+
+    /// The name used in task ids, `hebb plan` and the cache.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stimuli => "stimuli",
+            Self::Weights => "weights",
+            Self::Export => "export",
+            Self::Extract => "extract",
+            Self::Series => "series",
+            Self::Simulate => "simulate",
+            Self::Mask => "mask",
+            Self::Bold => "bold",
+            Self::Pattern => "pattern",
+            Self::Encode => "encode",
+            Self::Null => "null",
+            Self::Redundancy => "redundancy",
+            Self::Polarity => "polarity",
+            Self::Report => "report",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A kind of task with its parameters: what each file of this folder implements.
+pub trait Compute: Serialize + fmt::Debug + Send + Sync + 'static {
+    /// Which kind this is.
+    const KIND: Kind;
+
+    /// Upper estimate of resident memory, from shapes alone.
+    fn memory_bytes(&self) -> u64;
+
+    /// The numeric engine that shapes the bytes, where it is not this program: part of the key.
+    fn engine(&self) -> Option<String> {
+        None
+    }
+
+    /// Computes and writes every file of the artifact.
+    ///
+    /// # Errors
+    /// If an input is not what the parameters promise, or a file cannot be read or written.
+    fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError>;
+}
+
+/// Any task, as the plan and the executor see it.
+pub trait Task: fmt::Debug + Send + Sync {
+    /// See [`Compute::KIND`].
+    fn kind(&self) -> Kind;
+    /// The serialised parameters: the task's own part of its key.
+    fn parameters(&self) -> serde_json::Value;
+    /// See [`Compute::engine`].
+    fn engine(&self) -> Option<String>;
+    /// See [`Compute::memory_bytes`].
+    fn memory_bytes(&self) -> u64;
+    /// See [`Compute::compute`].
+    ///
+    /// # Errors
+    /// As [`Compute::compute`].
+    fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError>;
+}
+
+/// Joins matrices along an axis.
+fn joined(axis: Axis, parts: &[Array2<f32>]) -> Result<Array2<f32>, TaskError> {
+    let views: Vec<ArrayView2<'_, f32>> = parts.iter().map(|part| part.view()).collect();
+    concatenate(axis, &views)
+        .map_err(|error| TaskError::Unanswerable(format!("results that belong together differ in shape: {error}")))
+}
+
+impl<T: Compute> Task for T {
+    fn kind(&self) -> Kind {
+        T::KIND
+    }
+
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("task parameters are plain data with text keys")
+    }
+
+    fn engine(&self) -> Option<String> {
+        Compute::engine(self)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        Compute::memory_bytes(self)
+    }
+
+    fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
+        Compute::compute(self, bench)
+    }
+}

@@ -1,0 +1,275 @@
+//! Gathers what was found into tables, maps and the page's contents.
+//!
+//! The artifact holds everything a reader sees but the study's name, its words and this run's times: those shape no
+//! result, so the page itself is drawn from `page.json` by whoever publishes the results (`cli::results`).
+
+mod contents;
+mod maps;
+
+use super::{
+    Compute, Kind, TaskError, Warning, Workbench,
+    encode::{self, EncodeFacts, read_scores},
+    null::read_significance,
+    read_warnings,
+    workbench::read_json,
+};
+use crate::{
+    brain::mask::VoxelTable,
+    format::tsv::Table,
+    report::{Page, Volume},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Contents of the page, without maps.
+const PAGE: &str = "page.json";
+/// The maps that the page shows.
+const MAPS: &str = "maps.json";
+
+/// Everything that was asked, subject by subject and, within a subject, model by model.
+///
+/// Inputs: `voxels` and `bold` (all runs) of each subject; `patterns` of each model; then for each subject and model
+/// `encode`, `null`, `redundancy`, `polarity` (each if asked), and `layers`, one for each layer of each module.
+#[derive(Debug, Serialize)]
+pub struct Gather {
+    /// The subjects.
+    pub subjects: Vec<String>,
+    /// The models.
+    pub models: Vec<GatheredModel>,
+    /// Runs with their volumes, in the study's order.
+    pub runs: Vec<(String, usize)>,
+    /// Seconds from one volume to the next.
+    pub repetition_time_s: f64,
+    /// Whether voxels were predicted from patterns.
+    pub has_patterns: bool,
+    /// Whether voxels were predicted from each layer.
+    pub has_layers: bool,
+    /// False discovery rate, if significance was asked.
+    pub fdr: Option<f64>,
+    /// Whether redundancy was asked.
+    pub has_redundancy: bool,
+    /// Whether polarity was asked.
+    pub has_polarity: bool,
+    /// What was done, in sentences.
+    pub methods: Vec<String>,
+    /// Every seed that was used.
+    pub seeds: Vec<(String, u64)>,
+    /// Version of ONNX Runtime.
+    pub runtime: String,
+    /// Voxels of a volume.
+    #[serde(skip)] // follows from the inputs
+    pub n_grid_voxels: usize,
+}
+
+/// A model and the layers that voxels were predicted from.
+#[derive(Clone, Debug, Serialize)]
+pub struct GatheredModel {
+    /// Its name.
+    pub name: String,
+    /// Modules with their layers.
+    pub modules: Vec<(String, Vec<usize>)>,
+}
+
+impl GatheredModel {
+    fn n_layers(&self) -> usize {
+        self.modules.iter().map(|(_, layers)| layers.len()).sum()
+    }
+}
+
+/// A map that the page shows.
+#[derive(Debug, Serialize, Deserialize)]
+struct MapEntry {
+    title: String,
+    map: String,
+    mask: String,
+}
+
+impl Compute for Gather {
+    const KIND: Kind = Kind::Report;
+
+    fn memory_bytes(&self) -> u64 {
+        (16 * self.n_grid_voxels * 8) as u64 + (64 << 20)
+    }
+
+    fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
+        for folder in ["tables", "maps"] {
+            let path = bench.out.join(folder);
+            fs::create_dir(&path).map_err(|source| TaskError::Io { path, source })?;
+        }
+        let mut page = Page::default();
+        let mut maps = Vec::new();
+        let mut scores = Table::new([
+            "subject",
+            "model",
+            "features",
+            "network",
+            "n_voxels",
+            "mean_r",
+            "median_r",
+            "significant_share",
+        ]);
+        for (place, subject) in self.subjects.iter().enumerate() {
+            let voxels = VoxelTable::read(&bench.inputs("voxels")[place])?;
+            page.subjects.push(self.subject(subject, place, &voxels, bench)?);
+            for (at, model) in self.models.iter().enumerate() {
+                let pair = Pair {
+                    subject,
+                    model,
+                    voxels: &voxels,
+                    index: place * self.models.len() + at,
+                    subject_index: place,
+                    model_index: at,
+                };
+                self.prediction(&pair, bench, &mut page, &mut scores)?;
+                self.statistics(&pair, bench, &mut page)?;
+                maps.extend(self.maps(&pair, bench)?);
+                bench.step(pair.index + 1, self.subjects.len() * self.models.len())?;
+            }
+        }
+        scores.write(&bench.out.join("tables/scores.tsv"))?;
+        for (at, model) in self.models.iter().enumerate() {
+            page.patterns.push(self.pattern_set(model, &bench.inputs("patterns")[at])?);
+        }
+        page.models = self.models.iter().map(|model| model.name.clone()).collect();
+        page.prediction.q = self.fdr;
+        page.methods.clone_from(&self.methods);
+        page.warnings = self.warnings(bench)?;
+        page.provenance.seeds =
+            self.seeds.iter().map(|(name, value)| crate::report::Seed { name: name.clone(), value: *value }).collect();
+        bench.write_json(MAPS, &maps)?;
+        bench.write_json(PAGE, &page)
+    }
+}
+
+/// One subject seen through one model.
+struct Pair<'a> {
+    subject: &'a str,
+    model: &'a GatheredModel,
+    voxels: &'a VoxelTable,
+    /// Place among all pairs.
+    index: usize,
+    subject_index: usize,
+    model_index: usize,
+}
+
+impl Pair<'_> {
+    fn file_stem(&self) -> String {
+        format!("{}_{}", self.subject, self.model.name)
+    }
+}
+
+impl Gather {
+    /// The caveats of every input, each told once with how many tasks have it.
+    fn warnings(&self, bench: &Workbench<'_>) -> Result<Vec<crate::report::Warning>, TaskError> {
+        let mut all = Vec::new();
+        let mut folders: Vec<(&str, &PathBuf)> =
+            bench.inputs.iter().flat_map(|(role, folders)| folders.iter().map(move |folder| (*role, folder))).collect();
+        folders.sort();
+        folders.dedup();
+        for (role, folder) in folders {
+            all.extend(
+                read_warnings(folder)?.into_iter().map(|Warning { code, message }| (role.to_owned(), code, message)),
+            );
+        }
+        all.sort();
+        Ok(contents::grouped(all))
+    }
+
+    /// The fit on patterns of a pair, if there is one.
+    fn encode<'a>(&self, pair: &Pair<'_>, bench: &'a Workbench<'_>) -> Option<&'a Path> {
+        self.has_patterns.then(|| bench.inputs("encode")[pair.index].as_path())
+    }
+
+    /// The fits on layers of a pair, module by module.
+    fn layers<'a>(&self, pair: &Pair<'_>, bench: &'a Workbench<'_>) -> &'a [PathBuf] {
+        if !self.has_layers {
+            return &[];
+        }
+        let per_subject: usize = self.models.iter().map(GatheredModel::n_layers).sum();
+        let before: usize = self.models[..pair.model_index].iter().map(GatheredModel::n_layers).sum();
+        let first = pair.subject_index * per_subject + before;
+        &bench.inputs("layers")[first..first + pair.model.n_layers()]
+    }
+
+    fn subject(
+        &self,
+        name: &str,
+        place: usize,
+        voxels: &VoxelTable,
+        bench: &Workbench<'_>,
+    ) -> Result<crate::report::Subject, TaskError> {
+        let any = if self.has_patterns {
+            Some(&bench.inputs("encode")[place * self.models.len()])
+        } else {
+            let per_subject: usize = self.models.iter().map(GatheredModel::n_layers).sum();
+            bench.inputs("layers").get(place * per_subject)
+        };
+        let facts: Option<EncodeFacts> = any.map(|folder| read_json(&folder.join(encode::FACTS))).transpose()?;
+        Ok(crate::report::Subject {
+            name: name.to_owned(),
+            n_runs: self.runs.len(),
+            n_tr: facts.as_ref().map_or(0, |facts| facts.n_train_samples + facts.n_test_samples),
+            n_voxels: facts.map_or(voxels.n_voxels(), |facts| facts.n_voxels),
+        })
+    }
+
+    fn significance(
+        &self,
+        pair: &Pair<'_>,
+        bench: &Workbench<'_>,
+    ) -> Result<Option<Vec<(usize, Option<f64>)>>, TaskError> {
+        self.fdr.map(|_| read_significance(&bench.inputs("null")[pair.index])).transpose()
+    }
+}
+
+/// Reads back the contents of the page with its maps; name, words and provenance are for the caller to add.
+///
+/// # Errors
+/// If a file of the artifact cannot be read.
+pub fn open_page(artifact: &Path) -> Result<Page, TaskError> {
+    let mut page: Page = read_json(&artifact.join(PAGE))?;
+    let entries: Vec<MapEntry> = read_json(&artifact.join(MAPS))?;
+    for entry in entries {
+        page.brain.push(crate::report::BrainMap {
+            title: entry.title,
+            measure: crate::report::Measure {
+                name: "Pearson r (held-out runs)".to_owned(),
+                scale: crate::report::Scale::FromZero,
+            },
+            volume: open_volume(&artifact.join(entry.map), &artifact.join(entry.mask))?,
+        });
+    }
+    Ok(page)
+}
+
+fn open_volume(map: &Path, mask: &Path) -> Result<Volume, TaskError> {
+    use crate::format::nifti::read_volume;
+    let ((info, values), (_, inside)) = (read_volume(map)?, read_volume(mask)?);
+    let [nx, ny, nz] = info.shape;
+    // NIfTI runs the first axis fastest, the page the last.
+    let place = |at: usize| (at / (ny * nz)) + nx * ((at / nz) % ny + ny * (at % nz));
+    let affine =
+        info.affine.ok_or_else(|| TaskError::Unanswerable(format!("`{}` has no place in space", map.display())))?;
+    let in_order = |volume: &[f32]| (0..nx * ny * nz).map(|at| volume[place(at)]).collect::<Vec<f32>>();
+    let mask = in_order(&inside).into_iter().map(|value| value != 0.0).collect();
+    Volume::new(info.shape, in_order(&values), mask, [affine[0], affine[1], affine[2]])
+        .map_err(|error| TaskError::Unanswerable(error.to_string()))
+}
+
+/// Scores of a fit by network: voxels of each network in the order of the table, `None` for the score where it is absent.
+fn by_network(voxels: &VoxelTable, scores: &[(usize, Option<f64>)]) -> Vec<Vec<Option<f64>>> {
+    let mut grouped = vec![Vec::new(); voxels.networks.len()];
+    for (voxel, score) in scores {
+        if let Some(network) = voxels.network[*voxel] {
+            grouped[network].push(*score);
+        }
+    }
+    grouped
+}
+
+fn scores_by_network(artifact: &Path, voxels: &VoxelTable) -> Result<Vec<Vec<Option<f64>>>, TaskError> {
+    Ok(by_network(voxels, &read_scores(artifact)?))
+}

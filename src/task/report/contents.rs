@@ -1,0 +1,356 @@
+//! From artifacts to the page's view model: scores by network and layer, patterns, redundancy, polarity, caveats.
+
+use super::{Gather, GatheredModel, Pair, scores_by_network};
+use crate::{
+    format::{npy::read_matrix, tsv::Table},
+    math::polarity::layer_profiles,
+    report::{
+        LayerCode, LayerId, LayerScores, ModuleScores, NetworkScores, Null, OpposedPair, Page, PairCode, Pattern,
+        PatternSet, Polarity, PredictionPanel, Redundancy, Run, Severity, SharedVoxels, Value, Warning,
+    },
+    task::{
+        TaskError, Workbench,
+        encode::cell,
+        pattern::{CODES, PATTERNS, SAMPLES},
+        polarity::{self, PolarityFacts, read_layers},
+        redundancy::{self, RedundancyFacts},
+        workbench::read_json,
+    },
+};
+use ndarray::Array2;
+use std::path::Path;
+
+/// Time courses that the page draws; all are in the artifact.
+const DRAWN_PATTERNS: usize = 6;
+/// Opposed pairs that the page draws; all are in the table.
+const DRAWN_PAIRS: usize = 4;
+
+impl Gather {
+    /// Scores by network and layer of one pair, on the page and in the table.
+    pub(super) fn prediction(
+        &self,
+        pair: &Pair<'_>,
+        bench: &Workbench<'_>,
+        page: &mut Page,
+        table: &mut Table,
+    ) -> Result<(), TaskError> {
+        let networks = &pair.voxels.networks;
+        let layers: Vec<Vec<Vec<Option<f64>>>> = self
+            .layers(pair, bench)
+            .iter()
+            .map(|artifact| scores_by_network(artifact, pair.voxels))
+            .collect::<Result<_, _>>()?;
+        let patterns = self.encode(pair, bench).map(|artifact| scores_by_network(artifact, pair.voxels)).transpose()?;
+        let significant = self.significance(pair, bench)?.map(|scores| super::by_network(pair.voxels, &scores));
+        let names: Vec<LayerId> = layer_ids(pair.model);
+
+        let summary = networks.iter().enumerate().map(|(place, network)| {
+            let scores = patterns.as_ref().map(|patterns| patterns[place].as_slice());
+            let best_layer = layers
+                .iter()
+                .zip(&names)
+                .filter_map(|(scores, name)| Some((mean(&scores[place])?, name)))
+                .max_by(|one, other| one.0.total_cmp(&other.0))
+                .map(|(_, name)| name.clone());
+            let not_asked = "voxels were not predicted from patterns";
+            NetworkScores {
+                name: network.name.clone(),
+                n_voxels: scores
+                    .or_else(|| layers.first().map(|scores| scores[place].as_slice()))
+                    .map_or(0, <[_]>::len),
+                median: scores.map_or(Value::absent(not_asked), |scores| value(median(scores), scores.len())),
+                mean: scores.map_or(Value::absent(not_asked), |scores| value(mean(scores), scores.len())),
+                significant_share: match (&significant, self.fdr) {
+                    (Some(q), Some(fdr)) => value(share(&q[place], fdr), q[place].len()),
+                    _ => Value::absent("significance was not asked for"),
+                },
+                best_layer,
+            }
+        });
+        let summary: Vec<NetworkScores> = summary.collect();
+        let mut row = |features: &str, scores: &[Vec<Option<f64>>], q: Option<&Vec<Vec<Option<f64>>>>| {
+            for (place, network) in networks.iter().enumerate() {
+                let significant = q.zip(self.fdr).and_then(|(q, fdr)| share(&q[place], fdr));
+                table.push([
+                    pair.subject.to_owned(),
+                    pair.model.name.clone(),
+                    features.to_owned(),
+                    network.name.clone(),
+                    scores[place].len().to_string(),
+                    cell(mean(&scores[place])),
+                    cell(median(&scores[place])),
+                    cell(significant),
+                ]);
+            }
+        };
+        if let Some(patterns) = &patterns {
+            row("patterns", patterns, significant.as_ref());
+        }
+        for (scores, name) in layers.iter().zip(&names) {
+            row(&format!("{}/{}", name.module, name.layer), scores, None);
+        }
+        let mut rows = layers.iter();
+        let modules = pair.model.modules.iter().map(|(module, of_module)| ModuleScores {
+            name: module.clone(),
+            layers: of_module
+                .iter()
+                .zip(rows.by_ref())
+                .map(|(layer, scores)| LayerScores {
+                    name: layer.to_string(),
+                    cells: scores.iter().map(|scores| value(mean(scores), scores.len())).collect(),
+                })
+                .collect(),
+        });
+        let modules = if self.has_layers { modules.collect() } else { Vec::new() };
+        page.prediction.panels.push(PredictionPanel {
+            subject: pair.subject.to_owned(),
+            model: pair.model.name.clone(),
+            networks: summary,
+            modules,
+        });
+        Ok(())
+    }
+
+    /// Redundancy and polarity of one pair, if asked; their tables are copied beside the page.
+    pub(super) fn statistics(&self, pair: &Pair<'_>, bench: &Workbench<'_>, page: &mut Page) -> Result<(), TaskError> {
+        if self.has_redundancy {
+            let artifact = &bench.inputs("redundancy")[pair.index];
+            self.keep_table(pair, bench, artifact, redundancy::PAIRS, "redundancy_pairs")?;
+            self.keep_table(pair, bench, artifact, redundancy::NETWORKS, "redundancy_networks")?;
+            page.redundancy.push(redundancy_of(pair, artifact)?);
+        }
+        if self.has_polarity {
+            let artifact = &bench.inputs("polarity")[pair.index];
+            self.keep_table(pair, bench, artifact, polarity::PAIRS, "opposed_pairs")?;
+            self.keep_table(pair, bench, artifact, polarity::PROFILES, "layer_profiles")?;
+            page.polarity.push(polarity_of(pair, artifact)?);
+        }
+        Ok(())
+    }
+
+    fn keep_table(
+        &self,
+        pair: &Pair<'_>,
+        bench: &Workbench<'_>,
+        artifact: &Path,
+        file: &str,
+        name: &str,
+    ) -> Result<(), TaskError> {
+        Ok(Table::read(&artifact.join(file))?
+            .write(&bench.out.join(format!("tables/{}_{name}.tsv", pair.file_stem())))?)
+    }
+
+    /// The first time courses of a model and how much of each layer is in them.
+    pub(super) fn pattern_set(&self, model: &GatheredModel, artifact: &Path) -> Result<PatternSet, TaskError> {
+        let patterns = read_matrix(&artifact.join(PATTERNS))?;
+        let codes = read_matrix(&artifact.join(CODES))?;
+        let layers = read_layers(artifact)?;
+        let run_of_row = Table::read(&artifact.join(SAMPLES))?.integers("run")?;
+        let runs = self.runs.iter().enumerate().map(|(place, (name, _))| Run {
+            name: name.clone(),
+            n_tr: run_of_row.iter().filter(|run| run.and_then(|run| usize::try_from(run).ok()) == Some(place)).count(),
+        });
+        let profiles = layer_profiles(codes.view(), &layers.of_unit, layers.names.len())?;
+        let drawn = (0..patterns.ncols().min(DRAWN_PATTERNS)).map(|place| Pattern {
+            name: pattern_name(place),
+            series: patterns.column(place).to_vec(),
+            profile: layers
+                .names
+                .iter()
+                .zip(profiles.row(place))
+                .filter_map(|((module, layer), code)| {
+                    Some(LayerCode { layer: LayerId { module: module.clone(), layer: layer.clone() }, code: (*code)? })
+                })
+                .collect(),
+        });
+        Ok(PatternSet {
+            title: format!("Patterns of {}", model.name),
+            repetition_time_s: self.repetition_time_s,
+            unit: "standard deviations over the training runs".to_owned(),
+            runs: runs.collect(),
+            n_patterns: patterns.ncols(),
+            patterns: drawn.collect(),
+        })
+    }
+}
+
+/// Caveats as the page tells them: equal ones of many tasks in one line.
+pub(super) fn grouped(sorted: Vec<(String, String, String)>) -> Vec<Warning> {
+    let mut groups: Vec<(String, String, String, usize)> = Vec::new();
+    for (place, code, message) in sorted {
+        match groups.last_mut() {
+            Some(last) if last.0 == place && last.1 == code => last.3 += 1,
+            _ => groups.push((place, code, message, 1)),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(place, code, message, n)| Warning {
+            severity: if code == "empty-network" || code == "events-outside-run" {
+                Severity::Serious
+            } else {
+                Severity::Caution
+            },
+            place,
+            message: if n == 1 { message } else { format!("{message} (and the like in {} more tasks)", n - 1) },
+        })
+        .collect()
+}
+
+fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskError> {
+    let facts: RedundancyFacts = read_json(&artifact.join(redundancy::FACTS))?;
+    let n_patterns = facts.n_voxels_of_pattern.len();
+    let pairs = Table::read(&artifact.join(redundancy::PAIRS))?;
+    let (k, j, dice) = (pairs.integers("k")?, pairs.integers("j")?, pairs.numbers("voxel_dice")?);
+    let mut matrix = Array2::from_shape_fn((n_patterns, n_patterns), |(one, other)| {
+        if one == other { Value::from(1.0) } else { Value::absent("neither pattern drives a voxel") }
+    });
+    for row in 0..pairs.n_rows() {
+        if let (Some(k), Some(j), Some(dice)) = (index(k[row]), index(j[row]), dice[row]) {
+            matrix[[k, j]] = dice.into();
+            matrix[[j, k]] = dice.into();
+        }
+    }
+    let table = Table::read(&artifact.join(redundancy::NETWORKS))?;
+    let name = table.require("network")?;
+    let (n_voxels, n_driven, n_shared) =
+        (table.integers("n_voxels")?, table.integers("n_driven")?, table.integers("n_shared")?);
+    let count = |value: Option<i32>| index(value).unwrap_or_default();
+    let networks = table.rows().iter().enumerate().map(|(row, cells)| SharedVoxels {
+        network: cells[name].clone(),
+        n_voxels: count(n_voxels[row]),
+        n_driven: count(n_driven[row]),
+        n_shared: count(n_shared[row]),
+    });
+    let none = "no pattern drives a voxel";
+    Ok(Redundancy {
+        subject: pair.subject.to_owned(),
+        model: pair.model.name.clone(),
+        patterns: (0..n_patterns).map(pattern_name).collect(),
+        dice: matrix.rows().into_iter().map(|row| row.to_vec()).collect(),
+        mean_dice: optional(facts.mean_dice, none),
+        null: Null {
+            name: facts.null,
+            n_permutations: facts.n_permutations,
+            seed: facts.seed,
+            mean: optional(facts.null_mean_dice, none),
+            p: optional(facts.p, none),
+        },
+        networks: networks.collect(),
+    })
+}
+
+fn polarity_of(pair: &Pair<'_>, artifact: &Path) -> Result<Polarity, TaskError> {
+    let facts: PolarityFacts = read_json(&artifact.join(polarity::FACTS))?;
+    let table = Table::read(&artifact.join(polarity::PAIRS))?;
+    let profiles = Table::read(&artifact.join(polarity::PROFILES))?;
+    let (k, j) = (table.integers("k")?, table.integers("j")?);
+    let (maps_r, series_r) = (table.numbers("maps_r")?, table.numbers("series_r")?);
+    let (mirror, p) = (table.numbers("mirror_index")?, table.numbers("p")?);
+    let mut pairs = Vec::with_capacity(table.n_rows());
+    for row in 0..table.n_rows() {
+        let (Some(k), Some(j)) = (index(k[row]), index(j[row])) else { continue };
+        let flat = "a layer profile is constant or has fewer than three layers";
+        pairs.push(OpposedPair {
+            k: pattern_name(k),
+            j: pattern_name(j),
+            maps_r: optional(maps_r[row], "a map is constant"),
+            series_r: optional(series_r[row], "a time course is constant"),
+            mirror_index: optional(mirror[row], flat),
+            p: optional(p[row], flat),
+            profiles: if row < DRAWN_PAIRS { pair_codes(&profiles, k, j)? } else { Vec::new() },
+        });
+    }
+    Ok(Polarity {
+        subject: pair.subject.to_owned(),
+        model: pair.model.name.clone(),
+        tau: facts.min_opposition,
+        n_pairs: facts.n_pairs,
+        null: format!("{} ({} permutations, seed {})", facts.null, facts.n_permutations, facts.seed),
+        pairs,
+    })
+}
+
+fn pair_codes(profiles: &Table, k: usize, j: usize) -> Result<Vec<PairCode>, TaskError> {
+    let (module, layer) = (profiles.require("module")?, profiles.require("layer")?);
+    let (patterns, codes) = (profiles.integers("pattern")?, profiles.numbers("mean_code")?);
+    let of = |pattern: usize| {
+        patterns.iter().enumerate().filter(move |(_, found)| index(**found) == Some(pattern)).map(|(row, _)| row)
+    };
+    let both = of(k).zip(of(j)).filter_map(|(first, second)| {
+        let cells = &profiles.rows()[first];
+        Some(PairCode {
+            layer: LayerId { module: cells[module].clone(), layer: cells[layer].clone() },
+            k: codes[first]?,
+            j: codes[second]?,
+        })
+    });
+    Ok(both.collect())
+}
+
+fn layer_ids(model: &GatheredModel) -> Vec<LayerId> {
+    let of_module = |(module, layers): &(String, Vec<usize>)| {
+        layers.iter().map(|layer| LayerId { module: module.clone(), layer: layer.to_string() }).collect::<Vec<_>>()
+    };
+    model.modules.iter().flat_map(of_module).collect()
+}
+
+/// Patterns are numbered from 0, as rows of the codes and columns of the time courses are.
+fn pattern_name(place: usize) -> String {
+    format!("pattern {place}")
+}
+
+fn index(value: Option<i32>) -> Option<usize> {
+    value.and_then(|value| usize::try_from(value).ok())
+}
+
+fn optional(value: Option<f64>, reason: &str) -> Value {
+    value.map_or_else(|| Value::absent(reason), Value::from)
+}
+
+fn value(score: Option<f64>, n_voxels: usize) -> Value {
+    optional(score, if n_voxels == 0 { "the network has no voxel" } else { "no voxel of the network could be scored" })
+}
+
+fn mean(scores: &[Option<f64>]) -> Option<f64> {
+    let known: Vec<f64> = scores.iter().copied().flatten().collect();
+    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+}
+
+fn median(scores: &[Option<f64>]) -> Option<f64> {
+    let mut known: Vec<f64> = scores.iter().copied().flatten().collect();
+    known.sort_by(f64::total_cmp);
+    let middle = known.len() / 2;
+    match known.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(known[middle]),
+        _ => Some(0.5 * (known[middle - 1] + known[middle])),
+    }
+}
+
+/// Share of voxels whose false discovery rate is at most `fdr`; a voxel without one counts as not significant.
+fn share(q: &[Option<f64>], fdr: f64) -> Option<f64> {
+    (!q.is_empty()).then(|| q.iter().flatten().filter(|q| **q <= fdr).count() as f64 / q.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_pass_over_absent_scores_and_are_absent_without_any() {
+        let scores = [Some(0.1), None, Some(0.5), Some(0.3), Some(0.2)];
+        assert_eq!(median(&scores), Some(0.25));
+        assert!((mean(&scores).expect("four scores") - 0.275).abs() < 1e-12);
+        assert_eq!((mean(&[None]), median(&[])), (None, None));
+        assert_eq!(share(&[Some(0.01), Some(0.2), None, Some(0.05)], 0.05), Some(0.5));
+    }
+
+    #[test]
+    fn equal_caveats_of_many_tasks_are_told_once() {
+        let same = |message: &str| ("bold".to_owned(), "constant-voxels".to_owned(), message.to_owned());
+        let told = grouped(vec![same("3 voxels"), same("4 voxels")]);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].message, "3 voxels (and the like in 1 more tasks)");
+    }
+}

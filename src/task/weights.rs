@@ -1,0 +1,27 @@
+//! Writes an untrained model as a Hugging Face folder, so that the next task reads it as it reads a downloaded one.
+
+use super::{Compute, Kind, TaskError, Workbench};
+use crate::model::RandomClip;
+use serde::Serialize;
+
+/// Draws random weights of a stated architecture.
+#[derive(Debug, Serialize)]
+pub struct DrawWeights {
+    /// Size and seed of the model.
+    pub random: RandomClip,
+    /// Bytes of all weights.
+    #[serde(skip, default)] // follows from the size
+    pub weights_bytes: u64,
+}
+
+impl Compute for DrawWeights {
+    const KIND: Kind = Kind::Weights;
+
+    fn memory_bytes(&self) -> u64 {
+        self.weights_bytes / 4 + (64 << 20)
+    }
+
+    fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
+        Ok(self.random.write_random(bench.out)?)
+    }
+}
