@@ -10,7 +10,7 @@ mod standing;
 
 pub use build::plan_study;
 pub use key::{FileField, InputField, Manifest};
-pub use standing::{Assessment, Change, Counts, Reason, Standing, StudyNote, assess};
+pub use standing::{Assessment, Change, Counts, Reason, Standing, StudyNote, Targets, assess};
 
 use crate::{
     store::{Digest, StoreError},

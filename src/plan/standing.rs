@@ -1,6 +1,6 @@
 //! Plan against store: which tasks are cached, which would run, and why, field by field.
 //!
-//! A task is *needed* if nothing uses its result, or if a task that uses it would run. So a result that was removed from
+//! A task is *needed* if its result is a target, or if a task that uses it would run. So a result that was removed from
 //! the cache is made again only when something asks for it.
 
 use super::{Manifest, Plan, TaskId};
@@ -75,6 +75,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Which results are wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    /// Those that no task uses: the whole study.
+    Ends,
+    /// These.
+    Only(&'a [NodeIndex]),
+}
+
 /// How a task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -131,9 +140,9 @@ impl Assessment {
     }
 }
 
-/// Compares a plan with the store; `last` is what the study looked like when it last ran.
+/// Compares a plan with the store; `last` is what the study looked like when it last ran, `targets` what is wanted.
 #[must_use]
-pub fn assess(plan: &Plan, store: &Store, last: &StudyNote) -> Assessment {
+pub fn assess(plan: &Plan, store: &Store, last: &StudyNote, targets: &Targets<'_>) -> Assessment {
     let mut outputs: Vec<Option<Digest>> = vec![None; plan.len()];
     for place in plan.places() {
         let node = plan.node(place);
@@ -153,9 +162,11 @@ pub fn assess(plan: &Plan, store: &Store, last: &StudyNote) -> Assessment {
         standings[place.index()] = match outputs[place.index()] {
             Some(output) => Standing::Cached { output },
             None => {
-                let mut dependants = plan.dependants(place).peekable();
-                let needed = dependants.peek().is_none()
-                    || dependants.any(|user| matches!(standings[user.index()], Standing::Runs(_)));
+                let is_target = match targets {
+                    Targets::Ends => plan.dependants(place).next().is_none(),
+                    Targets::Only(wanted) => wanted.contains(&place),
+                };
+                let needed = is_target || plan.dependants(place).any(|user| matches!(standings[user.index()], Standing::Runs(_)));
                 if needed { Standing::Runs(Reason::NeverRun) } else { Standing::Unneeded }
             }
         };

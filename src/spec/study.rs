@@ -149,6 +149,16 @@ pub enum Subjects {
     },
 }
 
+impl Subjects {
+    /// The subjects' names, in the study's order.
+    pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Simulated { names, .. } => Box::new(names.iter().map(String::as_str)),
+            Self::Recorded { subjects, .. } => Box::new(subjects.iter().map(|subject| subject.name.as_str())),
+        }
+    }
+}
+
 /// A subject whose files are on disk.
 #[derive(Debug)]
 pub struct RecordedSubject {

@@ -1,0 +1,78 @@
+//! What ends a command early: its words, its hint and its exit code.
+
+use super::engines::RuntimeMissing;
+use crate::{
+    plan::PlanError,
+    spec::{SpecError, SpecErrors},
+    store::StoreError,
+    task::TaskError,
+};
+use std::{io, path::PathBuf, process::ExitCode};
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Runtime(#[from] Box<RuntimeMissing>),
+    #[error("the results could not be laid out: {0}")]
+    Results(#[from] Box<TaskError>),
+    #[error("cannot {action} `{path}`: {source}", path = path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{message}")]
+    Usage { message: String, hint: String },
+    #[error("cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// Makes an I/O error carry what was tried and on which path.
+    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+
+    pub(super) fn render(&self, colour: bool) -> String {
+        if let Self::Spec(SpecError::Wrong(errors)) = self {
+            return format!("{}\n\n{}", errors.render(colour), counted(errors));
+        }
+        let head = if colour { "\x1b[1;31merror\x1b[0m" } else { "error" };
+        match self.hint() {
+            Some(hint) => format!("{head}: {self}\n  hint: {hint}"),
+            None => format!("{head}: {self}"),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Runtime(missing) => Some(missing.hint()),
+            Self::Store(_) => Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn code(&self) -> ExitCode {
+        match self {
+            Self::Spec(_) | Self::Usage { .. } | Self::Plan(_) | Self::File { .. } | Self::Runtime(_) => ExitCode::from(2),
+            Self::Store(_) | Self::Results(_) | Self::Output(_) => ExitCode::from(3),
+        }
+    }
+
+    /// Whether the reader of standard output went away, which is no error of ours.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn counted(errors: &SpecErrors) -> String {
+    match errors.diagnostics().len() {
+        1 => "1 error; nothing was run".to_owned(),
+        n => format!("{n} errors; nothing was run"),
+    }
+}

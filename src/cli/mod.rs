@@ -1,0 +1,125 @@
+//! The command line: one file per command. The only part that reads arguments, environment and terminal.
+//!
+//! `open.rs` turns arguments into a checked study, its plan and how it stands; `engines.rs` finds what has to be installed;
+//! `progress.rs` listens to a run; `results.rs` lays out what a reader opens. Errors end in one place, [`main`].
+
+mod check;
+mod doctor;
+mod engines;
+mod error;
+mod graph;
+mod init;
+mod inputs;
+mod open;
+mod plan;
+mod progress;
+mod results;
+mod run;
+mod schema;
+mod status;
+
+use clap::{Args, ColorChoice, Parser, Subcommand};
+use error::CliError;
+use std::{
+    io::{IsTerminal, stderr, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// Runs experiment files for neuron-level brain encoding of vision-language models.
+///
+/// A study is one TOML file. `hebb run` computes what changed since it last ran and leaves a report, maps and tables.
+#[derive(Debug, Parser)]
+#[command(name = "hebb", version, max_term_width = 100, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Shared {
+    /// Folder of computed results.
+    #[arg(long, global = true, env = "HEBB_CACHE", default_value = "cache", value_name = "DIR", help_heading = "Places")]
+    cache: PathBuf,
+    /// The ONNX Runtime library, if it is not found by itself (see `hebb doctor`).
+    #[arg(long, global = true, env = "HEBB_ONNXRUNTIME", value_name = "FILE", help_heading = "Places")]
+    onnxruntime: Option<PathBuf>,
+    /// Read every external file again instead of trusting its size and time of change.
+    #[arg(long, global = true)]
+    rehash: bool,
+    /// Whether to colour what is printed; `NO_COLOR` is heeded.
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented study to start from.
+    Init(init::Init),
+    /// Say everything that is wrong with a study, without running it.
+    Check(check::Check),
+    /// Say what would run, and why.
+    Plan(plan::PlanCommand),
+    /// Run what changed.
+    Run(run::Run),
+    /// Say how far a study is and where its results lie.
+    Status(status::Status),
+    /// Draw the tasks of a study.
+    Graph(graph::Graph),
+    /// Write a study's made-up model, stimuli and subjects as the files that a real study has.
+    Inputs(inputs::Inputs),
+    /// Print the JSON Schema of study files, for editors.
+    Schema(schema::Schema),
+    /// Say what was found on this machine: engines, versions, threads, memory, cache.
+    Doctor(doctor::Doctor),
+}
+
+impl Shared {
+    /// Whether messages on standard error are coloured.
+    fn colours(&self) -> bool {
+        self.colours_on(stderr().is_terminal())
+    }
+
+    /// Whether what goes to standard output is coloured.
+    fn colours_output(&self) -> bool {
+        self.colours_on(stdout().is_terminal())
+    }
+
+    fn colours_on(&self, is_terminal: bool) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+}
+
+/// Runs the program and gives its exit code: 0 done, 1 a task failed, 2 the study or the usage is wrong, 3 the cache or the
+/// program is damaged.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Arguments { shared, command } = Arguments::parse();
+    crate::math::blas::single_thread_blas();
+    let done = match command {
+        Command::Init(command) => command.run(),
+        Command::Check(command) => command.run(&shared),
+        Command::Plan(command) => command.run(&shared),
+        Command::Run(command) => command.run(&shared),
+        Command::Status(command) => command.run(&shared),
+        Command::Graph(command) => command.run(&shared),
+        Command::Inputs(command) => command.run(&shared),
+        Command::Schema(command) => command.run(),
+        Command::Doctor(command) => command.run(&shared),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error.render(shared.colours()));
+            error.code()
+        }
+    }
+}

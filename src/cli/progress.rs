@@ -1,0 +1,130 @@
+//! Shows a run: bars on a terminal, plain lines elsewhere.
+
+use crate::{
+    executor::{Event, Outcome},
+    plan::{Assessment, Plan, Standing, TaskId},
+};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+/// Listens to the events of a run.
+pub(super) enum Display {
+    /// A bar over all tasks, and one for each task that runs.
+    Bars {
+        bars: MultiProgress,
+        all: ProgressBar,
+        running: HashMap<TaskId, ProgressBar>,
+    },
+    /// A line for each task that ends, and now and then one for each that takes long.
+    Lines {
+        done: usize,
+        total: usize,
+        told: HashMap<TaskId, Instant>,
+    },
+}
+
+/// Time between two lines about one running task.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Display {
+    pub(super) fn new(plan: &Plan, assessment: &Assessment) -> Self {
+        let total = plan.places().filter(|place| matches!(assessment.standing(*place), Standing::Runs(_))).count();
+        if !stderr().is_terminal() {
+            return Self::Lines { done: 0, total, told: HashMap::new() };
+        }
+        let bars = MultiProgress::new();
+        let all = bars.add(ProgressBar::new(total as u64).with_style(style("{bar:30.green/dim} {pos}/{len} tasks  {elapsed} elapsed, {eta} left")));
+        if total > 0 {
+            all.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self::Bars { bars, all, running: HashMap::new() }
+    }
+
+    pub(super) fn tell(&mut self, event: &Event<'_>) {
+        match self {
+            Self::Bars { bars, all, running } => tell_bars(bars, all, running, event),
+            Self::Lines { done, total, told } => tell_lines(done, *total, told, event),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is constant and valid").progress_chars("━╸─").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+}
+
+fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<TaskId, ProgressBar>, event: &Event<'_>) {
+    let end = |running: &mut HashMap<TaskId, ProgressBar>, id: &TaskId| {
+        if let Some(bar) = running.remove(id) {
+            bar.finish_and_clear();
+        }
+        all.inc(1);
+    };
+    // A bar that cannot be drawn is no reason to stop a run.
+    let say = |line: String| drop(bars.println(line));
+    match event {
+        Event::Started { id, .. } => {
+            let bar = bars.insert_before(all, ProgressBar::no_length().with_style(style("{spinner} {msg}")).with_message(id.to_string()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            running.insert((*id).clone(), bar);
+        }
+        Event::Progress { id, progress, .. } => {
+            if let Some(bar) = running.get(*id) {
+                if bar.length() != Some(progress.total) {
+                    bar.set_length(progress.total);
+                    bar.set_style(style("{spinner} {msg:40} {bar:20} {pos}/{len}  {per_sec}"));
+                }
+                bar.set_position(progress.done);
+            }
+        }
+        Event::Finished { id, .. } => end(running, id),
+        Event::Failed { id, error, .. } => {
+            end(running, id);
+            say(format!("failed {id}: {error}"));
+        }
+        Event::Blocked { id, by } => {
+            all.inc(1);
+            say(format!("blocked {id}: needs {by}"));
+        }
+        Event::Ended { .. } => {
+            running.drain().for_each(|(_, bar)| bar.finish_and_clear());
+            all.finish_and_clear();
+        }
+        Event::Begun { .. } | Event::Tick => {}
+    }
+}
+
+fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<TaskId, Instant>, event: &Event<'_>) {
+    match event {
+        Event::Started { id, .. } => drop(told.insert((*id).clone(), Instant::now())),
+        Event::Progress { id, progress, .. } => {
+            if let Some(last) = told.get_mut(*id).filter(|last| last.elapsed() >= LINE_EVERY) {
+                *last = Instant::now();
+                eprintln!("        {id}: {} of {}", progress.done, progress.total);
+            }
+        }
+        Event::Finished { id, outcome, seconds, .. } => {
+            *done += 1;
+            match outcome {
+                Outcome::Computed => eprintln!("[{done}/{total}] {id} ({})", duration(*seconds)),
+                Outcome::Unchanged => eprintln!("[{done}/{total}] {id} (inputs unchanged)"),
+            }
+        }
+        Event::Failed { id, error, .. } => {
+            *done += 1;
+            eprintln!("[{done}/{total}] failed {id}: {error}");
+        }
+        Event::Blocked { id, by } => {
+            *done += 1;
+            eprintln!("[{done}/{total}] blocked {id}: needs {by}");
+        }
+        Event::Begun { .. } | Event::Tick | Event::Ended { .. } => {}
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 60.0 { format!("{seconds:.1} s") } else { HumanDuration(Duration::from_secs_f64(seconds)).to_string() }
+}

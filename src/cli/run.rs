@@ -1,0 +1,134 @@
+//! `hebb run`: runs what changed, shows how it goes, lays out the results.
+
+use super::{Shared, error::CliError, open::OpenStudy, progress::Display, results};
+use crate::{
+    executor::{self, Limits, Summary},
+    plan::Standing,
+    task::Kind,
+};
+use clap::Args;
+use std::{
+    io::{Write, stdout},
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Arguments of `hebb run`.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The study file.
+    study: PathBuf,
+    /// Folder that the results are laid out in, under the study's name.
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    results: PathBuf,
+    #[command(flatten)]
+    limits: RunLimits,
+}
+
+/// What a run may use.
+#[derive(Debug, Args)]
+pub(super) struct RunLimits {
+    /// Tasks at once, and threads in all.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Resources")]
+    jobs: Option<u16>,
+    /// Gigabytes for all tasks that run at once.
+    #[arg(long, value_name = "GB", help_heading = "Resources")]
+    memory: Option<f64>,
+}
+
+/// Share of the memory that is available which tasks may plan with.
+const MEMORY_SHARE: f64 = 0.8;
+
+impl RunLimits {
+    /// Sets the number of threads of the process and gives what the executor may use.
+    pub(super) fn apply(&self) -> Limits {
+        let tasks = self.jobs.map_or_else(available_threads, usize::from);
+        // Fails only if it was set before, and then it stays as it was.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(tasks).build_global();
+        let memory_bytes = self.memory.map_or_else(default_budget_bytes, |gigabytes| (gigabytes.max(0.0) * 1e9) as u64);
+        Limits { tasks, memory_bytes }
+    }
+}
+
+/// Threads that this process may use.
+pub(super) fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Memory that is free now.
+pub(super) fn available_memory_bytes() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    system.cgroup_limits().map_or(system.available_memory(), |limits| limits.free_memory.min(system.available_memory()))
+}
+
+/// Memory that tasks may plan with, unless the user says otherwise.
+pub(super) fn default_budget_bytes() -> u64 {
+    (available_memory_bytes() as f64 * MEMORY_SHARE) as u64
+}
+
+impl Run {
+    pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
+        let mut open = OpenStudy::new(&self.study, shared)?;
+        let summary = execute(&mut open, &self.limits)?;
+        let mut out = stdout().lock();
+        if summary.failed > 0 || summary.cancelled {
+            writeln!(out, "{}: {}; what was computed is kept, `hebb run` goes on from there", open.study.name, told(&summary))?;
+            return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
+        }
+        let page = results::lay_out(&open, &self.results)?;
+        writeln!(out, "{}: {}\nresults: {}", open.study.name, told(&summary), page.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs what has to run, and notes what the study looks like now.
+pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summary, CliError> {
+    let limits = limits.apply();
+    let extracts = |place| open.plan.node(place).task.kind() == Kind::Extract && matches!(open.assessment.standing(place), Standing::Runs(_));
+    if open.plan.places().any(extracts) {
+        if let Err(missing) = std::mem::replace(&mut open.runtime, Ok(String::new())) {
+            return Err(missing.into());
+        }
+    }
+    let cancelled = cancel_on_interrupt();
+    let mut display = Display::new(&open.plan, &open.assessment);
+    let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| display.tell(&event))?;
+    open.note()?;
+    Ok(summary)
+}
+
+/// The first Ctrl-C lets running tasks end, the second ends the program at once; the cache is whole either way.
+fn cancel_on_interrupt() -> Arc<AtomicBool> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    let installed = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping: running tasks are asked to end; press Ctrl-C again to stop at once");
+    });
+    // Without a handler Ctrl-C ends the program at once, which the store survives.
+    drop(installed);
+    cancelled
+}
+
+/// What came of a run, in one line.
+pub(super) fn told(summary: &Summary) -> String {
+    let mut parts = vec![format!("{} computed", summary.computed)];
+    if summary.unchanged > 0 {
+        parts.push(format!("{} unchanged", summary.unchanged));
+    }
+    parts.push(format!("{} cached", summary.cached));
+    if summary.failed > 0 {
+        parts.push(format!("{} failed, {} blocked", summary.failed, summary.blocked));
+    }
+    if summary.cancelled {
+        parts.push("cancelled".to_owned());
+    }
+    format!("{} in {:.1} s", parts.join(", "), summary.seconds)
+}
