@@ -4,6 +4,8 @@
 //! `networks.tsv`, `mask.nii.gz`), and maps from columns back to volumes. Where the numbers in the columns come from is
 //! told in [`super::prepare`].
 
+mod files;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +16,7 @@ use thiserror::Error;
 use super::atlas::{Atlas, AtlasError, Network};
 use super::grid::{Grid, GridError};
 use crate::format::nifti::{self, NiftiError};
-use crate::format::tsv::{MISSING, Table, TsvError};
+use crate::format::tsv::TsvError;
 
 /// What can go wrong between masks, atlas and voxel table.
 #[derive(Debug, Error)]
@@ -52,7 +54,9 @@ pub enum MaskError {
         available: Vec<String>,
     },
     /// Networks are asked for without an atlas.
-    #[error("voxels of networks are asked for without an atlas: name an atlas or study the whole mask")]
+    #[error(
+        "voxels of networks are asked for without an atlas: name an atlas or study the whole mask"
+    )]
     NoAtlas,
     /// No voxel is left.
     #[error("no voxel is left of {n_in_mask} in the brain mask: {reason}")]
@@ -135,8 +139,15 @@ impl Mask {
     /// If the image is not readable as a single volume or has no affine.
     pub fn read(path: &Path) -> Result<Self, MaskError> {
         let (info, values) = nifti::read_volume(path)?;
-        let inside = values.iter().map(|value| !value.is_nan() && *value != 0.0).collect();
-        Ok(Mask { path: path.to_owned(), grid: Grid::of_image(&info)?, inside })
+        let inside = values
+            .iter()
+            .map(|value| !value.is_nan() && *value != 0.0)
+            .collect();
+        Ok(Mask {
+            path: path.to_owned(),
+            grid: Grid::of_image(&info)?,
+            inside,
+        })
     }
 }
 
@@ -156,7 +167,11 @@ pub fn intersection(masks: &[Mask]) -> Result<Mask, MaskError> {
                 expected: Box::new(first.grid),
             });
         }
-        common.inside.iter_mut().zip(&mask.inside).for_each(|(inside, other)| *inside &= other);
+        common
+            .inside
+            .iter_mut()
+            .zip(&mask.inside)
+            .for_each(|(inside, other)| *inside &= other);
     }
     Ok(common)
 }
@@ -181,23 +196,38 @@ impl VoxelTable {
     ///
     /// # Errors
     /// If the atlas does not overlap, a network of interest is not in it, or no voxel is left.
-    pub fn new(mask: &Mask, atlas: Option<&Atlas>, selection: &VoxelSelection) -> Result<Self, MaskError> {
+    pub fn new(
+        mask: &Mask,
+        atlas: Option<&Atlas>,
+        selection: &VoxelSelection,
+    ) -> Result<Self, MaskError> {
         let atlas = atlas.map(|atlas| atlas.resampled(&mask.grid)).transpose()?;
-        let mut networks = atlas.as_ref().map_or(Vec::new(), |atlas| atlas.networks.clone());
+        let mut networks = atlas
+            .as_ref()
+            .map_or(Vec::new(), |atlas| atlas.networks.clone());
         let mut of_voxel = match &atlas {
             Some(atlas) => atlas.networks_of_voxels(),
             None if *selection == VoxelSelection::All => vec![None; mask.grid.n_voxels()],
             None => return Err(MaskError::NoAtlas),
         };
         if let VoxelSelection::Networks(chosen) = selection {
-            let available: Vec<String> = networks.iter().map(|network| network.name.clone()).collect();
+            let available: Vec<String> = networks
+                .iter()
+                .map(|network| network.name.clone())
+                .collect();
             if let Some(name) = chosen.iter().find(|name| !available.contains(name)) {
-                return Err(MaskError::UnknownNetwork { name: name.clone(), available });
+                return Err(MaskError::UnknownNetwork {
+                    name: name.clone(),
+                    available,
+                });
             }
             networks.retain(|network| chosen.contains(&network.name));
-            let position = |name: &String| networks.iter().position(|network| network.name == *name);
+            let position =
+                |name: &String| networks.iter().position(|network| network.name == *name);
             let kept: Vec<Option<usize>> = available.iter().map(position).collect();
-            of_voxel.iter_mut().for_each(|network| *network = network.and_then(|old| kept[old]));
+            of_voxel
+                .iter_mut()
+                .for_each(|network| *network = network.and_then(|old| kept[old]));
         }
         let grid = mask.grid;
         let studied = |voxel: &[usize; 3]| {
@@ -213,7 +243,10 @@ impl VoxelTable {
             };
             return Err(MaskError::NoVoxels { n_in_mask, reason });
         }
-        let network = voxels.iter().map(|&voxel| of_voxel[grid.offset(voxel)]).collect();
+        let network = voxels
+            .iter()
+            .map(|&voxel| of_voxel[grid.offset(voxel)])
+            .collect();
         Ok(VoxelTable::with_warnings(grid, voxels, network, networks))
     }
 
@@ -223,9 +256,23 @@ impl VoxelTable {
         network: Vec<Option<usize>>,
         networks: Vec<Network>,
     ) -> Self {
-        let mut table = VoxelTable { grid, voxels, network, networks, warnings: Vec::new() };
-        let empty = table.networks.iter().zip(table.counts()).filter(|(_, n_voxels)| *n_voxels == 0);
-        table.warnings = empty.map(|(network, _)| MaskWarning::EmptyNetwork { name: network.name.clone() }).collect();
+        let mut table = VoxelTable {
+            grid,
+            voxels,
+            network,
+            networks,
+            warnings: Vec::new(),
+        };
+        let empty = table
+            .networks
+            .iter()
+            .zip(table.counts())
+            .filter(|(_, n_voxels)| *n_voxels == 0);
+        table.warnings = empty
+            .map(|(network, _)| MaskWarning::EmptyNetwork {
+                name: network.name.clone(),
+            })
+            .collect();
         table
     }
 
@@ -237,91 +284,19 @@ impl VoxelTable {
     /// Number of voxels of each network.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.networks.len()];
-        self.network.iter().flatten().for_each(|&network| counts[network] += 1);
+        self.network
+            .iter()
+            .flatten()
+            .for_each(|&network| counts[network] += 1);
         counts
     }
 
     /// The place of every voxel in a volume whose first axis runs fastest.
     pub fn offsets(&self) -> Vec<usize> {
-        self.voxels.iter().map(|&voxel| self.grid.offset(voxel)).collect()
-    }
-
-    /// Writes `voxels.tsv`, `networks.tsv` and `mask.nii.gz` into a folder.
-    ///
-    /// # Errors
-    /// If a file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), MaskError> {
-        let mut rows = Table::new(["i", "j", "k", "x", "y", "z", "network"]);
-        for (&voxel, network) in self.voxels.iter().zip(&self.network) {
-            let name = network.map_or(MISSING, |network| &self.networks[network].name);
-            let place = self.grid.to_mm(voxel).map(|mm| format!("{}", (mm * 1e3).round() / 1e3 + 0.0));
-            rows.push(voxel.map(|index| index.to_string()).into_iter().chain(place).chain([name.to_owned()]));
-        }
-        rows.write(&folder.join("voxels.tsv"))?;
-        let mut rows = Table::new(["network", "n_voxels", "color"]);
-        for (network, n_voxels) in self.networks.iter().zip(self.counts()) {
-            rows.push([&network.name, &n_voxels.to_string(), network.color.as_deref().unwrap_or(MISSING)]);
-        }
-        rows.write(&folder.join("networks.tsv"))?;
-        let mut inside = vec![0; self.grid.n_voxels()];
-        self.offsets().into_iter().for_each(|offset| inside[offset] = 1);
-        Ok(nifti::write_labels(&folder.join("mask.nii.gz"), self.grid.shape, self.grid.affine, &inside)?)
-    }
-
-    /// Reads back what [`VoxelTable::write`] wrote.
-    ///
-    /// # Errors
-    /// If a file is not readable, or a voxel lies outside the grid, out of order or in an unknown network.
-    pub fn read(folder: &Path) -> Result<Self, MaskError> {
-        let mask = Mask::read(&folder.join("mask.nii.gz"))?;
-        let table = Table::read(&folder.join("networks.tsv"))?;
-        let (name, color) = (table.require("network")?, table.require("color")?);
-        let networks: Vec<Network> = table
-            .rows()
+        self.voxels
             .iter()
-            .map(|row| Network { name: row[name].clone(), color: Some(row[color].clone()).filter(|text| text != MISSING) })
-            .collect();
-
-        let table = Table::read(&folder.join("voxels.tsv"))?;
-        let network_column = table.require("network")?;
-        let [is, js, ks] = [table.integers("i")?, table.integers("j")?, table.integers("k")?];
-        let mut voxels: Vec<[usize; 3]> = Vec::with_capacity(table.n_rows());
-        let mut network = Vec::with_capacity(table.n_rows());
-        for row in 0..table.n_rows() {
-            let error = |reason: String| MaskError::Row { path: table.path().to_owned(), line: table.line(row), reason };
-            let indices = [is[row], js[row], ks[row]].map(|index| index.and_then(|index| usize::try_from(index).ok()));
-            let voxel = match indices {
-                [Some(i), Some(j), Some(k)] if mask.grid.contains([i, j, k]) => [i, j, k],
-                _ => return Err(error("the voxel lies outside the grid of `mask.nii.gz`".to_owned())),
-            };
-            if voxels.last().is_some_and(|last| *last >= voxel) {
-                return Err(error("the voxels are not in ascending order of i, j, k".to_owned()));
-            }
-            voxels.push(voxel);
-            network.push(match table.rows()[row][network_column].as_str() {
-                MISSING => None,
-                name => {
-                    let known = networks.iter().position(|network| network.name == name);
-                    Some(known.ok_or_else(|| error(format!("network `{name}` is not in `networks.tsv`")))?)
-                }
-            });
-        }
-        Ok(VoxelTable::with_warnings(mask.grid, voxels, network, networks))
-    }
-
-    /// Writes a map: one value per voxel of the table, `fill` where there is none and outside.
-    ///
-    /// # Errors
-    /// If the number of values is not the number of voxels, or the file cannot be written.
-    pub fn write_map(&self, path: &Path, values: &[Option<f32>], fill: f32) -> Result<(), MaskError> {
-        if values.len() != self.n_voxels() {
-            return Err(MaskError::MapLength { path: path.to_owned(), found: values.len(), expected: self.n_voxels() });
-        }
-        let mut volume = vec![fill; self.grid.n_voxels()];
-        for (offset, value) in self.offsets().into_iter().zip(values) {
-            volume[offset] = value.unwrap_or(fill);
-        }
-        Ok(nifti::write_volume(path, self.grid.shape, self.grid.affine, &volume)?)
+            .map(|&voxel| self.grid.offset(voxel))
+            .collect()
     }
 }
 
@@ -331,16 +306,32 @@ mod tests {
     use super::*;
 
     fn schematic_mask() -> (Mask, Atlas) {
-        let affine = [[-3.0, 0.0, 0.0, 30.0], [0.0, 3.0, 0.0, -36.0], [0.0, 0.0, 3.5, -27.0], [0.0, 0.0, 0.0, 1.0]];
+        let affine = [
+            [-3.0, 0.0, 0.0, 30.0],
+            [0.0, 3.0, 0.0, -36.0],
+            [0.0, 0.0, 3.5, -27.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let grid = Grid::new([10, 12, 9], affine).unwrap();
         let (inside, atlas) = schematic(&grid);
-        (Mask { path: "mask.nii.gz".into(), grid, inside }, atlas)
+        (
+            Mask {
+                path: "mask.nii.gz".into(),
+                grid,
+                inside,
+            },
+            atlas,
+        )
     }
 
     #[test]
     fn table_is_read_back_as_written() {
         let (mask, atlas) = schematic_mask();
-        for selection in [VoxelSelection::All, VoxelSelection::InNetworks, VoxelSelection::Networks(vec!["language".to_owned()])] {
+        for selection in [
+            VoxelSelection::All,
+            VoxelSelection::InNetworks,
+            VoxelSelection::Networks(vec!["language".to_owned()]),
+        ] {
             let table = VoxelTable::new(&mask, Some(&atlas), &selection).unwrap();
             let folder = tempfile::tempdir().unwrap();
             table.write(folder.path()).unwrap();
@@ -352,14 +343,37 @@ mod tests {
     #[test]
     fn selections_nest() {
         let (mask, atlas) = schematic_mask();
-        let count = |selection| VoxelTable::new(&mask, Some(&atlas), &selection).unwrap().n_voxels();
-        let (all, labelled) = (count(VoxelSelection::All), count(VoxelSelection::InNetworks));
-        let names = atlas.networks.iter().map(|network| network.name.clone()).collect();
+        let count = |selection| {
+            VoxelTable::new(&mask, Some(&atlas), &selection)
+                .unwrap()
+                .n_voxels()
+        };
+        let (all, labelled) = (
+            count(VoxelSelection::All),
+            count(VoxelSelection::InNetworks),
+        );
+        let names = atlas
+            .networks
+            .iter()
+            .map(|network| network.name.clone())
+            .collect();
         assert!(all > labelled);
         assert_eq!(count(VoxelSelection::Networks(names)), labelled);
-        let error = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::Networks(vec!["vision".to_owned()]));
-        assert!(error.unwrap_err().to_string().starts_with("network `vision` is not in the atlas: its networks are visual,"));
-        assert!(matches!(VoxelTable::new(&mask, None, &VoxelSelection::InNetworks), Err(MaskError::NoAtlas)));
+        let error = VoxelTable::new(
+            &mask,
+            Some(&atlas),
+            &VoxelSelection::Networks(vec!["vision".to_owned()]),
+        );
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .starts_with("network `vision` is not in the atlas: its networks are visual,")
+        );
+        assert!(matches!(
+            VoxelTable::new(&mask, None, &VoxelSelection::InNetworks),
+            Err(MaskError::NoAtlas)
+        ));
         assert!(VoxelTable::new(&mask, None, &VoxelSelection::All).is_ok());
     }
 
@@ -367,10 +381,18 @@ mod tests {
     fn empty_networks_stay_with_a_warning() {
         let (mut mask, atlas) = schematic_mask();
         let of_voxel = atlas.networks_of_voxels();
-        mask.inside.iter_mut().zip(&of_voxel).for_each(|(inside, network)| *inside &= *network != Some(5));
+        mask.inside
+            .iter_mut()
+            .zip(&of_voxel)
+            .for_each(|(inside, network)| *inside &= *network != Some(5));
         let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::InNetworks).unwrap();
         assert_eq!((table.networks.len(), table.counts()[5]), (7, 0));
-        assert_eq!(table.warnings, [MaskWarning::EmptyNetwork { name: "language".to_owned() }]);
+        assert_eq!(
+            table.warnings,
+            [MaskWarning::EmptyNetwork {
+                name: "language".to_owned()
+            }]
+        );
         mask.inside.fill(false);
         let error = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::All).unwrap_err();
         assert!(matches!(error, MaskError::NoVoxels { n_in_mask: 0, .. }));
@@ -381,12 +403,21 @@ mod tests {
         let (mask, _) = schematic_mask();
         let mut smaller = mask.clone();
         smaller.inside[mask.grid.offset([5, 6, 4])] = false;
-        assert_eq!(intersection(&[mask.clone(), smaller.clone()]).unwrap().inside, smaller.inside);
+        assert_eq!(
+            intersection(&[mask.clone(), smaller.clone()])
+                .unwrap()
+                .inside,
+            smaller.inside
+        );
         let mut affine = mask.grid.affine;
         affine[1][3] += 3.0;
         smaller.grid = Grid::new(mask.grid.shape, affine).unwrap();
         let error = intersection(&[mask, smaller]).unwrap_err().to_string();
-        assert!(error.contains("[0 3 0 -33]") && error.contains("expected shape 10x12x9, affine [-3 0 0 30], [0 3 0 -36]"), "{error}");
+        assert!(
+            error.contains("[0 3 0 -33]")
+                && error.contains("expected shape 10x12x9, affine [-3 0 0 30], [0 3 0 -36]"),
+            "{error}"
+        );
         assert!(matches!(intersection(&[]), Err(MaskError::NoMask)));
     }
 
@@ -394,7 +425,9 @@ mod tests {
     fn maps_put_values_where_their_voxels_are() {
         let (mask, atlas) = schematic_mask();
         let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::All).unwrap();
-        let values: Vec<Option<f32>> = (0..table.n_voxels()).map(|v| (v % 3 != 0).then_some(v as f32)).collect();
+        let values: Vec<Option<f32>> = (0..table.n_voxels())
+            .map(|v| (v % 3 != 0).then_some(v as f32))
+            .collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("map.nii.gz");
         table.write_map(&path, &values, -1.0).unwrap();
@@ -403,6 +436,9 @@ mod tests {
         for (offset, value) in table.offsets().into_iter().zip(values) {
             assert_eq!(volume[offset], value.unwrap_or(-1.0));
         }
-        assert!(matches!(table.write_map(&path, &[None], 0.0), Err(MaskError::MapLength { found: 1, .. })));
+        assert!(matches!(
+            table.write_map(&path, &[None], 0.0),
+            Err(MaskError::MapLength { found: 1, .. })
+        ));
     }
 }

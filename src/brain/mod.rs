@@ -18,5 +18,3 @@ pub mod grid;
 pub mod mask;
 pub mod prepare;
 pub mod simulate;
-
-

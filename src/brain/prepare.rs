@@ -101,7 +101,9 @@ pub enum PrepareError {
         path: PathBuf,
     },
     /// Sidecar and header contradict each other.
-    #[error("run `{run}` has repetition time {header_s} s in the header and {sidecar_s} s in the sidecar: correct one of them")]
+    #[error(
+        "run `{run}` has repetition time {header_s} s in the header and {sidecar_s} s in the sidecar: correct one of them"
+    )]
     TwoRepetitionTimes {
         /// The run.
         run: String,
@@ -111,7 +113,9 @@ pub enum PrepareError {
         sidecar_s: f64,
     },
     /// Confounds are asked for but there is no table.
-    #[error("run `{run}` has no confounds table, which `confounds`, `drop_non_steady_state` and `max_framewise_displacement_mm` need")]
+    #[error(
+        "run `{run}` has no confounds table, which `confounds`, `drop_non_steady_state` and `max_framewise_displacement_mm` need"
+    )]
     NoConfounds {
         /// The run.
         run: String,
@@ -155,7 +159,9 @@ pub enum PrepareError {
         shortest_s: f64,
     },
     /// The regressors leave nothing of the series.
-    #[error("run `{run}` has {n_kept} volumes left and {n_regressors} independent regressors, expected at least two volumes more than regressors: use fewer confounds or a longer `high_pass_s`")]
+    #[error(
+        "run `{run}` has {n_kept} volumes left and {n_regressors} independent regressors, expected at least two volumes more than regressors: use fewer confounds or a longer `high_pass_s`"
+    )]
     NothingLeft {
         /// The run.
         run: String,
@@ -200,7 +206,9 @@ pub struct BoldRun {
 impl BoldRun {
     /// The volumes that were dropped, counted from 0.
     pub fn dropped(&self) -> Vec<usize> {
-        (0..self.n_tr).filter(|volume| self.kept.binary_search(volume).is_err()).collect()
+        (0..self.n_tr)
+            .filter(|volume| self.kept.binary_search(volume).is_err())
+            .collect()
     }
 }
 
@@ -212,7 +220,11 @@ impl BoldRun {
 /// # Errors
 /// If a file is not readable, grids, lengths or repetition times contradict each other, a confound is missing, or the
 /// regressors leave nothing.
-pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparation) -> Result<BoldRun, PrepareError> {
+pub fn prepare_run(
+    files: &RunFiles,
+    table: &VoxelTable,
+    preparation: &Preparation,
+) -> Result<BoldRun, PrepareError> {
     let mut reader = VolumeReader::open(&files.bold)?;
     let grid = Grid::of_image(reader.info())?;
     if !grid.same_as(&table.grid) {
@@ -228,7 +240,11 @@ pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparati
     let confounds_table = match (&files.confounds, preparation.needs_table()) {
         (_, false) => None,
         (Some(path), true) => Some(Table::read(path)?),
-        (None, true) => return Err(PrepareError::NoConfounds { run: files.name.clone() }),
+        (None, true) => {
+            return Err(PrepareError::NoConfounds {
+                run: files.name.clone(),
+            });
+        }
     };
     let kept = confounds::kept_samples(confounds_table.as_ref(), n_tr, preparation)?;
     let confounds = match &confounds_table {
@@ -241,13 +257,25 @@ pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparati
     }
     if let Some(high_pass_s) = preparation.high_pass_s {
         let cosines = clean::cosine_drift(n_tr, repetition_time_s, high_pass_s)?;
-        regressors.extend(cosines.iter().map(|cosine| kept.iter().map(|&volume| cosine[volume]).collect()));
+        regressors.extend(
+            cosines
+                .iter()
+                .map(|cosine| kept.iter().map(|&volume| cosine[volume]).collect()),
+        );
     }
-    let basis = clean::orthonormal_basis(&regressors, kept.len())
-        .map_err(|reason| PrepareError::Orthogonalisation { run: files.name.clone(), reason })?;
+    let basis = clean::orthonormal_basis(&regressors, kept.len()).map_err(|reason| {
+        PrepareError::Orthogonalisation {
+            run: files.name.clone(),
+            reason,
+        }
+    })?;
     let n_regressors = basis.ncols();
     if kept.len() < n_regressors + 2 {
-        return Err(PrepareError::NothingLeft { run: files.name.clone(), n_kept: kept.len(), n_regressors });
+        return Err(PrepareError::NothingLeft {
+            run: files.name.clone(),
+            n_kept: kept.len(),
+            n_regressors,
+        });
     }
 
     let (mut series, non_finite) = read_series(&mut reader, table, &kept)?;
@@ -269,13 +297,20 @@ pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparati
 
 fn repetition_time(files: &RunFiles, header_s: Option<f64>) -> Result<f64, PrepareError> {
     match (files.repetition_time_s, header_s) {
-        (Some(sidecar_s), Some(header_s)) if (sidecar_s - header_s).abs() > REPETITION_TIME_TOLERANCE * sidecar_s => {
-            Err(PrepareError::TwoRepetitionTimes { run: files.name.clone(), header_s, sidecar_s })
+        (Some(sidecar_s), Some(header_s))
+            if (sidecar_s - header_s).abs() > REPETITION_TIME_TOLERANCE * sidecar_s =>
+        {
+            Err(PrepareError::TwoRepetitionTimes {
+                run: files.name.clone(),
+                header_s,
+                sidecar_s,
+            })
         }
         (Some(seconds), _) | (None, Some(seconds)) => Ok(seconds),
-        (None, None) => {
-            Err(PrepareError::NoRepetitionTime { run: files.name.clone(), path: files.bold.clone() })
-        }
+        (None, None) => Err(PrepareError::NoRepetitionTime {
+            run: files.name.clone(),
+            path: files.bold.clone(),
+        }),
     }
 }
 
@@ -289,8 +324,15 @@ fn read_series(
     let mut finite = vec![true; offsets.len()];
     let mut series = Array2::zeros((kept.len(), offsets.len()));
     reader.each_volume(|volume, values| {
-        let Ok(row) = kept.binary_search(&volume) else { return Ok(()) };
-        for ((slot, &offset), finite) in series.row_mut(row).iter_mut().zip(&offsets).zip(&mut finite) {
+        let Ok(row) = kept.binary_search(&volume) else {
+            return Ok(());
+        };
+        for ((slot, &offset), finite) in series
+            .row_mut(row)
+            .iter_mut()
+            .zip(&offsets)
+            .zip(&mut finite)
+        {
             *slot = values[offset];
             *finite &= slot.is_finite();
         }

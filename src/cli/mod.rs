@@ -19,7 +19,7 @@ mod schema;
 mod status;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
-use error::CliError;
+
 use std::{
     io::{IsTerminal, stderr, stdout},
     path::PathBuf,

@@ -4,116 +4,16 @@
 //! with or without a byte-order mark, any line ending. Fields stay text; [`Table::numbers`] turns one column into
 //! numbers. What the columns mean is for others to know: [`crate::brain::atlas`], [`crate::brain::prepare`].
 
-use std::io;
+mod error;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
+use error::MAX_TABLE_BYTES;
+pub use error::TsvError;
 
 /// How BIDS writes a missing value.
 pub const MISSING: &str = "n/a";
-/// Largest table read; the longest confounds tables are some tens of megabytes.
-const MAX_TABLE_BYTES: u64 = 1 << 30;
-
-/// What can go wrong with a table.
-#[derive(Debug, Error)]
-pub enum TsvError {
-    /// The file cannot be opened, read or written.
-    #[error("`{}`: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is too large to be a table.
-    #[error("`{}` is {found_bytes} bytes long, a table may have {MAX_TABLE_BYTES}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        found_bytes: u64,
-    },
-    /// The text is not UTF-8.
-    #[error("`{}` line {line} is not UTF-8: save it again with that encoding", path.display())]
-    Encoding {
-        /// The file.
-        path: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-    },
-    /// There is no header row.
-    #[error("`{}` has no header: {reason}", path.display())]
-    NoHeader {
-        /// The file.
-        path: PathBuf,
-        /// What was found in its place.
-        reason: String,
-    },
-    /// Two columns have one name.
-    #[error("`{}` names column `{column}` twice", path.display())]
-    RepeatedColumn {
-        /// The file.
-        path: PathBuf,
-        /// The name.
-        column: String,
-    },
-    /// A row has more or fewer fields than the header.
-    #[error("`{}` line {line} has {found} fields, expected {expected} as in the header", path.display())]
-    Ragged {
-        /// The file.
-        path: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// Fields in the row.
-        found: usize,
-        /// Fields in the header.
-        expected: usize,
-    },
-    /// A column is not there.
-    #[error("`{}` has no column `{column}`: its columns are {}", path.display(), listed(available))]
-    NoColumn {
-        /// The file.
-        path: PathBuf,
-        /// The column looked for.
-        column: String,
-        /// The columns there are.
-        available: Vec<String>,
-    },
-    /// A field is not what its column holds.
-    #[error("`{}` line {line} column `{column}`: `{found}`, expected {expected}", path.display())]
-    Field {
-        /// The file.
-        path: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// The column.
-        column: String,
-        /// The text of the field.
-        found: String,
-        /// What the column holds.
-        expected: &'static str,
-    },
-    /// A field to be written holds a tab or a line break.
-    #[error("`{}`: field `{found}` of column `{column}` holds a tab or a line break, which TSV cannot express", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The field.
-        found: String,
-    },
-}
-
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
-}
-
 /// A table of text: named columns, rows of as many fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
@@ -126,7 +26,10 @@ pub struct Table {
 impl Table {
     /// An empty table with these columns.
     pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
-        Table { columns: columns.into_iter().map(Into::into).collect(), ..Table::default() }
+        Table {
+            columns: columns.into_iter().map(Into::into).collect(),
+            ..Table::default()
+        }
     }
 
     /// Appends a row.
@@ -135,7 +38,11 @@ impl Table {
     /// If the row has another number of fields than the table has columns: a mistake of the caller, not of a file.
     pub fn push<S: Into<String>>(&mut self, row: impl IntoIterator<Item = S>) {
         let row: Vec<String> = row.into_iter().map(Into::into).collect();
-        assert_eq!(row.len(), self.columns.len(), "a row has one field per column");
+        assert_eq!(
+            row.len(),
+            self.columns.len(),
+            "a row has one field per column"
+        );
         self.lines.push(self.rows.len() as u64 + 2);
         self.rows.push(row);
     }
@@ -187,7 +94,9 @@ impl Table {
     /// # Errors
     /// If the column is not there or a field is neither a finite number nor `n/a`.
     pub fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, TsvError> {
-        self.parsed(column, "a finite number or `n/a`", |text| text.parse().ok().filter(|x: &f64| x.is_finite()))
+        self.parsed(column, "a finite number or `n/a`", |text| {
+            text.parse().ok().filter(|x: &f64| x.is_finite())
+        })
     }
 
     /// A column as whole numbers, `None` where the field is `n/a`; `3.0` counts as whole.
@@ -223,7 +132,9 @@ impl Table {
         let position = self.require(column)?;
         let field = |(row, fields): (usize, &Vec<String>)| match fields[position].trim() {
             MISSING | "" => Ok(None),
-            text => parse(text).map(Some).ok_or_else(|| self.field_error(row, position, expected)),
+            text => parse(text)
+                .map(Some)
+                .ok_or_else(|| self.field_error(row, position, expected)),
         };
         self.rows.iter().enumerate().map(field).collect()
     }
@@ -233,10 +144,16 @@ impl Table {
     /// # Errors
     /// If the file cannot be read, is not UTF-8, has no header, a repeated column or a row of another length.
     pub fn read(path: &Path) -> Result<Self, TsvError> {
-        let io_error = |source| TsvError::Io { path: path.to_owned(), source };
+        let io_error = |source| TsvError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let found_bytes = std::fs::metadata(path).map_err(io_error)?.len();
         if found_bytes > MAX_TABLE_BYTES {
-            return Err(TsvError::TooLarge { path: path.to_owned(), found_bytes });
+            return Err(TsvError::TooLarge {
+                path: path.to_owned(),
+                found_bytes,
+            });
         }
         Table::parse(path, &std::fs::read(path).map_err(io_error)?)
     }
@@ -247,21 +164,35 @@ impl Table {
     /// As [`Table::read`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, TsvError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).flexible(true).has_headers(false).from_reader(bytes);
-        let mut table = Table { path: path.to_owned(), ..Table::default() };
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(b'\t')
+            .quoting(false)
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(bytes);
+        let mut table = Table {
+            path: path.to_owned(),
+            ..Table::default()
+        };
         let mut record = csv::StringRecord::new();
+        let mut lines = LineCounter {
+            bytes,
+            counted: 0,
+            line: 1,
+        };
         loop {
-            let line_before = reader.position().line();
+            let start = reader.position().byte();
             match reader.read_record(&mut record) {
                 Ok(false) => break,
                 Ok(true) => {}
-                Err(error) => {
-                    let line = error.position().map_or(line_before, csv::Position::line);
-                    return Err(TsvError::Encoding { path: path.to_owned(), line });
+                Err(_) => {
+                    return Err(TsvError::Encoding {
+                        path: path.to_owned(),
+                        line: lines.line_of_record(start),
+                    });
                 }
             }
-            let line = record.position().map_or(line_before, csv::Position::line);
+            let line = lines.line_of_record(start);
             if table.columns.is_empty() {
                 table.columns = header(path, &record)?;
             } else if record.len() == table.columns.len() {
@@ -277,7 +208,10 @@ impl Table {
             }
         }
         if table.columns.is_empty() {
-            return Err(TsvError::NoHeader { path: path.to_owned(), reason: "the file is empty".to_owned() });
+            return Err(TsvError::NoHeader {
+                path: path.to_owned(),
+                reason: "the file is empty".to_owned(),
+            });
         }
         Ok(table)
     }
@@ -299,22 +233,69 @@ impl Table {
                 }
                 // A row that is one empty field would be a blank line, which readers skip.
                 text.push_str(if field.is_empty() { MISSING } else { field });
-                text.push(if position + 1 == row.len() { '\n' } else { '\t' });
+                text.push(if position + 1 == row.len() {
+                    '\n'
+                } else {
+                    '\t'
+                });
             }
         }
-        std::fs::write(path, text).map_err(|source| TsvError::Io { path: path.to_owned(), source })
+        std::fs::write(path, text).map_err(|source| TsvError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// Finds the line of a record from the byte at which the reader stood before it.
+///
+/// The reader's own line count stops before the rest of a line ending and before blank lines, so it names the wrong one.
+struct LineCounter<'a> {
+    bytes: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl LineCounter<'_> {
+    fn line_of_record(&mut self, start: u64) -> u64 {
+        let start =
+            usize::try_from(start).map_or(self.bytes.len(), |start| start.min(self.bytes.len()));
+        let blank = self.bytes[start..]
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let breaks = self.bytes[self.counted..start + blank]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count();
+        self.counted = start + blank;
+        self.line += breaks as u64;
+        self.line
     }
 }
 
 fn header(path: &Path, record: &csv::StringRecord) -> Result<Vec<String>, TsvError> {
     let columns: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
     // A first row of numbers is data: taking it for names would silently lose one sample.
-    if columns.iter().all(|name| name == MISSING || name.parse::<f64>().is_ok()) {
-        let reason = format!("the first row is `{}`: add a row with the names of the columns", columns.join(" "));
-        return Err(TsvError::NoHeader { path: path.to_owned(), reason });
+    if columns
+        .iter()
+        .all(|name| name == MISSING || name.parse::<f64>().is_ok())
+    {
+        let reason = format!(
+            "the first row is `{}`: add a row with the names of the columns",
+            columns.join(" ")
+        );
+        return Err(TsvError::NoHeader {
+            path: path.to_owned(),
+            reason,
+        });
     }
-    match columns.iter().enumerate().find(|(position, name)| columns[..*position].contains(name)) {
-        Some((_, column)) => Err(TsvError::RepeatedColumn { path: path.to_owned(), column: column.clone() }),
+    let mut seen = BTreeSet::new();
+    match columns.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(column) => Err(TsvError::RepeatedColumn {
+            path: path.to_owned(),
+            column: column.clone(),
+        }),
         None => Ok(columns),
     }
 }
@@ -331,7 +312,10 @@ mod tests {
     #[test]
     fn byte_order_mark_and_carriage_returns_change_nothing() {
         let plain = parse(b"onset\tname\n1.5\ta b\nn/a\t\"q\"\n").unwrap();
-        assert_eq!(parse(b"\xef\xbb\xbfonset\tname\r\n1.5\ta b\r\nn/a\t\"q\"").unwrap(), plain);
+        assert_eq!(
+            parse(b"\xef\xbb\xbfonset\tname\r\n1.5\ta b\r\nn/a\t\"q\"").unwrap(),
+            plain
+        );
         assert_eq!(plain.numbers("onset").unwrap(), [Some(1.5), None]);
         assert_eq!(plain.rows()[1][1], "\"q\"");
     }
@@ -339,23 +323,35 @@ mod tests {
     #[test]
     fn missing_header_is_said() {
         let error = parse(b"1.0\t2.0\n3\t4\n").unwrap_err().to_string();
-        assert_eq!(error, "`events.tsv` has no header: the first row is `1.0 2.0`: add a row with the names of the columns");
+        assert_eq!(
+            error,
+            "`events.tsv` has no header: the first row is `1.0 2.0`: add a row with the names of the columns"
+        );
         assert!(matches!(parse(b""), Err(TsvError::NoHeader { .. })));
     }
 
     #[test]
     fn ragged_rows_name_their_line() {
         let error = parse(b"a\tb\n1\t2\n\n3\n").unwrap_err().to_string();
-        assert_eq!(error, "`events.tsv` line 4 has 1 fields, expected 2 as in the header");
+        assert_eq!(
+            error,
+            "`events.tsv` line 4 has 1 fields, expected 2 as in the header"
+        );
     }
 
     #[test]
     fn wrong_fields_name_line_and_column() {
         let table = parse(b"a\tb\n1\tx\n").unwrap();
         let error = table.numbers("b").unwrap_err().to_string();
-        assert_eq!(error, "`events.tsv` line 2 column `b`: `x`, expected a finite number or `n/a`");
+        assert_eq!(
+            error,
+            "`events.tsv` line 2 column `b`: `x`, expected a finite number or `n/a`"
+        );
         let error = table.numbers("c").unwrap_err().to_string();
-        assert_eq!(error, "`events.tsv` has no column `c`: its columns are `a`, `b`");
+        assert_eq!(
+            error,
+            "`events.tsv` has no column `c`: its columns are `a`, `b`"
+        );
         assert!(parse(b"a\nnan\n").unwrap().numbers("a").is_err());
     }
 
@@ -364,13 +360,24 @@ mod tests {
         let table = parse(b"index\n3\n4.0\nn/a\n").unwrap();
         assert_eq!(table.integers("index").unwrap(), [Some(3), Some(4), None]);
         assert!(parse(b"index\n3.5\n").unwrap().integers("index").is_err());
-        assert!(parse(b"index\n9999999999\n").unwrap().integers("index").is_err());
+        assert!(
+            parse(b"index\n9999999999\n")
+                .unwrap()
+                .integers("index")
+                .is_err()
+        );
     }
 
     #[test]
     fn repeated_columns_and_latin_1_are_refused() {
-        assert!(matches!(parse(b"a\ta\n"), Err(TsvError::RepeatedColumn { .. })));
-        assert!(matches!(parse(b"a\nx\xe9\n"), Err(TsvError::Encoding { line: 2, .. })));
+        assert!(matches!(
+            parse(b"a\ta\n"),
+            Err(TsvError::RepeatedColumn { .. })
+        ));
+        assert!(matches!(
+            parse(b"a\nx\xe9\n"),
+            Err(TsvError::Encoding { line: 2, .. })
+        ));
     }
 
     #[test]
@@ -378,7 +385,10 @@ mod tests {
         let mut table = Table::new(["a"]);
         table.push(["x\ty"]);
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(table.write(&folder.path().join("t.tsv")), Err(TsvError::Unwritable { .. })));
+        assert!(matches!(
+            table.write(&folder.path().join("t.tsv")),
+            Err(TsvError::Unwritable { .. })
+        ));
     }
 
     proptest! {

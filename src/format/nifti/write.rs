@@ -10,15 +10,13 @@ use std::path::{Path, PathBuf};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 
+use super::quaternion::Axes;
 use super::{FIRST_DATA_BYTE, NiftiError, io_error};
 
 /// Images are written once and read often; beyond this level the time doubles for a few per cent of size.
 const COMPRESSION_LEVEL: u32 = 4;
 /// The "unknown" operating system of RFC 1952, so that the bytes do not depend on the machine.
 const GZIP_UNKNOWN_SYSTEM: u8 = 255;
-/// Largest cosine between two axes that still counts as a right angle.
-const SHEAR_TOLERANCE: f64 = 1e-5;
-
 /// How samples are stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SampleType {
@@ -66,7 +64,13 @@ pub struct ImageHeader {
 impl ImageHeader {
     /// The header of a single volume of 32-bit floats.
     pub fn map(shape: [usize; 3], affine: [[f64; 4]; 4]) -> Self {
-        ImageHeader { shape, n_volumes: None, affine, repetition_time_s: 0.0, sample_type: SampleType::F32 }
+        ImageHeader {
+            shape,
+            n_volumes: None,
+            affine,
+            repetition_time_s: 0.0,
+            sample_type: SampleType::F32,
+        }
     }
 }
 
@@ -102,13 +106,23 @@ impl VolumeWriter {
         let bytes = header_bytes(path, header)?;
         let file = BufWriter::new(File::create(path).map_err(io_error(path))?);
         let mut sink = if path.extension().is_some_and(|extension| extension == "gz") {
-            let gzip = GzBuilder::new().mtime(0).operating_system(GZIP_UNKNOWN_SYSTEM);
-            Sink::Gzip(Box::new(gzip.write(file, Compression::new(COMPRESSION_LEVEL))))
+            let gzip = GzBuilder::new()
+                .mtime(0)
+                .operating_system(GZIP_UNKNOWN_SYSTEM);
+            Sink::Gzip(Box::new(
+                gzip.write(file, Compression::new(COMPRESSION_LEVEL)),
+            ))
         } else {
             Sink::Plain(file)
         };
         sink.write_all(&bytes).map_err(io_error(path))?;
-        Ok(VolumeWriter { sink, path: path.to_owned(), header: header.clone(), n_written: 0, bytes: Vec::new() })
+        Ok(VolumeWriter {
+            sink,
+            path: path.to_owned(),
+            header: header.clone(),
+            n_written: 0,
+            bytes: Vec::new(),
+        })
     }
 
     /// Appends one volume, first axis fastest.
@@ -119,29 +133,51 @@ impl VolumeWriter {
         self.append(values.len(), values.iter().map(|&value| f64::from(value)))
     }
 
-    fn append(&mut self, found: usize, values: impl Iterator<Item = f64>) -> Result<(), NiftiError> {
+    fn append(
+        &mut self,
+        found: usize,
+        values: impl Iterator<Item = f64>,
+    ) -> Result<(), NiftiError> {
         let expected = self.header.shape.iter().product();
         if found != expected {
-            return Err(NiftiError::Count { path: self.path.clone(), what: "voxels", found, expected });
+            return Err(NiftiError::Count {
+                path: self.path.clone(),
+                what: "voxels",
+                found,
+                expected,
+            });
         }
         self.bytes.clear();
         for value in values {
             self.push_sample(value)?;
         }
         self.n_written += 1;
-        self.sink.write_all(&self.bytes).map_err(io_error(&self.path))
+        self.sink
+            .write_all(&self.bytes)
+            .map_err(io_error(&self.path))
     }
 
     fn push_sample(&mut self, value: f64) -> Result<(), NiftiError> {
-        let exact = |low: f64, high: f64, sample_type| match value.fract() == 0.0 && value >= low && value <= high {
+        let exact = |low: f64, high: f64, sample_type| match value.fract() == 0.0
+            && value >= low
+            && value <= high
+        {
             true => Ok(value),
-            false => Err(NiftiError::Unwritable { path: self.path.clone(), found: value, sample_type }),
+            false => Err(NiftiError::Unwritable {
+                path: self.path.clone(),
+                found: value,
+                sample_type,
+            }),
         };
         match self.header.sample_type {
             SampleType::F32 => self.bytes.extend((value as f32).to_le_bytes()),
             SampleType::ScaledI16 { .. } if value.is_nan() => {
                 let sample_type = "scaled 16-bit integer";
-                return Err(NiftiError::Unwritable { path: self.path.clone(), found: value, sample_type });
+                return Err(NiftiError::Unwritable {
+                    path: self.path.clone(),
+                    found: value,
+                    sample_type,
+                });
             }
             SampleType::ScaledI16 { slope } => {
                 let stored = (value / f64::from(slope)).round_ties_even();
@@ -170,7 +206,12 @@ impl VolumeWriter {
     pub fn finish(self) -> Result<(), NiftiError> {
         let expected = self.header.n_volumes.unwrap_or(1);
         if self.n_written != expected {
-            return Err(NiftiError::Count { path: self.path, what: "volumes", found: self.n_written, expected });
+            return Err(NiftiError::Count {
+                path: self.path,
+                what: "volumes",
+                found: self.n_written,
+                expected,
+            });
         }
         let flushed = match self.sink {
             Sink::Plain(mut file) => file.flush(),
@@ -184,7 +225,12 @@ impl VolumeWriter {
 ///
 /// # Errors
 /// If the number of values is not the number of voxels, or the file cannot be written.
-pub fn write_volume(path: &Path, shape: [usize; 3], affine: [[f64; 4]; 4], values: &[f32]) -> Result<(), NiftiError> {
+pub fn write_volume(
+    path: &Path,
+    shape: [usize; 3],
+    affine: [[f64; 4]; 4],
+    values: &[f32],
+) -> Result<(), NiftiError> {
     let mut writer = VolumeWriter::create(path, &ImageHeader::map(shape, affine))?;
     writer.write_volume(values)?;
     writer.finish()
@@ -194,14 +240,25 @@ pub fn write_volume(path: &Path, shape: [usize; 3], affine: [[f64; 4]; 4], value
 ///
 /// # Errors
 /// If the number of labels is not the number of voxels, or the file cannot be written.
-pub fn write_labels(path: &Path, shape: [usize; 3], affine: [[f64; 4]; 4], labels: &[i32]) -> Result<(), NiftiError> {
+pub fn write_labels(
+    path: &Path,
+    shape: [usize; 3],
+    affine: [[f64; 4]; 4],
+    labels: &[i32],
+) -> Result<(), NiftiError> {
     let fits = |low, high| labels.iter().all(|label| (low..=high).contains(label));
     let sample_type = match () {
         () if fits(0, 255) => SampleType::U8,
         () if fits(i32::from(i16::MIN), i32::from(i16::MAX)) => SampleType::I16,
         () => SampleType::I32,
     };
-    let mut writer = VolumeWriter::create(path, &ImageHeader { sample_type, ..ImageHeader::map(shape, affine) })?;
+    let mut writer = VolumeWriter::create(
+        path,
+        &ImageHeader {
+            sample_type,
+            ..ImageHeader::map(shape, affine)
+        },
+    )?;
     writer.append(labels.len(), labels.iter().map(|&label| f64::from(label)))?;
     writer.finish()
 }
@@ -213,11 +270,14 @@ fn header_bytes(path: &Path, header: &ImageHeader) -> Result<Vec<u8>, NiftiError
     let mut dim = [1_i16; 8];
     dim[0] = lengths.len() as i16;
     for (slot, &length) in dim[1..].iter_mut().zip(&lengths) {
-        *slot = i16::try_from(length).ok().filter(|&n| n > 0).ok_or_else(|| NiftiError::Dimensions {
-            path: path.to_owned(),
-            found: lengths.clone(),
-            reason: "every axis has a length between 1 and 32767",
-        })?;
+        *slot = i16::try_from(length)
+            .ok()
+            .filter(|&n| n > 0)
+            .ok_or_else(|| NiftiError::Dimensions {
+                path: path.to_owned(),
+                found: lengths.clone(),
+                reason: "every axis has a length between 1 and 32767",
+            })?;
     }
     let (code, bits) = header.sample_type.code_and_bits();
     let slope = match header.sample_type {
@@ -234,11 +294,22 @@ fn header_bytes(path: &Path, header: &ImageHeader) -> Result<Vec<u8>, NiftiError
     let (qform_code, sform_code) = (if quaternion.is_some() { 4_i16 } else { 0 }, 4_i16);
 
     let mut bytes = vec![0; FIRST_DATA_BYTE as usize];
-    let mut put = |offset: usize, field: &[u8]| bytes[offset..offset + field.len()].copy_from_slice(field);
-    let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let mut put =
+        |offset: usize, field: &[u8]| bytes[offset..offset + field.len()].copy_from_slice(field);
+    let floats = |values: &[f32]| {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
     put(0, &348_i32.to_le_bytes());
     put(38, b"r");
-    put(40, &dim.iter().flat_map(|length| length.to_le_bytes()).collect::<Vec<u8>>());
+    put(
+        40,
+        &dim.iter()
+            .flat_map(|length| length.to_le_bytes())
+            .collect::<Vec<u8>>(),
+    );
     put(70, &code.to_le_bytes());
     put(72, &bits.to_le_bytes());
     put(76, &floats(&pixdim));
@@ -248,117 +319,32 @@ fn header_bytes(path: &Path, header: &ImageHeader) -> Result<Vec<u8>, NiftiError
     put(252, &qform_code.to_le_bytes());
     put(254, &sform_code.to_le_bytes());
     let offset = [0, 1, 2].map(|row| header.affine[row][3] as f32);
-    put(256, &floats(&quaternion.unwrap_or_default().map(|x| x as f32)));
+    put(
+        256,
+        &floats(&quaternion.unwrap_or_default().map(|x| x as f32)),
+    );
     put(268, &floats(&offset));
     for row in 0..3 {
-        put(280 + 16 * row, &floats(&header.affine[row].map(|x| x as f32)));
+        put(
+            280 + 16 * row,
+            &floats(&header.affine[row].map(|x| x as f32)),
+        );
     }
     put(344, b"n+1\0");
     Ok(bytes)
 }
 
-/// The columns of an affine as directions, lengths and handedness.
-struct Axes {
-    /// Right-handed matrix of unit columns.
-    rotation: [[f64; 3]; 3],
-    lengths: [f64; 3],
-    handedness: f64,
-}
-
-impl Axes {
-    fn of(affine: &[[f64; 4]; 4]) -> Self {
-        let lengths: [f64; 3] =
-            std::array::from_fn(|column| (0..3).map(|row| affine[row][column].powi(2)).sum::<f64>().sqrt());
-        let mut rotation: [[f64; 3]; 3] =
-            std::array::from_fn(|row| std::array::from_fn(|column| affine[row][column] / lengths[column]));
-        let [x, y, z] = rotation;
-        let determinant = x[0] * (y[1] * z[2] - y[2] * z[1]) - x[1] * (y[0] * z[2] - y[2] * z[0])
-            + x[2] * (y[0] * z[1] - y[1] * z[0]);
-        let handedness = if determinant < 0.0 { -1.0 } else { 1.0 };
-        for row in &mut rotation {
-            row[2] *= handedness;
-        }
-        Axes { rotation, lengths, handedness }
-    }
-
-    /// The components b, c, d of the unit quaternion; absent where the axes are not at right angles.
-    fn quaternion(&self) -> Option<[f64; 3]> {
-        let r = &self.rotation;
-        let cosine = |a: usize, b: usize| (0..3).map(|row| r[row][a] * r[row][b]).sum::<f64>();
-        let right_angles = [(0, 1), (0, 2), (1, 2)].iter().all(|&(a, b)| cosine(a, b).abs() <= SHEAR_TOLERANCE);
-        if !right_angles {
-            return None;
-        }
-        // The largest of the four components is found from the diagonal, the others by dividing through it: no cancellation.
-        let squares = [
-            1.0 + r[0][0] + r[1][1] + r[2][2],
-            1.0 + r[0][0] - r[1][1] - r[2][2],
-            1.0 - r[0][0] + r[1][1] - r[2][2],
-            1.0 - r[0][0] - r[1][1] + r[2][2],
-        ];
-        let largest = (1..4).fold(0, |best, next| if squares[next] > squares[best] { next } else { best });
-        let twice = squares[largest].sqrt();
-        let differences = [r[2][1] - r[1][2], r[0][2] - r[2][0], r[1][0] - r[0][1]];
-        let mut components: [f64; 4] = match largest {
-            0 => [twice * twice, differences[0], differences[1], differences[2]],
-            1 => [differences[0], twice * twice, r[0][1] + r[1][0], r[0][2] + r[2][0]],
-            2 => [differences[1], r[0][1] + r[1][0], twice * twice, r[1][2] + r[2][1]],
-            _ => [differences[2], r[0][2] + r[2][0], r[1][2] + r[2][1], twice * twice],
-        };
-        // The format stores no scalar component and takes it for positive.
-        let sign = if components[0] < 0.0 { -1.0 } else { 1.0 };
-        components.iter_mut().for_each(|component| *component *= 0.5 * sign / twice);
-        Some([components[1], components[2], components[3]])
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{HEADER_BYTES, NiftiInfo, VolumeReader, read_info, read_labels, read_volume};
+    use super::super::{VolumeReader, read_info, read_labels, read_volume};
     use super::*;
-    use proptest::prelude::*;
 
-    fn rotation(angles: [f64; 3]) -> [[f64; 3]; 3] {
-        let [(sa, ca), (sb, cb), (sc, cc)] = angles.map(f64::sin_cos);
-        [
-            [cb * cc, -cb * sc, sb],
-            [ca * sc + sa * sb * cc, ca * cc - sa * sb * sc, -sa * cb],
-            [sa * sc - ca * sb * cc, sa * cc + ca * sb * sc, ca * cb],
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn quaternion_says_the_same_as_the_matrix(
-            angles in prop::array::uniform3(-3.1_f64..3.1), lengths in prop::array::uniform3(0.5_f64..4.0), flip in any::<bool>(),
-        ) {
-            let r = rotation(angles);
-            let signs = [if flip { -1.0 } else { 1.0 }, 1.0, 1.0];
-            let mut affine = [[0.0, 0.0, 0.0, 1.0]; 4];
-            for row in 0..3 {
-                for column in 0..3 {
-                    affine[row][column] = r[row][column] * lengths[column] * signs[column];
-                }
-                affine[row][3] = 10.0 * row as f64;
-            }
-            let mut bytes = header_bytes(Path::new("x.nii"), &ImageHeader::map([2, 2, 2], affine)).unwrap();
-            bytes[254..256].copy_from_slice(&[0, 0]);
-            let header: &[u8; HEADER_BYTES] = bytes[..HEADER_BYTES].try_into().unwrap();
-            let read = NiftiInfo::parse(Path::new("x.nii"), header).unwrap().affine.unwrap();
-            for (found, expected) in read.as_flattened()[..12].iter().zip(affine.as_flattened()) {
-                prop_assert!((found - expected).abs() < 1e-4, "{read:?} {affine:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn sheared_axes_have_no_quaternion() {
-        let affine = [[2.0, 0.5, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
-        assert!(Axes::of(&affine).quaternion().is_none());
-    }
-
-    const AFFINE: [[f64; 4]; 4] =
-        [[-2.0, 0.0, 0.0, 90.0], [0.0, 2.0, 0.0, -126.0], [0.0, 0.0, 2.5, -72.0], [0.0, 0.0, 0.0, 1.0]];
+    const AFFINE: [[f64; 4]; 4] = [
+        [-2.0, 0.0, 0.0, 90.0],
+        [0.0, 2.0, 0.0, -126.0],
+        [0.0, 0.0, 2.5, -72.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
 
     #[test]
     fn series_round_trip_and_equal_values_are_equal_bytes() {
@@ -370,15 +356,26 @@ mod tests {
             repetition_time_s: 0.72,
             sample_type: SampleType::ScaledI16 { slope: 0.0625 },
         };
-        let volumes: Vec<Vec<f32>> = (0..2).map(|t| (0..12).map(|v| 900.0 + 0.0625 * (v + 20 * t) as f32).collect()).collect();
+        let volumes: Vec<Vec<f32>> = (0..2)
+            .map(|t| {
+                (0..12)
+                    .map(|v| 900.0 + 0.0625 * (v + 20 * t) as f32)
+                    .collect()
+            })
+            .collect();
         let mut written = Vec::new();
         for name in ["a.nii.gz", "b.nii.gz", "c.nii"] {
             let path = folder.path().join(name);
             let mut writer = VolumeWriter::create(&path, &header).unwrap();
-            volumes.iter().for_each(|volume| writer.write_volume(volume).unwrap());
+            volumes
+                .iter()
+                .for_each(|volume| writer.write_volume(volume).unwrap());
             writer.finish().unwrap();
             let mut reader = VolumeReader::open(&path).unwrap();
-            assert_eq!((reader.info().affine, reader.info().repetition_time_s), (Some(AFFINE), Some(0.72)));
+            assert_eq!(
+                (reader.info().affine, reader.info().repetition_time_s),
+                (Some(AFFINE), Some(0.72))
+            );
             reader
                 .each_volume(|t, volume| {
                     assert_eq!(volume, volumes[t]);
@@ -398,7 +395,14 @@ mod tests {
         write_labels(&path, [3, 2, 1], AFFINE, &labels).unwrap();
         assert_eq!(read_labels(&path).unwrap().1, labels);
         write_volume(&path, [3, 2, 1], AFFINE, &[0.0, 1.0, 2.0, 3.0, 4.5, 5.0]).unwrap();
-        assert!(matches!(read_labels(&path), Err(NiftiError::Label { found: 4.5, voxel: [1, 1, 0], .. })));
+        assert!(matches!(
+            read_labels(&path),
+            Err(NiftiError::Label {
+                found: 4.5,
+                voxel: [1, 1, 0],
+                ..
+            })
+        ));
         assert_eq!(read_volume(&path).unwrap().1[4], 4.5);
     }
 
@@ -406,12 +410,34 @@ mod tests {
     fn half_written_series_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.nii.gz");
-        let header = ImageHeader { n_volumes: Some(3), ..ImageHeader::map([2, 2, 2], AFFINE) };
+        let header = ImageHeader {
+            n_volumes: Some(3),
+            ..ImageHeader::map([2, 2, 2], AFFINE)
+        };
         let mut writer = VolumeWriter::create(&path, &header).unwrap();
-        assert!(matches!(writer.write_volume(&[0.0; 7]), Err(NiftiError::Count { what: "voxels", found: 7, expected: 8, .. })));
+        assert!(matches!(
+            writer.write_volume(&[0.0; 7]),
+            Err(NiftiError::Count {
+                what: "voxels",
+                found: 7,
+                expected: 8,
+                ..
+            })
+        ));
         writer.write_volume(&[0.0; 8]).unwrap();
-        assert!(matches!(writer.finish(), Err(NiftiError::Count { what: "volumes", found: 1, expected: 3, .. })));
+        assert!(matches!(
+            writer.finish(),
+            Err(NiftiError::Count {
+                what: "volumes",
+                found: 1,
+                expected: 3,
+                ..
+            })
+        ));
         assert!(VolumeWriter::create(&path, &ImageHeader::map([40_000, 1, 1], AFFINE)).is_err());
-        assert!(matches!(read_info(&folder.path().join("absent.nii")), Err(NiftiError::Io { .. })));
+        assert!(matches!(
+            read_info(&folder.path().join("absent.nii")),
+            Err(NiftiError::Io { .. })
+        ));
     }
 }
