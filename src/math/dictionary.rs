@@ -3,15 +3,17 @@
 //! Owns online dictionary learning. The coding step is [`super::lasso`]; carrying patterns to new time points is
 //! [`super::projection`]. It does not know models or layers: a unit is a column.
 
+mod init;
 mod update;
 
 use ndarray::{Array2, ArrayView2, Axis};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::init::first_patterns;
 use self::update::Statistics;
 use super::MathError;
 use super::blas::matmul;
@@ -25,9 +27,11 @@ const LEARNING_TOLERANCE: f64 = 1e-6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DictionaryInit {
+    /// The strongest principal components of the units; further patterns are drawn as by `spread`.
+    #[default]
+    Components,
     /// Units drawn one by one with probability in proportion to what those drawn before leave unexplained
     /// (Arthur and Vassilvitskii 2007, with 1 - r^2 as the distance).
-    #[default]
     Spread,
     /// Units drawn at random.
     Random,
@@ -156,7 +160,7 @@ pub fn learn_dictionary(
         });
     }
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let mut learning = Learning::start(&units, &power, options, &mut rng);
+    let mut learning = Learning::start(&units, &power, options, &mut rng)?;
     let mut order: Vec<usize> = (0..units.nrows()).collect();
     let mut objective: Vec<f64> = Vec::new();
     let mut relative_change = f64::INFINITY;
@@ -252,30 +256,16 @@ impl<'a> Learning<'a> {
         power: &'a [f64],
         options: &DictionaryOptions,
         rng: &mut ChaCha8Rng,
-    ) -> Self {
-        let chosen = match options.init {
-            DictionaryInit::Spread => spread_units(units, power, options.n_patterns, rng),
-            DictionaryInit::Random => {
-                let mut varying: Vec<usize> =
-                    (0..units.nrows()).filter(|&i| power[i] > 0.0).collect();
-                varying.shuffle(rng);
-                varying.truncate(options.n_patterns);
-                varying
-            }
-        };
-        let mut patterns = units.select(Axis(0), &chosen).mapv(f64::from);
-        for (mut pattern, &unit) in patterns.outer_iter_mut().zip(&chosen) {
-            pattern /= power[unit].sqrt();
-        }
-        Self {
+    ) -> Result<Self, MathError> {
+        Ok(Self {
             units,
             power,
             penalty: options.penalty,
             codes: Array2::zeros((units.nrows(), options.n_patterns)),
             residual_power: power.to_vec(),
             statistics: Statistics::new(options.n_patterns, units.ncols()),
-            patterns,
-        }
+            patterns: first_patterns(units, power, options, rng)?,
+        })
     }
 
     fn descent(&self, tolerance: f64) -> Descent {
@@ -353,46 +343,6 @@ impl<'a> Learning<'a> {
             self.statistics.forget(k);
         }
     }
-}
-
-/// Draws units that differ from one another, the first uniformly.
-fn spread_units(
-    units: &Array2<f32>,
-    power: &[f64],
-    n_patterns: usize,
-    rng: &mut ChaCha8Rng,
-) -> Vec<usize> {
-    let mut chosen: Vec<usize> = Vec::with_capacity(n_patterns);
-    let mut distance: Vec<f64> = power
-        .iter()
-        .map(|&p| if p > 0.0 { 1.0 } else { 0.0 })
-        .collect();
-    while chosen.len() < n_patterns {
-        let total: f64 = distance.iter().sum();
-        let unit = if total > 0.0 {
-            let mut remaining = rng.random::<f64>() * total;
-            let drawn = distance.iter().position(|&d| {
-                remaining -= d;
-                d > 0.0 && remaining <= 0.0
-            });
-            // Rounding can leave a crumb after the last candidate.
-            drawn.or_else(|| distance.iter().rposition(|&d| d > 0.0))
-        } else {
-            // What is left are copies of units already chosen.
-            (0..power.len()).find(|i| power[*i] > 0.0 && !chosen.contains(i))
-        };
-        let unit = unit.expect("there are at least as many varying units as patterns");
-        chosen.push(unit);
-        let products = matmul(units.view(), units.select(Axis(0), &[unit]).t());
-        for (i, &product) in products.iter().enumerate().filter(|(i, _)| power[*i] > 0.0) {
-            let r2 = f64::from(product).powi(2) / (power[i] * power[unit]);
-            // Rounding of f32 must not let a copy of a chosen unit be drawn.
-            let unexplained = if r2 > 1.0 - 1e-5 { 0.0 } else { 1.0 - r2 };
-            distance[i] = distance[i].min(unexplained);
-        }
-        distance[unit] = 0.0;
-    }
-    chosen
 }
 
 /// Orders patterns, fixes their signs and returns to the units of the series.

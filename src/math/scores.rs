@@ -2,7 +2,7 @@
 //!
 //! Owns Pearson's r and the coefficient of determination R2, both summed in f64. Chance levels are in [`super::null`].
 
-use ndarray::{ArrayView2, Axis, Zip};
+use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
 use super::MathError;
@@ -12,95 +12,89 @@ use super::series::column_means;
 /// Columns scored by one task.
 const COLUMN_BLOCK: usize = 256;
 
-/// Sums that both scores are made of, for one column.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ColumnSums {
-    /// `sum (y - mean y)^2`
-    pub data_power: f64,
-    /// `sum (p - mean p)^2`
-    pub prediction_power: f64,
-    /// `sum (y - mean y)(p - mean p)`
-    pub product: f64,
-    /// `sum (y - p)^2`
-    pub residual_power: f64,
-    /// `n * mean(y)^2`, the scale of rounding in `data_power`
-    data_offset: f64,
-    prediction_offset: f64,
-}
-
 /// Rounding of f32 input: below this share of the offset's power a column is constant.
 const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
 
-impl ColumnSums {
-    /// Whether the data do not vary beyond the rounding of f32.
-    pub fn is_data_constant(&self) -> bool {
-        self.data_power <= CONSTANT_SHARE * self.data_offset
-    }
+/// Mean and power of each column of one block, with sums in f64 and in row order.
+pub(super) struct Columns {
+    mean: Vec<f64>,
+    /// `sum (v - mean)^2`
+    power: Vec<f64>,
+    n_rows: f64,
+}
 
-    /// Whether the prediction does not vary beyond the rounding of f32.
-    pub fn is_prediction_constant(&self) -> bool {
-        self.prediction_power <= CONSTANT_SHARE * self.prediction_offset
-    }
-
-    pub fn pearson(&self) -> Option<f64> {
-        if self.is_data_constant() || self.is_prediction_constant() {
-            return None;
+impl Columns {
+    /// Measures a block stored row by row.
+    pub fn of(block: &Array2<f32>) -> Self {
+        let mean = column_means(block.view());
+        let mut power = vec![0.0; mean.len()];
+        for row in rows(block) {
+            for ((power, &v), mean) in power.iter_mut().zip(row).zip(&mean) {
+                let d = f64::from(v) - mean;
+                *power += d * d;
+            }
         }
-        // The roots are taken apart because the product of two powers can overflow or vanish.
-        Some(
-            (self.product / (self.data_power.sqrt() * self.prediction_power.sqrt()))
-                .clamp(-1.0, 1.0),
-        )
+        Self {
+            mean,
+            power,
+            n_rows: block.nrows() as f64,
+        }
     }
 
-    pub fn r2(&self) -> Option<f64> {
-        (!self.is_data_constant()).then(|| 1.0 - self.residual_power / self.data_power)
+    /// Whether a column does not vary beyond the rounding of f32 about its mean.
+    pub fn is_constant(&self, column: usize) -> bool {
+        self.power[column] <= CONSTANT_SHARE * self.n_rows * self.mean[column] * self.mean[column]
+    }
+
+    /// Pearson's r of the measured `data` with a prediction of the same shape.
+    pub fn pearson(&self, data: &Array2<f32>, prediction: &Array2<f32>) -> Vec<Option<f64>> {
+        let predicted = Columns::of(prediction);
+        let mut product = vec![0.0; self.mean.len()];
+        for (y_row, p_row) in rows(data).zip(rows(prediction)) {
+            let means = self.mean.iter().zip(&predicted.mean);
+            for (((sum, &y), &p), (y_mean, p_mean)) in
+                product.iter_mut().zip(y_row).zip(p_row).zip(means)
+            {
+                *sum += (f64::from(y) - y_mean) * (f64::from(p) - p_mean);
+            }
+        }
+        let score = |(j, product): (usize, f64)| {
+            // The roots are taken apart because the product of two powers can overflow or vanish.
+            (!self.is_constant(j) && !predicted.is_constant(j)).then(|| {
+                (product / (self.power[j].sqrt() * predicted.power[j].sqrt())).clamp(-1.0, 1.0)
+            })
+        };
+        product.into_iter().enumerate().map(score).collect()
+    }
+
+    /// R2 of a prediction of the same shape as the measured `data`.
+    pub fn r2(&self, data: &Array2<f32>, prediction: &Array2<f32>) -> Vec<Option<f64>> {
+        let mut residual = vec![0.0; self.mean.len()];
+        for (y_row, p_row) in rows(data).zip(rows(prediction)) {
+            for ((sum, &y), &p) in residual.iter_mut().zip(y_row).zip(p_row) {
+                let d = f64::from(y) - f64::from(p);
+                *sum += d * d;
+            }
+        }
+        let score = |(j, residual): (usize, f64)| {
+            (!self.is_constant(j)).then(|| 1.0 - residual / self.power[j])
+        };
+        residual.into_iter().enumerate().map(score).collect()
     }
 }
 
-/// Sums over the rows of one block of columns, in row order.
-pub(super) fn column_sums(
-    data: ArrayView2<'_, f32>,
-    prediction: ArrayView2<'_, f32>,
-) -> Vec<ColumnSums> {
-    let data_mean = column_means(data);
-    column_sums_about(data, &data_mean, prediction)
-}
-
-/// As [`column_sums`], with the data's column means known.
-pub(super) fn column_sums_about(
-    data: ArrayView2<'_, f32>,
-    data_mean: &[f64],
-    prediction: ArrayView2<'_, f32>,
-) -> Vec<ColumnSums> {
-    let n_samples = data.nrows() as f64;
-    let prediction_mean = column_means(prediction);
-    let mut sums: Vec<ColumnSums> = data_mean
-        .iter()
-        .zip(&prediction_mean)
-        .map(|(y, p)| ColumnSums {
-            data_offset: n_samples * y * y,
-            prediction_offset: n_samples * p * p,
-            ..ColumnSums::default()
-        })
-        .collect();
-    for (y_row, p_row) in data.outer_iter().zip(prediction.outer_iter()) {
-        for (j, (sum, (&y, &p))) in sums.iter_mut().zip(y_row.iter().zip(p_row)).enumerate() {
-            let (y, p) = (f64::from(y), f64::from(p));
-            let (dy, dp) = (y - data_mean[j], p - prediction_mean[j]);
-            sum.data_power += dy * dy;
-            sum.prediction_power += dp * dp;
-            sum.product += dy * dp;
-            sum.residual_power += (y - p) * (y - p);
-        }
-    }
-    sums
+/// Rows as slices, over which the compiler vectorises.
+fn rows(block: &Array2<f32>) -> std::slice::ChunksExact<'_, f32> {
+    let values = block
+        .as_slice()
+        .expect("a block is a copy stored row by row");
+    values.chunks_exact(block.ncols().max(1))
 }
 
 fn by_column(
     data: ArrayView2<'_, f32>,
     prediction: ArrayView2<'_, f32>,
-    score: impl Fn(&ColumnSums) -> Option<f64> + Sync,
+    score: impl Fn(&Array2<f32>, &Array2<f32>) -> Vec<Option<f64>> + Sync,
 ) -> Result<Vec<Option<f64>>, MathError> {
     require_shape(
         "rows of the prediction",
@@ -117,23 +111,23 @@ fn by_column(
     require_finite("data", data)?;
     require_finite("prediction", prediction)?;
     let mut scores = vec![None; data.ncols()];
-    let chunks =
-        |a: ArrayView2<'_, f32>, start: usize, n: usize| column_block(a, start, n).to_owned();
     scores
         .par_chunks_mut(COLUMN_BLOCK)
         .enumerate()
         .for_each(|(block, out)| {
             let start = block * COLUMN_BLOCK;
-            let (y, p) = (
-                chunks(data, start, out.len()),
-                chunks(prediction, start, out.len()),
-            );
-            let sums = column_sums(y.view(), p.view());
-            out.iter_mut()
-                .zip(&sums)
-                .for_each(|(out, sum)| *out = score(sum));
+            let y = stored_by_row(column_block(data, start, out.len()));
+            let p = stored_by_row(column_block(prediction, start, out.len()));
+            out.copy_from_slice(&score(&y, &p));
         });
     Ok(scores)
+}
+
+/// A copy stored row by row, whatever the order of the original.
+pub(super) fn stored_by_row(block: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut copy = Array2::zeros(block.dim());
+    copy.assign(&block);
+    copy
 }
 
 /// Pearson's correlation of each column of the data with its prediction (both n_samples x n_targets).
@@ -147,7 +141,7 @@ pub fn pearson_columns(
     data: ArrayView2<'_, f32>,
     prediction: ArrayView2<'_, f32>,
 ) -> Result<Vec<Option<f64>>, MathError> {
-    by_column(data, prediction, ColumnSums::pearson)
+    by_column(data, prediction, |y, p| Columns::of(y).pearson(y, p))
 }
 
 /// Coefficient of determination of each column, `R2 = 1 - sum (y - p)^2 / sum (y - mean y)^2`.
@@ -161,7 +155,7 @@ pub fn r2_columns(
     data: ArrayView2<'_, f32>,
     prediction: ArrayView2<'_, f32>,
 ) -> Result<Vec<Option<f64>>, MathError> {
-    by_column(data, prediction, ColumnSums::r2)
+    by_column(data, prediction, |y, p| Columns::of(y).r2(y, p))
 }
 
 /// Columns `start..start + n_columns` of a matrix.
@@ -180,27 +174,25 @@ pub(super) fn column_block<A>(
 /// Columns standardised to mean 0 and unit Euclidean norm, so that a product of two such columns is their correlation.
 ///
 /// A constant column becomes 0 and is reported as `false`.
-pub(super) fn unit_columns(block: ArrayView2<'_, f32>) -> (ndarray::Array2<f32>, Vec<bool>) {
-    let mean = column_means(block);
-    let sums = column_sums_about(block, &mean, block);
-    let varies: Vec<bool> = sums.iter().map(|s| !s.is_data_constant()).collect();
-    let factor: Vec<f64> = sums
-        .iter()
-        .map(|s| {
-            if s.is_data_constant() {
-                0.0
+pub(super) fn unit_columns(block: ArrayView2<'_, f32>) -> (Array2<f32>, Vec<bool>) {
+    let mut unit = stored_by_row(block);
+    let columns = Columns::of(&unit);
+    let varies: Vec<bool> = (0..unit.ncols()).map(|j| !columns.is_constant(j)).collect();
+    let factor: Vec<f64> = (0..unit.ncols())
+        .map(|j| {
+            if varies[j] {
+                columns.power[j].sqrt().recip()
             } else {
-                s.data_power.sqrt().recip()
+                0.0
             }
         })
         .collect();
-    let mut unit = block.to_owned();
     for mut row in unit.outer_iter_mut() {
         Zip::from(&mut row)
-            .and(&mean)
+            .and(&columns.mean)
             .and(&factor)
-            .for_each(|v, &m, &f| {
-                *v = ((f64::from(*v) - m) * f) as f32;
+            .for_each(|v, &mean, &factor| {
+                *v = ((f64::from(*v) - mean) * factor) as f32;
             });
     }
     (unit, varies)
@@ -209,7 +201,7 @@ pub(super) fn unit_columns(block: ArrayView2<'_, f32>) -> (ndarray::Array2<f32>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::array;
     use proptest::prelude::*;
 
     #[test]

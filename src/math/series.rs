@@ -4,7 +4,7 @@
 //! convolution with a haemodynamic response function ([`Hrf::convolve`]) and z-scoring ([`zscore_columns`]). It handles one
 //! run at a time and does not know how stimuli are named or where a run's values come from.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -394,9 +394,9 @@ pub fn zscore_columns(matrix: &mut Array2<f32>) -> Result<Vec<usize>, MathError>
 pub(super) fn column_means(matrix: ArrayView2<'_, f32>) -> Vec<f64> {
     let mut mean = vec![0.0; matrix.ncols()];
     for row in matrix.outer_iter() {
-        mean.iter_mut()
-            .zip(row)
-            .for_each(|(m, &v)| *m += f64::from(v));
+        Zip::from(&mut mean[..])
+            .and(&row)
+            .for_each(|m, &v| *m += f64::from(v));
     }
     let n = matrix.nrows().max(1) as f64;
     mean.iter_mut().for_each(|m| *m /= n);

@@ -45,7 +45,11 @@ fn planted_patterns_are_found_up_to_sign() {
 #[test]
 fn objective_falls_and_equals_its_definition() {
     let (series, _) = planted(50, 200, 9, 2);
-    for init in [DictionaryInit::Spread, DictionaryInit::Random] {
+    for init in [
+        DictionaryInit::Components,
+        DictionaryInit::Spread,
+        DictionaryInit::Random,
+    ] {
         let options = DictionaryOptions {
             n_patterns: 5,
             penalty: 0.2,

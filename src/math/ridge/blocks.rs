@@ -3,12 +3,12 @@
 //! Owns the cut into blocks and the order of sums; the factors that all blocks share come from `factors.rs`.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
 use super::factors::Factors;
 use super::{CvScore, Ridge};
-use crate::math::scores::{ColumnSums, column_block, column_sums_about};
+use crate::math::scores::{Columns, column_block};
 use crate::math::series::column_means;
 
 /// Targets that one task fits; with a thousand samples its working set stays within a core's second-level cache.
@@ -21,19 +21,36 @@ pub(super) struct Refit {
     pub prediction: Option<Array2<f32>>,
 }
 
-/// The rows `rows` of a block of targets, and their column means if the fit has an intercept.
-fn gather(y: ArrayView2<'_, f32>, rows: &[usize], intercept: bool) -> (Array2<f32>, Vec<f64>) {
-    let mut part = y.select(Axis(0), rows);
+/// The rows `rows` of a block of targets, stored row by row.
+fn gather(y: ArrayView2<'_, f32>, rows: &[usize]) -> Array2<f32> {
+    let mut part = Array2::zeros((rows.len(), y.ncols()));
+    for (mut to, &from) in part.outer_iter_mut().zip(rows) {
+        to.assign(&y.row(from));
+    }
+    part
+}
+
+/// The targets fitted on, centred if the fit has an intercept, and what was subtracted from each.
+fn gather_train(
+    y: ArrayView2<'_, f32>,
+    rows: &[usize],
+    intercept: bool,
+) -> (Array2<f32>, Vec<f64>) {
+    let mut part = gather(y, rows);
     if !intercept {
         return (part, vec![0.0; y.ncols()]);
     }
     let mean = column_means(part.view());
-    for mut row in part.outer_iter_mut() {
-        row.iter_mut()
-            .zip(&mean)
-            .for_each(|(v, m)| *v = (f64::from(*v) - m) as f32);
-    }
+    subtract_from_rows(&mut part, &mean);
     (part, mean)
+}
+
+fn subtract_from_rows(matrix: &mut Array2<f32>, mean: &[f64]) {
+    for mut row in matrix.outer_iter_mut() {
+        Zip::from(&mut row)
+            .and(mean)
+            .for_each(|v, m| *v = (f64::from(*v) - m) as f32);
+    }
 }
 
 /// `projector' Y` for one block (rank x n_block).
@@ -41,14 +58,6 @@ fn project(factors: &Factors, y: &Array2<f32>) -> Array2<f32> {
     let mut projected = Array2::zeros((factors.projector.ncols(), y.ncols()));
     general_mat_mul(1.0, &factors.projector.t(), y, 0.0, &mut projected);
     projected
-}
-
-fn score_of(score: CvScore, sums: &ColumnSums) -> Option<f64> {
-    match score {
-        CvScore::R2 => sums.r2(),
-        CvScore::Pearson if sums.is_data_constant() => None,
-        CvScore::Pearson => Some(sums.pearson().unwrap_or(0.0)),
-    }
 }
 
 impl Ridge {
@@ -82,35 +91,33 @@ impl Ridge {
         sums: &mut Array2<f64>,
         n_scored: &mut [usize],
     ) {
-        let (train_y, train_mean) = gather(y, &factors.train, self.options.intercept);
+        let (train_y, train_mean) = gather_train(y, &factors.train, self.options.intercept);
         let projected = project(factors, &train_y);
         // Held-out data are seen relative to the fitted mean, where the prediction without intercept lives.
-        let mut held_out = y.select(Axis(0), validation);
-        for mut row in held_out.outer_iter_mut() {
-            row.iter_mut()
-                .zip(&train_mean)
-                .for_each(|(v, m)| *v = (f64::from(*v) - m) as f32);
+        let mut held_out = gather(y, validation);
+        subtract_from_rows(&mut held_out, &train_mean);
+        let columns = Columns::of(&held_out);
+        for (target, n) in n_scored.iter_mut().enumerate() {
+            *n += usize::from(!columns.is_constant(target));
         }
-        let held_out_mean = column_means(held_out.view());
         let mut prediction = Array2::zeros(held_out.dim());
         let mut weighted = Array2::zeros(projected.dim());
-        for (index, &alpha) in self.options.alphas.iter().enumerate() {
-            for ((mut out, row), g) in weighted
-                .outer_iter_mut()
-                .zip(projected.outer_iter())
-                .zip(factors.weights(alpha))
-            {
-                out.iter_mut().zip(row).for_each(|(o, v)| *o = g * v);
+        for (&alpha, mut sums) in self.options.alphas.iter().zip(sums.outer_iter_mut()) {
+            let rows = weighted.outer_iter_mut().zip(projected.outer_iter());
+            for ((mut out, row), g) in rows.zip(factors.weights(alpha)) {
+                Zip::from(&mut out)
+                    .and(&row)
+                    .for_each(|out, v| *out = g * v);
             }
             general_mat_mul(1.0, &factors.evaluation, &weighted, 0.0, &mut prediction);
-            let columns = column_sums_about(held_out.view(), &held_out_mean, prediction.view());
-            for (target, column) in columns.iter().enumerate() {
-                if let Some(score) = score_of(self.options.score, column) {
-                    sums[[index, target]] += score;
-                    // Whether a target varies in a fold does not depend on the penalty.
-                    n_scored[target] += usize::from(index == 0);
-                }
-            }
+            let scores = match self.options.score {
+                CvScore::R2 => columns.r2(&held_out, &prediction),
+                CvScore::Pearson => columns.pearson(&held_out, &prediction),
+            };
+            // Absent for a constant target, which is not counted, or for a constant prediction, which scores 0.
+            sums.iter_mut()
+                .zip(scores)
+                .for_each(|(sum, score)| *sum += score.unwrap_or(0.0));
         }
     }
 
@@ -160,7 +167,8 @@ impl Ridge {
                 |(block, ((mut coefficients, mut prediction), intercepts))| {
                     let start = block * TARGET_BLOCK;
                     let targets = column_block(y, start, intercepts.len());
-                    let (train_y, mean) = gather(targets, &self.full.train, self.options.intercept);
+                    let (train_y, mean) =
+                        gather_train(targets, &self.full.train, self.options.intercept);
                     let mut weighted = project(&self.full, &train_y);
                     for (j, best) in best_alpha[start..start + intercepts.len()]
                         .iter()
