@@ -78,8 +78,8 @@ pub enum DictionaryWarning {
     NotConverged {
         /// Passes made.
         n_epochs: usize,
-        /// Share of the objective by which the last pass lowered it.
-        relative_change: f64,
+        /// Share of the objective by which the last pass lowered it; `None` after a single pass.
+        relative_change: Option<f64>,
     },
     /// This many units were coded less exactly than asked for.
     CodesNotConverged {
@@ -182,7 +182,7 @@ pub fn learn_dictionary(
     if relative_change > options.tolerance {
         warnings.push(DictionaryWarning::NotConverged {
             n_epochs: objective.len(),
-            relative_change,
+            relative_change: relative_change.is_finite().then_some(relative_change),
         });
     }
     let n_unconverged = learning.code_all();

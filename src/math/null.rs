@@ -3,7 +3,7 @@
 //! Owns two null distributions of Pearson's r that keep the autocorrelation of a series: permuted blocks of time, and
 //! circular shifts. Correction over many targets is [`super::fdr`].
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -118,8 +118,8 @@ pub fn permutation_test(
         .enumerate()
         .for_each(|(block, out)| {
             let start = block * COLUMN_BLOCK;
-            let (y, y_varies) = unit_columns(column_block(data, start, out.len()));
-            let (p, p_varies) = unit_columns(column_block(prediction, start, out.len()));
+            let (y, y_varies) = full_block(column_block(data, start, out.len()));
+            let (p, p_varies) = full_block(column_block(prediction, start, out.len()));
             let observed = correlate(&y, &p, &in_order);
             let mut n_as_high = vec![0usize; out.len()];
             for order in &orders {
@@ -162,39 +162,43 @@ struct Span {
     length: usize,
 }
 
+/// Columns of unit norm, filled up with columns of 0 to the width of a block, and which of them vary.
+fn full_block(columns: ArrayView2<'_, f32>) -> (Vec<Row>, Vec<bool>) {
+    let (unit, varies) = unit_columns(columns);
+    let fill = |row: ndarray::ArrayView1<'_, f32>| {
+        let mut full = [0.0; COLUMN_BLOCK];
+        full.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
+        full
+    };
+    (unit.outer_iter().map(fill).collect(), varies)
+}
+
+/// One sample of a block of targets.
+type Row = [f32; COLUMN_BLOCK];
+
 /// Correlation of each column when the data are laid out in the order of `spans`.
-fn correlate(data: &Array2<f32>, prediction: &Array2<f32>, spans: &[Span]) -> Vec<f32> {
-    let n_columns = data.ncols();
-    let data = data.as_slice().expect("unit columns are stored row by row");
-    let prediction = prediction
-        .as_slice()
-        .expect("unit columns are stored row by row");
-    let mut sums = [0.0f32; COLUMN_BLOCK];
+fn correlate(data: &[Row], prediction: &[Row], spans: &[Span]) -> Row {
+    let mut sums = [0.0; COLUMN_BLOCK];
     let mut to = 0;
     for span in spans {
-        let data = &data[span.from * n_columns..(span.from + span.length) * n_columns];
-        let prediction = &prediction[to * n_columns..(to + span.length) * n_columns];
-        if n_columns == COLUMN_BLOCK {
-            let (y_rows, _) = data.as_chunks::<COLUMN_BLOCK>();
-            let (p_rows, _) = prediction.as_chunks::<COLUMN_BLOCK>();
-            for (y, p) in y_rows.iter().zip(p_rows) {
-                for j in 0..COLUMN_BLOCK {
-                    sums[j] += y[j] * p[j];
-                }
-            }
-        } else {
-            for (y, p) in data
-                .chunks_exact(n_columns)
-                .zip(prediction.chunks_exact(n_columns))
-            {
-                sums.iter_mut()
-                    .zip(y.iter().zip(p))
-                    .for_each(|(sum, (y, p))| *sum += y * p);
-            }
-        }
+        add_products(
+            &mut sums,
+            &data[span.from..span.from + span.length],
+            &prediction[to..to + span.length],
+        );
         to += span.length;
     }
-    sums[..n_columns].to_vec()
+    sums
+}
+
+/// The inner loop of the test, apart and of fixed width because only so does the compiler keep the sums in registers.
+#[inline(never)]
+fn add_products(sums: &mut Row, data: &[Row], prediction: &[Row]) {
+    for (y, p) in data.iter().zip(prediction) {
+        for ((sum, y), p) in sums.iter_mut().zip(y).zip(p) {
+            *sum += y * p;
+        }
+    }
 }
 
 fn count_distinct(rearrangement: Rearrangement, n_samples: usize) -> Result<u64, MathError> {
@@ -266,7 +270,7 @@ fn draw(rearrangement: Rearrangement, n_samples: usize, rng: &mut ChaCha8Rng) ->
 mod tests {
     use super::*;
     use crate::math::scores::pearson_columns;
-    use ndarray::Array;
+    use ndarray::{Array, Array2};
     use rand_distr::{Distribution, StandardNormal};
 
     fn noise(n_samples: usize, n_targets: usize, seed: u64) -> Array2<f32> {

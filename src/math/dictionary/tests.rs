@@ -149,6 +149,16 @@ fn too_few_epochs_are_reported() {
         [DictionaryWarning::NotConverged { n_epochs: 2, .. }]
     ));
     assert_eq!(found.objective.len(), 3);
+    let once = DictionaryOptions {
+        max_epochs: 1,
+        ..options
+    };
+    let found = learn_dictionary(series.view(), &once).unwrap();
+    let expected = DictionaryWarning::NotConverged {
+        n_epochs: 1,
+        relative_change: None,
+    };
+    assert_eq!(found.warnings, [expected]);
 }
 
 #[test]

@@ -7,12 +7,9 @@ use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
 use super::factors::Factors;
-use super::{CvScore, Ridge};
+use super::{CvScore, Ridge, TARGET_BLOCK};
 use crate::math::scores::{Columns, column_block};
 use crate::math::series::column_means;
-
-/// Targets that one task fits; with a thousand samples its working set stays within a core's second-level cache.
-const TARGET_BLOCK: usize = 256;
 
 /// What a refit was asked for: coefficients with intercepts, predictions of test samples, or both.
 pub(super) struct Refit {
