@@ -69,15 +69,20 @@ fn captions_become_transformers_ids() {
     for (caption, expected) in fixture.captions.iter().zip(&fixture.ids) {
         assert_eq!(&tokenizer.ids(caption).unwrap(), expected, "{caption:?}");
     }
-    let batch = tokenizer.batch(&fixture.captions).unwrap();
-    assert_eq!(batch.ids.dim(), (5, 24));
-    for (row, expected) in fixture.ids.iter().enumerate() {
-        assert_eq!(batch.mask.row(row).sum() as usize, expected.len());
-        assert_eq!(
-            batch.ids[[row, expected.len() - 1]],
-            599,
-            "truncation keeps the end of text"
-        );
+    let batches = tokenizer.batches(&fixture.captions).unwrap();
+    let shapes: Vec<_> = batches.iter().map(|batch| batch.ids.dim()).collect();
+    assert_eq!(
+        shapes,
+        [(3, 16), (2, 24)],
+        "padded to 16 tokens or the context"
+    );
+    for batch in batches {
+        for (row, &place) in batch.places.iter().enumerate() {
+            let expected = &fixture.ids[place];
+            assert_eq!(batch.mask.row(row).sum() as usize, expected.len());
+            let last = batch.ids[[row, expected.len() - 1]];
+            assert_eq!(last, 599, "truncation keeps the end of text");
+        }
     }
 }
 
