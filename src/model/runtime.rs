@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, s};
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{Outlet, TensorRef};
 
 use super::clip::{PIXELS, TOKEN_IDS, TOKEN_MASK};
 use super::error::ModelError;
@@ -59,6 +60,8 @@ pub fn load_runtime(path: &Path) -> Result<String, ModelError> {
         .with_telemetry(false)
         .build()
         .map_err(|error| failed(error.to_string()))?;
+    // The runtime would print each failure to the terminal before it is returned here.
+    environment.set_log_level(LogLevel::Fatal);
     let version = version(&found, ort::info());
     *runtime = Some(Loaded {
         path: found,
@@ -144,8 +147,16 @@ impl Network {
         let path = export_folder.join(MODEL_FILE);
         let session =
             session(&environment, &path, threads).map_err(|error| runtime_error(&path, error))?;
-        let outputs = session.outputs().iter().map(|output| output.name());
-        if !outputs.eq(module.layers.iter().map(|layer| layer.output.as_str())) {
+        let promised = module
+            .layers
+            .iter()
+            .map(|layer| (layer.output.as_str(), layer.n_units));
+        if !session
+            .outputs()
+            .iter()
+            .map(named_width)
+            .eq(promised.map(Some))
+        {
             return Err(runtime_error(
                 &path,
                 "its outputs are not those of `module.json`",
@@ -281,6 +292,14 @@ fn batch_rows(n_samples: usize) -> Vec<usize> {
     } else {
         (0..n_samples).collect()
     }
+}
+
+/// An output's name and its number of columns, where it is a table.
+fn named_width(output: &Outlet) -> Option<(&str, usize)> {
+    let &[_, n_columns] = &output.dtype().tensor_shape()?[..] else {
+        return None;
+    };
+    Some((output.name(), usize::try_from(n_columns).ok()?))
 }
 
 fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {

@@ -3,6 +3,8 @@
 use hebb::model::config::EndOfText;
 use hebb::model::{CaptionTokenizer, ModelError, Preprocessor};
 
+use proptest::prelude::*;
+
 use super::{expected, fixture, fixtures, model_folder};
 
 fn tokenizer(vocab_size: usize, end_of_text: EndOfText) -> CaptionTokenizer {
@@ -107,4 +109,14 @@ fn captions_that_do_not_fit_the_network_are_errors() {
     assert!(matches!(endless, Err(ModelError::CaptionTooLong { .. })));
     let crowded = CaptionTokenizer::open(&model_folder(), 2, 600, EndOfText::LargestId);
     assert!(matches!(crowded, Err(ModelError::Malformed { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_text_becomes_a_row_with_start_and_end(caption in "\\PC{0,80}|[a-z ]{0,300}") {
+        let tokenizer = tokenizer(600, EndOfText::FirstOf(599));
+        let ids = tokenizer.ids(&caption).unwrap();
+        prop_assert!(ids.len() <= 24);
+        prop_assert_eq!((ids[0], ids[ids.len() - 1]), (598, 599));
+    }
 }

@@ -293,7 +293,19 @@ fn damaged_exports_are_errors_not_panics() {
         Network::open(out.path(), 1),
         Err(ModelError::Runtime { .. })
     ));
-    std::fs::remove_file(out.path().join("module.json")).unwrap();
+    let module = out.path().join("module.json");
+    let text = std::fs::read_to_string(&module).unwrap();
+    let grown = text.replace("\"n_units\": 36", "\"n_units\": 37");
+    std::fs::write(
+        &module,
+        grown.replace("\"n_units\": 108", "\"n_units\": 111"),
+    )
+    .unwrap();
+    assert!(matches!(
+        Network::open(out.path(), 1),
+        Err(ModelError::Runtime { .. })
+    ));
+    std::fs::remove_file(module).unwrap();
     assert!(matches!(
         Network::open(out.path(), 1),
         Err(ModelError::Read { .. })
