@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, s};
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{Outlet, TensorRef};
 
 use super::clip::{PIXELS, TOKEN_IDS, TOKEN_MASK};
 use super::error::ModelError;
@@ -59,6 +60,8 @@ pub fn load_runtime(path: &Path) -> Result<String, ModelError> {
         .with_telemetry(false)
         .build()
         .map_err(|error| failed(error.to_string()))?;
+    // The runtime would print each failure to the terminal before it is returned here.
+    environment.set_log_level(LogLevel::Fatal);
     let version = version(&found, ort::info());
     *runtime = Some(Loaded {
         path: found,
@@ -96,6 +99,11 @@ fn environment() -> Result<Environment, ModelError> {
 }
 
 /// An exported module, ready to run.
+///
+/// A stimulus' units depend neither on the others of its batch nor on the number of threads, to
+/// the last bit, on the same kind of processor with the same runtime (a test holds it to that).
+/// They may differ in the last bits between exports that tap different layers: the runtime then
+/// fuses other operators.
 pub struct Network {
     path: PathBuf,
     module: ExportedModule,
@@ -139,8 +147,16 @@ impl Network {
         let path = export_folder.join(MODEL_FILE);
         let session =
             session(&environment, &path, threads).map_err(|error| runtime_error(&path, error))?;
-        let outputs = session.outputs().iter().map(|output| output.name());
-        if !outputs.eq(module.layers.iter().map(|layer| layer.output.as_str())) {
+        let promised = module
+            .layers
+            .iter()
+            .map(|layer| (layer.output.as_str(), layer.n_units));
+        if !session
+            .outputs()
+            .iter()
+            .map(named_width)
+            .eq(promised.map(Some))
+        {
             return Err(runtime_error(
                 &path,
                 "its outputs are not those of `module.json`",
@@ -188,21 +204,26 @@ impl Network {
             });
         };
         let shape = [3, image_size, image_size];
-        let mut batch = Array4::zeros((images.len(), 3, image_size, image_size));
-        for (index, image) in images.iter().enumerate() {
-            if image.shape() != shape {
-                let (found, expected) = (image.shape().to_vec(), shape.to_vec());
-                return Err(ModelError::ImageShape {
-                    index,
-                    found,
-                    expected,
-                });
-            }
-            batch.index_axis_mut(Axis(0), index).assign(image);
+        if let Some(index) = images.iter().position(|image| image.shape() != shape) {
+            let (found, expected) = (images[index].shape().to_vec(), shape.to_vec());
+            return Err(ModelError::ImageShape {
+                index,
+                found,
+                expected,
+            });
+        }
+        if images.is_empty() {
+            return Ok(Array2::zeros((0, self.module.n_units)));
+        }
+        let rows = batch_rows(images.len());
+        let mut batch = Array4::zeros((rows.len(), 3, image_size, image_size));
+        for (mut row, &index) in batch.outer_iter_mut().zip(&rows) {
+            row.assign(&images[index]);
         }
         let pixels = TensorRef::from_array_view(&batch);
         let pixels = pixels.map_err(|error| runtime_error(&self.path, error))?;
-        self.run(images.len(), vec![(PIXELS, pixels.into())])
+        let units = self.run(rows.len(), vec![(PIXELS, pixels.into())])?;
+        Ok(units.slice_move(s![..images.len(), ..]))
     }
 
     /// The units of captions, (n_samples, n_units), in the order of `units.tsv`.
@@ -217,35 +238,41 @@ impl Network {
                 given: "texts",
             });
         };
-        let batch = tokenizer.batch(captions)?;
-        let failed = |error| runtime_error(&self.path, error);
-        let ids = TensorRef::from_array_view(&batch.ids).map_err(failed)?;
-        let mask = TensorRef::from_array_view(&batch.mask).map_err(failed)?;
-        self.run(
-            captions.len(),
-            vec![(TOKEN_IDS, ids.into()), (TOKEN_MASK, mask.into())],
-        )
+        let batches = tokenizer.batches(captions)?;
+        let mut units = Array2::zeros((captions.len(), self.module.n_units));
+        for batch in &batches {
+            let rows = batch_rows(batch.places.len());
+            let (ids, mask) = (
+                batch.ids.select(Axis(0), &rows),
+                batch.mask.select(Axis(0), &rows),
+            );
+            let failed = |error| runtime_error(&self.path, error);
+            let ids = TensorRef::from_array_view(&ids).map_err(failed)?;
+            let mask = TensorRef::from_array_view(&mask).map_err(failed)?;
+            let inputs = vec![(TOKEN_IDS, ids.into()), (TOKEN_MASK, mask.into())];
+            let found = self.run(rows.len(), inputs)?;
+            for (&place, row) in batch.places.iter().zip(found.outer_iter()) {
+                units.row_mut(place).assign(&row);
+            }
+        }
+        Ok(units)
     }
 
     fn run(
         &mut self,
-        n_samples: usize,
+        n_rows: usize,
         inputs: Vec<(&str, SessionInputValue<'_>)>,
     ) -> Result<Array2<f32>, ModelError> {
-        let mut units = Array2::zeros((n_samples, self.module.n_units));
-        if n_samples == 0 {
-            return Ok(units);
-        }
-        let failed = |error: ort::Error| runtime_error(&self.path, error);
+        let path = &self.path;
+        let failed = |error: ort::Error| runtime_error(path, error);
+        let mut units = Array2::zeros((n_rows, self.module.n_units));
         let outputs = self.session.run(inputs).map_err(failed)?;
         let mut column = 0;
         for layer in &self.module.layers {
-            let (_, values) = outputs[layer.output.as_str()]
-                .try_extract_tensor::<f32>()
-                .map_err(|error| runtime_error(&self.path, error))?;
-            let shape = (n_samples, layer.n_units);
-            let values = ArrayView2::from_shape(shape, values)
-                .map_err(|error| runtime_error(&self.path, error))?;
+            let output = &outputs[layer.output.as_str()];
+            let (_, values) = output.try_extract_tensor::<f32>().map_err(failed)?;
+            let values = ArrayView2::from_shape((n_rows, layer.n_units), values)
+                .map_err(|error| runtime_error(path, error))?;
             units
                 .slice_mut(s![.., column..column + layer.n_units])
                 .assign(&values);
@@ -253,6 +280,26 @@ impl Network {
         }
         Ok(units)
     }
+}
+
+/// Which stimulus stands in each row of a batch: a lone one stands in two.
+///
+/// For a batch of one, ONNX Runtime folds the batch into other axes and sums in another order; a
+/// stimulus would differ in its last bits from the same one in company.
+fn batch_rows(n_samples: usize) -> Vec<usize> {
+    if n_samples == 1 {
+        vec![0, 0]
+    } else {
+        (0..n_samples).collect()
+    }
+}
+
+/// An output's name and its number of columns, where it is a table.
+fn named_width(output: &Outlet) -> Option<(&str, usize)> {
+    let &[_, n_columns] = &output.dtype().tensor_shape()?[..] else {
+        return None;
+    };
+    Some((output.name(), usize::try_from(n_columns).ok()?))
 }
 
 fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {

@@ -4,6 +4,7 @@
 //! mask, and the checks that tokenizer and network belong together. The vocabulary itself is the
 //! `tokenizers` crate's matter; nothing here knows networks.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::Array2;
@@ -19,6 +20,9 @@ pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// The most bytes of one caption. Far past any context, and cheap to tokenize.
 const CAPTION_LIMIT_BYTES: usize = 1 << 16;
 
+/// Padded lengths are multiples of this: few enough to fill batches, close enough to waste little.
+const PADDING_STEP: usize = 16;
+
 /// Turns captions into rows of token ids.
 pub struct CaptionTokenizer {
     tokenizer: Tokenizer,
@@ -27,9 +31,11 @@ pub struct CaptionTokenizer {
     end_of_text: EndOfText,
 }
 
-/// A batch of captions as the network takes them.
+/// Captions of like length as the network takes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBatch {
+    /// Where each row's caption stood among those given.
+    pub places: Vec<usize>,
     /// Token ids, (n_samples, n_tokens), zero where padded.
     pub ids: Array2<i64>,
     /// One for a token, zero for padding, (n_samples, n_tokens).
@@ -125,22 +131,43 @@ impl CaptionTokenizer {
         }
     }
 
-    /// A batch of captions, padded to the context length.
+    /// Captions as batches of equal padded length, each with the places of its captions.
     ///
-    /// Not to the longest of the batch, which would be quicker: sums over tokens would then be
-    /// taken in another order for other neighbours, and a caption's units would depend on them.
+    /// A caption is padded to the next multiple of 16 tokens, whatever its neighbours: padding to
+    /// the longest of a batch would sum over tokens in another order in other company, so that a
+    /// caption's units would depend on it; padding to the context would make short captions,
+    /// which most are, several times as dear.
     ///
     /// # Errors
     /// See [`CaptionTokenizer::ids`].
-    pub fn batch<S: AsRef<str>>(&self, captions: &[S]) -> Result<TokenBatch, ModelError> {
-        let shape = (captions.len(), self.context_length);
+    pub fn batches<S: AsRef<str>>(&self, captions: &[S]) -> Result<Vec<TokenBatch>, ModelError> {
+        let mut by_length: BTreeMap<usize, Vec<(usize, Vec<u32>)>> = BTreeMap::new();
+        for (index, caption) in captions.iter().enumerate() {
+            let ids = self.ids(caption.as_ref())?;
+            let n_tokens = ids
+                .len()
+                .next_multiple_of(PADDING_STEP)
+                .min(self.context_length);
+            by_length.entry(n_tokens).or_default().push((index, ids));
+        }
+        let batches = by_length.into_iter();
+        Ok(batches
+            .map(|(n_tokens, captions)| TokenBatch::new(n_tokens, &captions))
+            .collect())
+    }
+}
+
+impl TokenBatch {
+    fn new(n_tokens: usize, captions: &[(usize, Vec<u32>)]) -> Self {
+        let shape = (captions.len(), n_tokens);
         let (mut ids, mut mask) = (Array2::zeros(shape), Array2::zeros(shape));
-        for (row, caption) in captions.iter().enumerate() {
-            for (column, id) in self.ids(caption.as_ref())?.into_iter().enumerate() {
+        for (row, (_, caption)) in captions.iter().enumerate() {
+            for (column, &id) in caption.iter().enumerate() {
                 ids[[row, column]] = i64::from(id);
                 mask[[row, column]] = 1;
             }
         }
-        Ok(TokenBatch { ids, mask })
+        let places = captions.iter().map(|&(place, _)| place).collect();
+        Self { places, ids, mask }
     }
 }

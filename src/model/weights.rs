@@ -251,7 +251,23 @@ fn transposed(values: &[u8], n_rows: usize, n_columns: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use safetensors::tensor::TensorView;
+
+    proptest! {
+        #[test]
+        fn any_header_is_an_error_or_a_table(
+            header in r#"[{}\[\]":,a0-9 ]{0,60}|\{"a":\{"dtype":"F(16|32)","shape":\[[0-9]{1,20}\],"data_offsets":\[[0-9]{1,3},[0-9]{1,20}\]\}\}"#,
+            data in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+            std::fs::write(folder.path().join(SINGLE_FILE), bytes).unwrap();
+            if let Ok(weights) = Weights::open(folder.path()) {
+                prop_assert_eq!(weights.check(&[spec("a", &[1, 2, 3])]).is_err(), true);
+            }
+        }
+    }
 
     fn spec(name: &str, shape: &[usize]) -> TensorSpec {
         TensorSpec {

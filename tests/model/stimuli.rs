@@ -3,6 +3,8 @@
 use hebb::model::config::EndOfText;
 use hebb::model::{CaptionTokenizer, ModelError, Preprocessor};
 
+use proptest::prelude::*;
+
 use super::{expected, fixture, fixtures, model_folder};
 
 fn tokenizer(vocab_size: usize, end_of_text: EndOfText) -> CaptionTokenizer {
@@ -69,15 +71,20 @@ fn captions_become_transformers_ids() {
     for (caption, expected) in fixture.captions.iter().zip(&fixture.ids) {
         assert_eq!(&tokenizer.ids(caption).unwrap(), expected, "{caption:?}");
     }
-    let batch = tokenizer.batch(&fixture.captions).unwrap();
-    assert_eq!(batch.ids.dim(), (5, 24));
-    for (row, expected) in fixture.ids.iter().enumerate() {
-        assert_eq!(batch.mask.row(row).sum() as usize, expected.len());
-        assert_eq!(
-            batch.ids[[row, expected.len() - 1]],
-            599,
-            "truncation keeps the end of text"
-        );
+    let batches = tokenizer.batches(&fixture.captions).unwrap();
+    let shapes: Vec<_> = batches.iter().map(|batch| batch.ids.dim()).collect();
+    assert_eq!(
+        shapes,
+        [(3, 16), (2, 24)],
+        "padded to 16 tokens or the context"
+    );
+    for batch in batches {
+        for (row, &place) in batch.places.iter().enumerate() {
+            let expected = &fixture.ids[place];
+            assert_eq!(batch.mask.row(row).sum() as usize, expected.len());
+            let last = batch.ids[[row, expected.len() - 1]];
+            assert_eq!(last, 599, "truncation keeps the end of text");
+        }
     }
 }
 
@@ -102,4 +109,14 @@ fn captions_that_do_not_fit_the_network_are_errors() {
     assert!(matches!(endless, Err(ModelError::CaptionTooLong { .. })));
     let crowded = CaptionTokenizer::open(&model_folder(), 2, 600, EndOfText::LargestId);
     assert!(matches!(crowded, Err(ModelError::Malformed { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_text_becomes_a_row_with_start_and_end(caption in "\\PC{0,80}|[a-z ]{0,300}") {
+        let tokenizer = tokenizer(600, EndOfText::FirstOf(599));
+        let ids = tokenizer.ids(&caption).unwrap();
+        prop_assert!(ids.len() <= 24);
+        prop_assert_eq!((ids[0], ids[ids.len() - 1]), (598, 599));
+    }
 }

@@ -114,6 +114,29 @@ fn every_kind_and_reduction_equals_transformers() {
 }
 
 #[test]
+fn units_depend_on_neither_batch_nor_threads() {
+    if !runtime() {
+        return;
+    }
+    for module in [Module::Vision, Module::Text] {
+        let (out, _) = exported(&model_folder(), module, &UnitSelection::default());
+        let mut one_thread = Network::open(out.path(), 1).unwrap();
+        let mut two_threads = Network::open(out.path(), 2).unwrap();
+        let together = run(&mut one_thread, module, false);
+        assert_eq!(
+            together,
+            run(&mut one_thread, module, true),
+            "{module}: batch"
+        );
+        assert_eq!(
+            together,
+            run(&mut two_threads, module, false),
+            "{module}: threads"
+        );
+    }
+}
+
+#[test]
 fn selected_layers_are_slices_of_all_layers() {
     if !runtime() {
         return;
@@ -270,7 +293,19 @@ fn damaged_exports_are_errors_not_panics() {
         Network::open(out.path(), 1),
         Err(ModelError::Runtime { .. })
     ));
-    std::fs::remove_file(out.path().join("module.json")).unwrap();
+    let module = out.path().join("module.json");
+    let text = std::fs::read_to_string(&module).unwrap();
+    let grown = text.replace("\"n_units\": 36", "\"n_units\": 37");
+    std::fs::write(
+        &module,
+        grown.replace("\"n_units\": 108", "\"n_units\": 111"),
+    )
+    .unwrap();
+    assert!(matches!(
+        Network::open(out.path(), 1),
+        Err(ModelError::Runtime { .. })
+    ));
+    std::fs::remove_file(module).unwrap();
     assert!(matches!(
         Network::open(out.path(), 1),
         Err(ModelError::Read { .. })

@@ -16,6 +16,7 @@ fixture.json         versions, captions, the tokenizer's ids, the files by name
 import json
 import platform
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,7 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.numpy import save_file
-from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
-from tokenizers.models import BPE
-from tokenizers.trainers import BpeTrainer
+from tokenizers import Regex, pre_tokenizers
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -47,27 +46,32 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def make_tokenizer():
-    """A byte-level BPE as CLIP's, trained on the captions."""
-    tokenizer = Tokenizer(BPE(unk_token=END, end_of_word_suffix="</w>"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    """A byte-level BPE as CLIP's, trained on the captions: the commonest pair first, ties by spelling.
+
+    (The tokenizers package's own trainer numbers its tokens differently from run to run.)
+    """
+    split = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"), "removed", invert=True),
          pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    trainer = BpeTrainer(vocab_size=VOCABULARY - 258, end_of_word_suffix="</w>",
-                         initial_alphabet=sorted(letters), show_progress=False)
-    tokenizer.train_from_iterator(CAPTIONS, trainer)
-    model = json.loads(tokenizer.to_str())["model"]
-    # Every letter closes a word too, then come the learnt tokens, and the two marks last.
-    tokens = sorted(letters) + [letter + "</w>" for letter in sorted(letters)]
-    learnt = [token for token in sorted(model["vocab"], key=model["vocab"].get) if token not in set(tokens)]
-    tokens += learnt[: VOCABULARY - 2 - len(tokens)]
-    assert len(tokens) <= VOCABULARY - 2
+    words = [list(word) for caption in CAPTIONS for word, _ in split.pre_tokenize_str(caption.lower())]
+    for word in words:
+        word[-1] += "</w>"
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = letters + [letter + "</w>" for letter in letters]
+    merges = []
+    while len(tokens) < VOCABULARY - 2:
+        counts = Counter(pair for word in words for pair in zip(word, word[1:]))
+        if not counts:
+            break
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append(pair)
+        tokens.append("".join(pair))
+        for word in words:
+            for at in range(len(word) - 2, -1, -1):
+                if (*word[at : at + 2],) == pair:
+                    word[at : at + 2] = ["".join(pair)]
     tokens += [f"unused-{i}" for i in range(VOCABULARY - 2 - len(tokens))] + [START, END]
-    known = set(tokens)
-    merges = [tuple(pair) if not isinstance(pair, str) else tuple(pair.split(" ")) for pair in model["merges"]]
-    merges = [pair for pair in merges if set(pair) | {"".join(pair)} <= known]
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges,
                          model_max_length=CONTEXT)
 
