@@ -1,3 +1,69 @@
+//! Hebb runs experiment files for neuron-level brain encoding of vision-language models.
+//!
+//! A study is one TOML file. Hebb compiles it into a graph of tasks, each named by what shapes its result, and runs those
+//! whose result is not there yet.
+//!
+//! ```text
+//!  study.toml
+//!      |  spec       text -> Study: positions, schema, every mistake at once, files looked at
+//!      v
+//!    Study
+//!      |  plan       Study -> Plan: tasks, what flows between them, their keys
+//!      v
+//!    Plan  --------  store     digest -> artifact: published whole, once, read-only
+//!      |  executor   Plan x store -> events: what has to run, as cores and memory allow
+//!      v
+//!    task            one file per kind: input folders -> output folder
+//!      |
+//!      +-- stimulus  what was shown: tables, made-up scenes
+//!      +-- model     weights -> ONNX graph with unit taps -> unit activations
+//!      +-- brain     NIfTI, BIDS, atlases, voxels, preparation, simulation
+//!      +-- math      ridge, dictionary, scores, nulls: arrays in, arrays out
+//!      +-- report    contents -> one offline page
+//!      |
+//!    format          foreign bytes <-> our types: npy, TSV, NIfTI, ONNX, BIDS names
+//! ```
+//!
+//! # What flows
+//!
+//! | kind of task | reads | makes |
+//! |---|---|---|
+//! | `stimuli` | a seed | pictures |
+//! | `weights` | a size and a seed | a Hugging Face folder |
+//! | `export` | weights | an ONNX graph whose outputs are units |
+//! | `extract` | graph, one shard of stimuli | stimuli x units |
+//! | `series` | all shards, one run's events | volumes x units |
+//! | `simulate` | unit series | a subject's BIDS derivatives |
+//! | `mask` | brain masks, atlas | voxels by network |
+//! | `bold` | one run, voxels | volumes x voxels |
+//! | `pattern` | unit series | time courses, codes |
+//! | `encode` | patterns or a layer's series, voxels' series | weights, held-out scores |
+//! | `null` | a fit's predictions | significance of voxels |
+//! | `redundancy`, `polarity` | a fit's weights, codes | statistics with their nulls |
+//! | `report` | all of it | tables, maps, the page's contents |
+//!
+//! # Words
+//!
+//! A *unit* is one artificial neuron; a *pattern* a time course that units share; a *voxel* belongs to one *network* or to
+//! none. A *task* has a *recipe key* (what was asked for) and a *content key* (what went in, byte for byte); an *artifact*
+//! is the folder it makes, named by its own digest. [`plan`] has the table of what is in a key.
+//!
+//! # Rules
+//!
+//! A module imports only what the table in this file's test allows: `format`, `math` and `store` import nothing of ours,
+//! `math` knows arrays, `store` knows digests, `task` knows no keys, and only [`cli`] knows the terminal and the environment.
+//!
+//! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, and BLAS runs on one thread within
+//! a block. A number that cannot be computed is absent with a reason, never NaN.
+//!
+//! # To add a task
+//!
+//! 1. Write `task/yours.rs`: a struct whose serialised fields are its parameters, and [`task::Compute`] for it.
+//! 2. Add its kind to [`task::Kind`].
+//! 3. Wire it in `plan/build.rs`: its inputs by role.
+//! 4. If a study can switch it on, add a table to `spec/written.rs`; the schema follows from it.
+//! 5. Let `task/report.rs` show what it found, and `tests/study/` that an edit reruns it and nothing else.
+
 pub mod brain;
 pub mod cli;
 pub mod executor;
@@ -10,3 +76,96 @@ pub mod spec;
 pub mod stimulus;
 pub mod store;
 pub mod task;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    /// What each module may import.
+    const ALLOWED: [(&str, &[&str]); 12] = [
+        ("cli", &["executor", "format", "math", "model", "plan", "report", "spec", "store", "task"]),
+        ("executor", &["plan", "store", "task"]),
+        ("plan", &["math", "model", "spec", "stimulus", "store", "task"]),
+        ("task", &["brain", "format", "math", "model", "report", "spec", "stimulus"]),
+        ("spec", &["brain", "format", "math", "model", "stimulus"]),
+        ("stimulus", &["format"]),
+        ("model", &["format"]),
+        ("brain", &["format", "math"]),
+        ("report", &["format"]),
+        ("format", &[]),
+        ("math", &[]),
+        ("store", &[]),
+    ];
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).expect("a source folder").map(|entry| entry.expect("readable").path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    /// Modules that a source names after `crate::`, in code or in documentation, alone or in a group.
+    fn imports(text: &str) -> BTreeSet<String> {
+        let name = |text: &str| {
+            text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>()
+        };
+        let mut found = BTreeSet::new();
+        for (at, _) in text.match_indices("crate::") {
+            let rest = &text[at + "crate::".len()..];
+            match rest.strip_prefix('{') {
+                None => drop(found.insert(name(rest))),
+                Some(group) => {
+                    let mut depth = 0;
+                    let mut start = true;
+                    for (at, letter) in group.char_indices() {
+                        if start && depth == 0 && letter.is_alphabetic() {
+                            found.insert(name(&group[at..]));
+                        }
+                        start = matches!(letter, ',' | ' ' | '\n') && (start || letter == ',');
+                        match letter {
+                            '{' => depth += 1,
+                            '}' if depth == 0 => break,
+                            '}' => depth -= 1,
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn imports_are_found_alone_and_in_groups() {
+        let text = "use crate::{\n    brain::{atlas::Atlas, mask},\n    math,\n};\nuse crate::format::npy;";
+        assert_eq!(imports(text).into_iter().collect::<Vec<_>>(), ["brain", "format", "math"]);
+    }
+
+    #[test]
+    fn modules_import_only_what_stands_below_them() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut seen = BTreeSet::new();
+        for source in sources(&root) {
+            let inside = source.strip_prefix(&root).expect("walked from this folder");
+            let first = inside.components().next().expect("a file name").as_os_str().to_string_lossy();
+            let module = first.trim_end_matches(".rs").to_owned();
+            if module == "lib" || module == "main" {
+                continue;
+            }
+            let (_, allowed) = ALLOWED
+                .iter()
+                .find(|(name, _)| *name == module)
+                .unwrap_or_else(|| panic!("module `{module}` is not in the table of allowed imports"));
+            let text = fs::read_to_string(&source).expect("sources are text");
+            for import in imports(&text) {
+                let known = ALLOWED.iter().any(|(name, _)| *name == import);
+                let fine = import == module || allowed.contains(&import.as_str());
+                assert!(!known || fine, "{}: `{module}` may not import `{import}`", inside.display());
+            }
+            seen.insert(module);
+        }
+        assert_eq!(seen.len(), ALLOWED.len(), "every module of the table has a source");
+    }
+}

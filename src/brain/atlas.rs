@@ -70,16 +70,10 @@ impl fmt::Display for AtlasWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AtlasWarning::LabelWithoutRow { label, n_voxels } => {
-                write!(
-                    f,
-                    "label {label} of {n_voxels} voxels has no row in the atlas table: they belong to no network"
-                )
+                write!(f, "label {label} of {n_voxels} voxels has no row in the atlas table: they belong to no network")
             }
             AtlasWarning::RowWithoutLabel { index, name } => {
-                write!(
-                    f,
-                    "parcel `{name}` of the atlas table: no voxel carries its label {index}"
-                )
+                write!(f, "parcel `{name}` of the atlas table: no voxel carries its label {index}")
             }
         }
     }
@@ -132,23 +126,11 @@ impl Atlas {
         let grid = Grid::of_image(&info)?;
         let (parcels, networks) = read_parcels(&Table::read(table)?)?;
         let warnings = compare(&labels, &parcels);
-        let unused = warnings
-            .iter()
-            .filter(|warning| matches!(warning, AtlasWarning::RowWithoutLabel { .. }))
-            .count();
+        let unused = warnings.iter().filter(|warning| matches!(warning, AtlasWarning::RowWithoutLabel { .. })).count();
         if unused == parcels.len() {
-            return Err(AtlasError::NothingInCommon {
-                image: image.to_owned(),
-                table: table.to_owned(),
-            });
+            return Err(AtlasError::NothingInCommon { image: image.to_owned(), table: table.to_owned() });
         }
-        Ok(Atlas {
-            grid,
-            labels,
-            parcels,
-            networks,
-            warnings,
-        })
+        Ok(Atlas { grid, labels, parcels, networks, warnings })
     }
 
     /// Writes the image and its table so that [`Atlas::read`] reads them back.
@@ -164,10 +146,7 @@ impl Atlas {
                 parcel.index.to_string(),
                 parcel.name.clone(),
                 network.map_or(MISSING, |network| &network.name).to_owned(),
-                network
-                    .and_then(|network| network.color.as_deref())
-                    .unwrap_or(MISSING)
-                    .to_owned(),
+                network.and_then(|network| network.color.as_deref()).unwrap_or(MISSING).to_owned(),
             ]);
         }
         Ok(rows.write(table)?)
@@ -182,24 +161,14 @@ impl Atlas {
             return Ok(self.clone());
         }
         let labels = resample_labels(&self.labels, &self.grid, target)?;
-        Ok(Atlas {
-            grid: *target,
-            labels,
-            ..self.clone()
-        })
+        Ok(Atlas { grid: *target, labels, ..self.clone() })
     }
 
     /// The network of every voxel, first axis fastest, as position in [`Atlas::networks`].
     pub fn networks_of_voxels(&self) -> Vec<Option<usize>> {
-        let of_label: BTreeMap<i32, Option<usize>> = self
-            .parcels
-            .iter()
-            .map(|parcel| (parcel.index, parcel.network))
-            .collect();
-        self.labels
-            .iter()
-            .map(|label| of_label.get(label).copied().flatten())
-            .collect()
+        let of_label: BTreeMap<i32, Option<usize>> =
+            self.parcels.iter().map(|parcel| (parcel.index, parcel.network)).collect();
+        self.labels.iter().map(|label| of_label.get(label).copied().flatten()).collect()
     }
 }
 
@@ -211,58 +180,41 @@ fn read_parcels(table: &Table) -> Result<(Vec<Parcel>, Vec<Network>), AtlasError
     let mut networks: Vec<Network> = Vec::new();
     let mut seen = BTreeSet::new();
     for (row, index) in table.integers("index")?.into_iter().enumerate() {
-        let index =
-            index.ok_or_else(|| table.field_error(row, index_column, "the label of a parcel"))?;
+        let index = index.ok_or_else(|| table.field_error(row, index_column, "the label of a parcel"))?;
         if index == 0 {
             continue;
         }
         if !seen.insert(index) {
-            return Err(AtlasError::RepeatedIndex {
-                path: table.path().to_owned(),
-                line: table.line(row),
-                index,
-            });
+            return Err(AtlasError::RepeatedIndex { path: table.path().to_owned(), line: table.line(row), index });
         }
         let fields = &table.rows()[row];
         let color = match color_column.map(|column| (column, fields[column].trim())) {
             None | Some((_, MISSING | "")) => None,
             Some((_, text)) if is_color(text) => Some(text.to_ascii_lowercase()),
             Some((column, _)) => {
-                return Err(table
-                    .field_error(row, column, "a colour such as `#4682b4`")
-                    .into());
+                return Err(table.field_error(row, column, "a colour such as `#4682b4`").into());
             }
         };
         let network = match fields[network_column].trim() {
             MISSING | "" => None,
-            name => Some(
-                match networks.iter().position(|network| network.name == name) {
-                    Some(known) => known,
-                    None => {
-                        networks.push(Network {
-                            name: name.to_owned(),
-                            color: None,
-                        });
-                        networks.len() - 1
-                    }
-                },
-            ),
+            name => Some(match networks.iter().position(|network| network.name == name) {
+                Some(known) => known,
+                None => {
+                    networks.push(Network { name: name.to_owned(), color: None });
+                    networks.len() - 1
+                }
+            }),
         };
         if let Some(network) = network {
             networks[network].color = networks[network].color.take().or(color);
         }
-        parcels.push(Parcel {
-            index,
-            name: fields[name_column].clone(),
-            network,
-        });
+        parcels.push(Parcel { index, name: fields[name_column].clone(), network });
     }
     Ok((parcels, networks))
 }
 
 fn is_color(text: &str) -> bool {
-    text.strip_prefix('#')
-        .is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    text.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn compare(labels: &[i32], parcels: &[Parcel]) -> Vec<AtlasWarning> {
@@ -271,18 +223,14 @@ fn compare(labels: &[i32], parcels: &[Parcel]) -> Vec<AtlasWarning> {
         *counts.entry(label).or_default() += 1;
     }
     let described: BTreeSet<i32> = parcels.iter().map(|parcel| parcel.index).collect();
-    let without_row = counts
-        .iter()
-        .filter(|(label, _)| !described.contains(label));
-    let without_label = parcels
-        .iter()
-        .filter(|parcel| !counts.contains_key(&parcel.index));
+    let without_row = counts.iter().filter(|(label, _)| !described.contains(label));
+    let without_label = parcels.iter().filter(|parcel| !counts.contains_key(&parcel.index));
     without_row
         .map(|(&label, &n_voxels)| AtlasWarning::LabelWithoutRow { label, n_voxels })
-        .chain(without_label.map(|parcel| AtlasWarning::RowWithoutLabel {
-            index: parcel.index,
-            name: parcel.name.clone(),
-        }))
+        .chain(
+            without_label
+                .map(|parcel| AtlasWarning::RowWithoutLabel { index: parcel.index, name: parcel.name.clone() }),
+        )
         .collect()
 }
 
@@ -290,12 +238,8 @@ fn compare(labels: &[i32], parcels: &[Parcel]) -> Vec<AtlasWarning> {
 mod tests {
     use super::*;
 
-    const AFFINE: [[f64; 4]; 4] = [
-        [2.0, 0.0, 0.0, 0.0],
-        [0.0, 2.0, 0.0, 0.0],
-        [0.0, 0.0, 2.0, 0.0],
-        [0.0, 0.0, 0.0, 1.0],
-    ];
+    const AFFINE: [[f64; 4]; 4] =
+        [[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
 
     fn atlas(table: &str) -> Result<Atlas, AtlasError> {
         let folder = tempfile::tempdir().unwrap();
@@ -308,13 +252,7 @@ mod tests {
     #[test]
     fn many_parcels_make_one_network() {
         let atlas = atlas("index\tname\tnetwork\tcolor\n0\tBackground\tn/a\tn/a\n1\tV1\tvisual\t#781286\n2\tV2\tvisual\tn/a\n7\tA1\tn/a\tn/a\n").unwrap();
-        assert_eq!(
-            atlas.networks,
-            [Network {
-                name: "visual".to_owned(),
-                color: Some("#781286".to_owned())
-            }]
-        );
+        assert_eq!(atlas.networks, [Network { name: "visual".to_owned(), color: Some("#781286".to_owned()) }]);
         assert_eq!(atlas.networks_of_voxels(), [None, Some(0), Some(0), None]);
         let texts: Vec<String> = atlas.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -337,18 +275,9 @@ mod tests {
     fn defective_tables_name_the_defect() {
         for (table, expected) in [
             ("name\nV1\n", "has no column `index`"),
-            (
-                "index\tname\n1\tV1\n1\tV2\n",
-                "line 3 describes label 1 again",
-            ),
-            (
-                "index\tname\tcolor\n1\tV1\tred\n",
-                "line 2 column `color`: `red`, expected a colour such as `#4682b4`",
-            ),
-            (
-                "index\tname\nn/a\tV1\n",
-                "column `index`: `n/a`, expected the label of a parcel",
-            ),
+            ("index\tname\n1\tV1\n1\tV2\n", "line 3 describes label 1 again"),
+            ("index\tname\tcolor\n1\tV1\tred\n", "line 2 column `color`: `red`, expected a colour such as `#4682b4`"),
+            ("index\tname\nn/a\tV1\n", "column `index`: `n/a`, expected the label of a parcel"),
             ("index\tname\n5\tV1\n", "do not belong together"),
         ] {
             let error = atlas(table).unwrap_err().to_string();

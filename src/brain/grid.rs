@@ -59,14 +59,8 @@ impl Grid {
     /// # Errors
     /// If the affine is singular.
     pub fn new(shape: [usize; 3], affine: [[f64; 4]; 4]) -> Result<Self, GridError> {
-        let inverse = inverse(&affine).ok_or_else(|| GridError::Singular {
-            affine: Box::new(affine),
-        })?;
-        Ok(Grid {
-            shape,
-            affine,
-            inverse,
-        })
+        let inverse = inverse(&affine).ok_or_else(|| GridError::Singular { affine: Box::new(affine) })?;
+        Ok(Grid { shape, affine, inverse })
     }
 
     /// The grid of an image.
@@ -74,9 +68,7 @@ impl Grid {
     /// # Errors
     /// If the image has no affine or a singular one.
     pub fn of_image(info: &NiftiInfo) -> Result<Self, GridError> {
-        let affine = info.affine.ok_or_else(|| GridError::NoAffine {
-            path: info.path.clone(),
-        })?;
+        let affine = info.affine.ok_or_else(|| GridError::NoAffine { path: info.path.clone() })?;
         Grid::new(info.shape, affine)
     }
 
@@ -92,10 +84,7 @@ impl Grid {
 
     /// Whether voxel indices lie inside the grid.
     pub fn contains(&self, voxel: [usize; 3]) -> bool {
-        voxel
-            .iter()
-            .zip(self.shape)
-            .all(|(&index, length)| index < length)
+        voxel.iter().zip(self.shape).all(|(&index, length)| index < length)
     }
 
     /// All voxels in C order: the last index runs fastest.
@@ -121,14 +110,10 @@ impl Grid {
 
     /// Whether both grids have the same shape and no corner lies elsewhere by more than a hundredth of a millimetre.
     pub fn same_as(&self, other: &Grid) -> bool {
-        let corners = (0..8).map(|corner: usize| {
-            [0, 1, 2].map(|axis| (self.shape[axis] - 1) * (corner >> axis & 1))
-        });
+        let corners = (0..8).map(|corner: usize| [0, 1, 2].map(|axis| (self.shape[axis] - 1) * (corner >> axis & 1)));
         let near = |voxel| {
             let (a, b) = (self.to_mm(voxel), other.to_mm(voxel));
-            a.iter()
-                .zip(b)
-                .all(|(x, y)| (x - y).abs() <= SAME_GRID_TOLERANCE_MM)
+            a.iter().zip(b).all(|(x, y)| (x - y).abs() <= SAME_GRID_TOLERANCE_MM)
         };
         self.shape == other.shape && corners.into_iter().all(near)
     }
@@ -139,9 +124,7 @@ impl fmt::Display for Grid {
         let [nx, ny, nz] = self.shape;
         write!(f, "shape {nx}x{ny}x{nz}, affine")?;
         for (row, values) in self.affine[..3].iter().enumerate() {
-            let values = values
-                .map(|value| format!("{}", (value * 1e4).round() / 1e4))
-                .join(" ");
+            let values = values.map(|value| format!("{}", (value * 1e4).round() / 1e4)).join(" ");
             write!(f, "{} [{values}]", if row == 0 { "" } else { "," })?;
         }
         Ok(())
@@ -159,16 +142,8 @@ impl fmt::Display for Grid {
 ///
 /// # Panics
 /// If `labels` does not fill `source`.
-pub fn resample_labels(
-    labels: &[i32],
-    source: &Grid,
-    target: &Grid,
-) -> Result<Vec<i32>, GridError> {
-    assert_eq!(
-        labels.len(),
-        source.n_voxels(),
-        "one label per voxel of the source grid"
-    );
+pub fn resample_labels(labels: &[i32], source: &Grid, target: &Grid) -> Result<Vec<i32>, GridError> {
+    assert_eq!(labels.len(), source.n_voxels(), "one label per voxel of the source grid");
     let target_to_source = multiply(&source.inverse, &target.affine);
     let mut resampled = vec![0; target.n_voxels()];
     let mut overlap = false;
@@ -181,10 +156,7 @@ pub fn resample_labels(
     }
     match overlap {
         true => Ok(resampled),
-        false => Err(GridError::NoOverlap {
-            source_grid: Box::new(*source),
-            target_grid: Box::new(*target),
-        }),
+        false => Err(GridError::NoOverlap { source_grid: Box::new(*source), target_grid: Box::new(*target) }),
     }
 }
 
@@ -192,8 +164,7 @@ fn nearest(place: [f64; 3], shape: [usize; 3]) -> Option<[usize; 3]> {
     let mut voxel = [0; 3];
     for axis in 0..3 {
         let last = shape[axis].checked_sub(1)?;
-        let inside =
-            place[axis] >= -BOUNDARY_TOLERANCE && place[axis] <= last as f64 + BOUNDARY_TOLERANCE;
+        let inside = place[axis] >= -BOUNDARY_TOLERANCE && place[axis] <= last as f64 + BOUNDARY_TOLERANCE;
         if !inside {
             return None;
         }
@@ -210,9 +181,7 @@ fn apply(affine: &[[f64; 4]; 4], [x, y, z]: [f64; 3]) -> [f64; 3] {
 }
 
 fn multiply(a: &[[f64; 4]; 4], b: &[[f64; 4]; 4]) -> [[f64; 4]; 4] {
-    [0, 1, 2, 3].map(|row| {
-        [0, 1, 2, 3].map(|column| (0..4).map(|inner| a[row][inner] * b[inner][column]).sum())
-    })
+    [0, 1, 2, 3].map(|row| [0, 1, 2, 3].map(|column| (0..4).map(|inner| a[row][inner] * b[inner][column]).sum()))
 }
 
 /// The inverse by cofactors; absent where the volume of a voxel vanishes beside the product of its edges.
@@ -223,12 +192,8 @@ fn inverse(affine: &[[f64; 4]; 4]) -> Option<[[f64; 4]; 4]> {
         let [c1, c2] = [(column + 1) % 3, (column + 2) % 3];
         m[r1][c1] * m[r2][c2] - m[r1][c2] * m[r2][c1]
     };
-    let determinant: f64 = (0..3)
-        .map(|column| m[0][column] * cofactor(0, column))
-        .sum();
-    let edges: f64 = (0..3)
-        .map(|column| (0..3).map(|row| m[row][column].powi(2)).sum::<f64>().sqrt())
-        .product();
+    let determinant: f64 = (0..3).map(|column| m[0][column] * cofactor(0, column)).sum();
+    let edges: f64 = (0..3).map(|column| (0..3).map(|row| m[row][column].powi(2)).sum::<f64>().sqrt()).product();
     let finite = m.as_flattened().iter().all(|value| value.is_finite()) && determinant.is_finite();
     if !finite || determinant.abs() <= 1e-9 * edges {
         return None;
@@ -281,9 +246,7 @@ mod tests {
     #[test]
     fn sameness_forgives_rounding_only() {
         let grid = Grid::new([50, 50, 50], diagonal([2.0; 3], [-50.0; 3])).unwrap();
-        let shifted = |by: f64| {
-            Grid::new([50, 50, 50], diagonal([2.0; 3], [-50.0 + by, -50.0, -50.0])).unwrap()
-        };
+        let shifted = |by: f64| Grid::new([50, 50, 50], diagonal([2.0; 3], [-50.0 + by, -50.0, -50.0])).unwrap();
         assert!(grid.same_as(&shifted(1e-4)));
         assert!(!grid.same_as(&shifted(0.1)));
         let scaled = Grid::new([50, 50, 50], diagonal([2.001, 2.0, 2.0], [-50.0; 3])).unwrap();
@@ -301,14 +264,7 @@ mod tests {
     fn distant_grids_do_not_overlap() {
         let grid = Grid::new([3, 3, 3], diagonal([2.0; 3], [0.0; 3])).unwrap();
         let far = Grid::new([3, 3, 3], diagonal([2.0; 3], [100.0; 3])).unwrap();
-        let error = resample_labels(&[1; 27], &grid, &far)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(
-                "shape 3x3x3, affine [2 0 0 100], [0 2 0 100], [0 0 2 100]) do not overlap"
-            ),
-            "{error}"
-        );
+        let error = resample_labels(&[1; 27], &grid, &far).unwrap_err().to_string();
+        assert!(error.contains("shape 3x3x3, affine [2 0 0 100], [0 2 0 100], [0 0 2 100]) do not overlap"), "{error}");
     }
 }

@@ -54,9 +54,7 @@ pub enum MaskError {
         available: Vec<String>,
     },
     /// Networks are asked for without an atlas.
-    #[error(
-        "voxels of networks are asked for without an atlas: name an atlas or study the whole mask"
-    )]
+    #[error("voxels of networks are asked for without an atlas: name an atlas or study the whole mask")]
     NoAtlas,
     /// No voxel is left.
     #[error("no voxel is left of {n_in_mask} in the brain mask: {reason}")]
@@ -139,15 +137,8 @@ impl Mask {
     /// If the image is not readable as a single volume or has no affine.
     pub fn read(path: &Path) -> Result<Self, MaskError> {
         let (info, values) = nifti::read_volume(path)?;
-        let inside = values
-            .iter()
-            .map(|value| !value.is_nan() && *value != 0.0)
-            .collect();
-        Ok(Mask {
-            path: path.to_owned(),
-            grid: Grid::of_image(&info)?,
-            inside,
-        })
+        let inside = values.iter().map(|value| !value.is_nan() && *value != 0.0).collect();
+        Ok(Mask { path: path.to_owned(), grid: Grid::of_image(&info)?, inside })
     }
 }
 
@@ -167,11 +158,7 @@ pub fn intersection(masks: &[Mask]) -> Result<Mask, MaskError> {
                 expected: Box::new(first.grid),
             });
         }
-        common
-            .inside
-            .iter_mut()
-            .zip(&mask.inside)
-            .for_each(|(inside, other)| *inside &= other);
+        common.inside.iter_mut().zip(&mask.inside).for_each(|(inside, other)| *inside &= other);
     }
     Ok(common)
 }
@@ -196,38 +183,23 @@ impl VoxelTable {
     ///
     /// # Errors
     /// If the atlas does not overlap, a network of interest is not in it, or no voxel is left.
-    pub fn new(
-        mask: &Mask,
-        atlas: Option<&Atlas>,
-        selection: &VoxelSelection,
-    ) -> Result<Self, MaskError> {
+    pub fn new(mask: &Mask, atlas: Option<&Atlas>, selection: &VoxelSelection) -> Result<Self, MaskError> {
         let atlas = atlas.map(|atlas| atlas.resampled(&mask.grid)).transpose()?;
-        let mut networks = atlas
-            .as_ref()
-            .map_or(Vec::new(), |atlas| atlas.networks.clone());
+        let mut networks = atlas.as_ref().map_or(Vec::new(), |atlas| atlas.networks.clone());
         let mut of_voxel = match &atlas {
             Some(atlas) => atlas.networks_of_voxels(),
             None if *selection == VoxelSelection::All => vec![None; mask.grid.n_voxels()],
             None => return Err(MaskError::NoAtlas),
         };
         if let VoxelSelection::Networks(chosen) = selection {
-            let available: Vec<String> = networks
-                .iter()
-                .map(|network| network.name.clone())
-                .collect();
+            let available: Vec<String> = networks.iter().map(|network| network.name.clone()).collect();
             if let Some(name) = chosen.iter().find(|name| !available.contains(name)) {
-                return Err(MaskError::UnknownNetwork {
-                    name: name.clone(),
-                    available,
-                });
+                return Err(MaskError::UnknownNetwork { name: name.clone(), available });
             }
             networks.retain(|network| chosen.contains(&network.name));
-            let position =
-                |name: &String| networks.iter().position(|network| network.name == *name);
+            let position = |name: &String| networks.iter().position(|network| network.name == *name);
             let kept: Vec<Option<usize>> = available.iter().map(position).collect();
-            of_voxel
-                .iter_mut()
-                .for_each(|network| *network = network.and_then(|old| kept[old]));
+            of_voxel.iter_mut().for_each(|network| *network = network.and_then(|old| kept[old]));
         }
         let grid = mask.grid;
         let studied = |voxel: &[usize; 3]| {
@@ -243,36 +215,14 @@ impl VoxelTable {
             };
             return Err(MaskError::NoVoxels { n_in_mask, reason });
         }
-        let network = voxels
-            .iter()
-            .map(|&voxel| of_voxel[grid.offset(voxel)])
-            .collect();
+        let network = voxels.iter().map(|&voxel| of_voxel[grid.offset(voxel)]).collect();
         Ok(VoxelTable::with_warnings(grid, voxels, network, networks))
     }
 
-    fn with_warnings(
-        grid: Grid,
-        voxels: Vec<[usize; 3]>,
-        network: Vec<Option<usize>>,
-        networks: Vec<Network>,
-    ) -> Self {
-        let mut table = VoxelTable {
-            grid,
-            voxels,
-            network,
-            networks,
-            warnings: Vec::new(),
-        };
-        let empty = table
-            .networks
-            .iter()
-            .zip(table.counts())
-            .filter(|(_, n_voxels)| *n_voxels == 0);
-        table.warnings = empty
-            .map(|(network, _)| MaskWarning::EmptyNetwork {
-                name: network.name.clone(),
-            })
-            .collect();
+    fn with_warnings(grid: Grid, voxels: Vec<[usize; 3]>, network: Vec<Option<usize>>, networks: Vec<Network>) -> Self {
+        let mut table = VoxelTable { grid, voxels, network, networks, warnings: Vec::new() };
+        let empty = table.networks.iter().zip(table.counts()).filter(|(_, n_voxels)| *n_voxels == 0);
+        table.warnings = empty.map(|(network, _)| MaskWarning::EmptyNetwork { name: network.name.clone() }).collect();
         table
     }
 
@@ -284,19 +234,13 @@ impl VoxelTable {
     /// Number of voxels of each network.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.networks.len()];
-        self.network
-            .iter()
-            .flatten()
-            .for_each(|&network| counts[network] += 1);
+        self.network.iter().flatten().for_each(|&network| counts[network] += 1);
         counts
     }
 
     /// The place of every voxel in a volume whose first axis runs fastest.
     pub fn offsets(&self) -> Vec<usize> {
-        self.voxels
-            .iter()
-            .map(|&voxel| self.grid.offset(voxel))
-            .collect()
+        self.voxels.iter().map(|&voxel| self.grid.offset(voxel)).collect()
     }
 }
 
@@ -306,32 +250,18 @@ mod tests {
     use super::*;
 
     fn schematic_mask() -> (Mask, Atlas) {
-        let affine = [
-            [-3.0, 0.0, 0.0, 30.0],
-            [0.0, 3.0, 0.0, -36.0],
-            [0.0, 0.0, 3.5, -27.0],
-            [0.0, 0.0, 0.0, 1.0],
-        ];
+        let affine = [[-3.0, 0.0, 0.0, 30.0], [0.0, 3.0, 0.0, -36.0], [0.0, 0.0, 3.5, -27.0], [0.0, 0.0, 0.0, 1.0]];
         let grid = Grid::new([10, 12, 9], affine).unwrap();
         let (inside, atlas) = schematic(&grid);
-        (
-            Mask {
-                path: "mask.nii.gz".into(),
-                grid,
-                inside,
-            },
-            atlas,
-        )
+        (Mask { path: "mask.nii.gz".into(), grid, inside }, atlas)
     }
 
     #[test]
     fn table_is_read_back_as_written() {
         let (mask, atlas) = schematic_mask();
-        for selection in [
-            VoxelSelection::All,
-            VoxelSelection::InNetworks,
-            VoxelSelection::Networks(vec!["language".to_owned()]),
-        ] {
+        for selection in
+            [VoxelSelection::All, VoxelSelection::InNetworks, VoxelSelection::Networks(vec!["language".to_owned()])]
+        {
             let table = VoxelTable::new(&mask, Some(&atlas), &selection).unwrap();
             let folder = tempfile::tempdir().unwrap();
             table.write(folder.path()).unwrap();
@@ -343,37 +273,19 @@ mod tests {
     #[test]
     fn selections_nest() {
         let (mask, atlas) = schematic_mask();
-        let count = |selection| {
-            VoxelTable::new(&mask, Some(&atlas), &selection)
-                .unwrap()
-                .n_voxels()
-        };
-        let (all, labelled) = (
-            count(VoxelSelection::All),
-            count(VoxelSelection::InNetworks),
-        );
-        let names = atlas
-            .networks
-            .iter()
-            .map(|network| network.name.clone())
-            .collect();
+        let count = |selection| VoxelTable::new(&mask, Some(&atlas), &selection).unwrap().n_voxels();
+        let (all, labelled) = (count(VoxelSelection::All), count(VoxelSelection::InNetworks));
+        let names = atlas.networks.iter().map(|network| network.name.clone()).collect();
         assert!(all > labelled);
         assert_eq!(count(VoxelSelection::Networks(names)), labelled);
-        let error = VoxelTable::new(
-            &mask,
-            Some(&atlas),
-            &VoxelSelection::Networks(vec!["vision".to_owned()]),
-        );
+        let error = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::Networks(vec!["vision".to_owned()]));
         assert!(
             error
                 .unwrap_err()
                 .to_string()
                 .starts_with("network `vision` is not in the atlas: its networks are visual,")
         );
-        assert!(matches!(
-            VoxelTable::new(&mask, None, &VoxelSelection::InNetworks),
-            Err(MaskError::NoAtlas)
-        ));
+        assert!(matches!(VoxelTable::new(&mask, None, &VoxelSelection::InNetworks), Err(MaskError::NoAtlas)));
         assert!(VoxelTable::new(&mask, None, &VoxelSelection::All).is_ok());
     }
 
@@ -381,18 +293,10 @@ mod tests {
     fn empty_networks_stay_with_a_warning() {
         let (mut mask, atlas) = schematic_mask();
         let of_voxel = atlas.networks_of_voxels();
-        mask.inside
-            .iter_mut()
-            .zip(&of_voxel)
-            .for_each(|(inside, network)| *inside &= *network != Some(5));
+        mask.inside.iter_mut().zip(&of_voxel).for_each(|(inside, network)| *inside &= *network != Some(5));
         let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::InNetworks).unwrap();
         assert_eq!((table.networks.len(), table.counts()[5]), (7, 0));
-        assert_eq!(
-            table.warnings,
-            [MaskWarning::EmptyNetwork {
-                name: "language".to_owned()
-            }]
-        );
+        assert_eq!(table.warnings, [MaskWarning::EmptyNetwork { name: "language".to_owned() }]);
         mask.inside.fill(false);
         let error = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::All).unwrap_err();
         assert!(matches!(error, MaskError::NoVoxels { n_in_mask: 0, .. }));
@@ -403,19 +307,13 @@ mod tests {
         let (mask, _) = schematic_mask();
         let mut smaller = mask.clone();
         smaller.inside[mask.grid.offset([5, 6, 4])] = false;
-        assert_eq!(
-            intersection(&[mask.clone(), smaller.clone()])
-                .unwrap()
-                .inside,
-            smaller.inside
-        );
+        assert_eq!(intersection(&[mask.clone(), smaller.clone()]).unwrap().inside, smaller.inside);
         let mut affine = mask.grid.affine;
         affine[1][3] += 3.0;
         smaller.grid = Grid::new(mask.grid.shape, affine).unwrap();
         let error = intersection(&[mask, smaller]).unwrap_err().to_string();
         assert!(
-            error.contains("[0 3 0 -33]")
-                && error.contains("expected shape 10x12x9, affine [-3 0 0 30], [0 3 0 -36]"),
+            error.contains("[0 3 0 -33]") && error.contains("expected shape 10x12x9, affine [-3 0 0 30], [0 3 0 -36]"),
             "{error}"
         );
         assert!(matches!(intersection(&[]), Err(MaskError::NoMask)));
@@ -425,9 +323,7 @@ mod tests {
     fn maps_put_values_where_their_voxels_are() {
         let (mask, atlas) = schematic_mask();
         let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::All).unwrap();
-        let values: Vec<Option<f32>> = (0..table.n_voxels())
-            .map(|v| (v % 3 != 0).then_some(v as f32))
-            .collect();
+        let values: Vec<Option<f32>> = (0..table.n_voxels()).map(|v| (v % 3 != 0).then_some(v as f32)).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("map.nii.gz");
         table.write_map(&path, &values, -1.0).unwrap();
@@ -436,9 +332,6 @@ mod tests {
         for (offset, value) in table.offsets().into_iter().zip(values) {
             assert_eq!(volume[offset], value.unwrap_or(-1.0));
         }
-        assert!(matches!(
-            table.write_map(&path, &[None], 0.0),
-            Err(MaskError::MapLength { found: 1, .. })
-        ));
+        assert!(matches!(table.write_map(&path, &[None], 0.0), Err(MaskError::MapLength { found: 1, .. })));
     }
 }

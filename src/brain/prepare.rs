@@ -206,9 +206,7 @@ pub struct BoldRun {
 impl BoldRun {
     /// The volumes that were dropped, counted from 0.
     pub fn dropped(&self) -> Vec<usize> {
-        (0..self.n_tr)
-            .filter(|volume| self.kept.binary_search(volume).is_err())
-            .collect()
+        (0..self.n_tr).filter(|volume| self.kept.binary_search(volume).is_err()).collect()
     }
 }
 
@@ -220,11 +218,7 @@ impl BoldRun {
 /// # Errors
 /// If a file is not readable, grids, lengths or repetition times contradict each other, a confound is missing, or the
 /// regressors leave nothing.
-pub fn prepare_run(
-    files: &RunFiles,
-    table: &VoxelTable,
-    preparation: &Preparation,
-) -> Result<BoldRun, PrepareError> {
+pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparation) -> Result<BoldRun, PrepareError> {
     let mut reader = VolumeReader::open(&files.bold)?;
     let grid = Grid::of_image(reader.info())?;
     if !grid.same_as(&table.grid) {
@@ -241,9 +235,7 @@ pub fn prepare_run(
         (_, false) => None,
         (Some(path), true) => Some(Table::read(path)?),
         (None, true) => {
-            return Err(PrepareError::NoConfounds {
-                run: files.name.clone(),
-            });
+            return Err(PrepareError::NoConfounds { run: files.name.clone() });
         }
     };
     let kept = confounds::kept_samples(confounds_table.as_ref(), n_tr, preparation)?;
@@ -257,25 +249,13 @@ pub fn prepare_run(
     }
     if let Some(high_pass_s) = preparation.high_pass_s {
         let cosines = clean::cosine_drift(n_tr, repetition_time_s, high_pass_s)?;
-        regressors.extend(
-            cosines
-                .iter()
-                .map(|cosine| kept.iter().map(|&volume| cosine[volume]).collect()),
-        );
+        regressors.extend(cosines.iter().map(|cosine| kept.iter().map(|&volume| cosine[volume]).collect()));
     }
-    let basis = clean::orthonormal_basis(&regressors, kept.len()).map_err(|reason| {
-        PrepareError::Orthogonalisation {
-            run: files.name.clone(),
-            reason,
-        }
-    })?;
+    let basis = clean::orthonormal_basis(&regressors, kept.len())
+        .map_err(|reason| PrepareError::Orthogonalisation { run: files.name.clone(), reason })?;
     let n_regressors = basis.ncols();
     if kept.len() < n_regressors + 2 {
-        return Err(PrepareError::NothingLeft {
-            run: files.name.clone(),
-            n_kept: kept.len(),
-            n_regressors,
-        });
+        return Err(PrepareError::NothingLeft { run: files.name.clone(), n_kept: kept.len(), n_regressors });
     }
 
     let (mut series, non_finite) = read_series(&mut reader, table, &kept)?;
@@ -297,20 +277,11 @@ pub fn prepare_run(
 
 fn repetition_time(files: &RunFiles, header_s: Option<f64>) -> Result<f64, PrepareError> {
     match (files.repetition_time_s, header_s) {
-        (Some(sidecar_s), Some(header_s))
-            if (sidecar_s - header_s).abs() > REPETITION_TIME_TOLERANCE * sidecar_s =>
-        {
-            Err(PrepareError::TwoRepetitionTimes {
-                run: files.name.clone(),
-                header_s,
-                sidecar_s,
-            })
+        (Some(sidecar_s), Some(header_s)) if (sidecar_s - header_s).abs() > REPETITION_TIME_TOLERANCE * sidecar_s => {
+            Err(PrepareError::TwoRepetitionTimes { run: files.name.clone(), header_s, sidecar_s })
         }
         (Some(seconds), _) | (None, Some(seconds)) => Ok(seconds),
-        (None, None) => Err(PrepareError::NoRepetitionTime {
-            run: files.name.clone(),
-            path: files.bold.clone(),
-        }),
+        (None, None) => Err(PrepareError::NoRepetitionTime { run: files.name.clone(), path: files.bold.clone() }),
     }
 }
 
@@ -327,12 +298,7 @@ fn read_series(
         let Ok(row) = kept.binary_search(&volume) else {
             return Ok(());
         };
-        for ((slot, &offset), finite) in series
-            .row_mut(row)
-            .iter_mut()
-            .zip(&offsets)
-            .zip(&mut finite)
-        {
+        for ((slot, &offset), finite) in series.row_mut(row).iter_mut().zip(&offsets).zip(&mut finite) {
             *slot = values[offset];
             *finite &= slot.is_finite();
         }

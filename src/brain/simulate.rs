@@ -185,9 +185,7 @@ pub enum SimulateError {
         expected: usize,
     },
     /// A unit has a value that is not a finite number.
-    #[error(
-        "run `{run}` has unit values that are not finite: a volume without stimulus must be 0 after z-scoring"
-    )]
+    #[error("run `{run}` has unit values that are not finite: a volume without stimulus must be 0 after z-scoring")]
     NotFinite {
         /// The run.
         run: String,
@@ -235,40 +233,18 @@ impl Simulation {
             if value.is_finite() && value >= low && value <= high {
                 return Ok(());
             }
-            Err(SimulateError::Parameter {
-                field: field.to_owned(),
-                found: value.to_string(),
-                expected,
-            })
+            Err(SimulateError::Parameter { field: field.to_owned(), found: value.to_string(), expected })
         };
-        number(
-            "voxel_size_mm",
-            self.voxel_size_mm,
-            0.1,
-            20.0,
-            "between 0.1 and 20",
-        )?;
+        number("voxel_size_mm", self.voxel_size_mm, 0.1, 20.0, "between 0.1 and 20")?;
         number("snr", self.snr, 0.0, 1e6, "between 0 and 1000000")?;
         number("ar1", self.ar1, 0.0, 0.99, "between 0 and 0.99")?;
         number("drift", self.drift, 0.0, 100.0, "between 0 and 100")?;
         number("motion", self.motion, 0.0, 100.0, "between 0 and 100")?;
         let text = |field: &str, found: String, expected| {
-            Err(SimulateError::Parameter {
-                field: field.to_owned(),
-                found,
-                expected,
-            })
+            Err(SimulateError::Parameter { field: field.to_owned(), found, expected })
         };
-        if self
-            .shape
-            .iter()
-            .any(|&length| !(6..=512).contains(&length))
-        {
-            return text(
-                "shape",
-                format!("{:?}", self.shape),
-                "three lengths between 6 and 512",
-            );
+        if self.shape.iter().any(|&length| !(6..=512).contains(&length)) {
+            return text("shape", format!("{:?}", self.shape), "three lengths between 6 and 512");
         }
         if self.space.is_empty() || !self.space.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return text("space", self.space.clone(), "letters and digits");
@@ -283,10 +259,7 @@ impl Simulation {
             for (key, share) in shares {
                 number(&field(key), share, 0.0, 1.0, "between 0 and 1")?;
             }
-            for (key, count) in [
-                ("sources", planted.sources),
-                ("units_per_source", planted.units_per_source),
-            ] {
+            for (key, count) in [("sources", planted.sources), ("units_per_source", planted.units_per_source)] {
                 if !(1..=10_000).contains(&count) {
                     return text(&field(key), count.to_string(), "between 1 and 10000");
                 }
@@ -317,13 +290,7 @@ fn subject_label(subject: &str) -> &str {
 
 /// Makes a folder and those above it.
 fn make_folder(path: &Path) -> Result<(), SimulateError> {
-    std::fs::create_dir_all(path).map_err(|source| {
-        BidsError::Io {
-            path: path.to_owned(),
-            source,
-        }
-        .into()
-    })
+    std::fs::create_dir_all(path).map_err(|source| BidsError::Io { path: path.to_owned(), source }.into())
 }
 
 #[cfg(test)]
@@ -333,24 +300,11 @@ mod tests {
 
     #[test]
     fn parameters_outside_their_range_are_named() {
-        let error = Simulation {
-            ar1: 1.5,
-            ..Simulation::default()
-        }
-        .check()
-        .unwrap_err()
-        .to_string();
+        let error = Simulation { ar1: 1.5, ..Simulation::default() }.check().unwrap_err().to_string();
         assert_eq!(error, "`ar1` is 1.5, expected between 0 and 0.99");
         let text = "networks.visual = { module = 'vision', layers = [1], mirrored_voxels = 2.0 }";
-        let error = toml::from_str::<Simulation>(text)
-            .unwrap()
-            .check()
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "`networks.visual.mirrored_voxels` is 2, expected between 0 and 1"
-        );
+        let error = toml::from_str::<Simulation>(text).unwrap().check().unwrap_err().to_string();
+        assert_eq!(error, "`networks.visual.mirrored_voxels` is 2, expected between 0 and 1");
         assert!(Simulation::default().check().is_ok());
     }
 
@@ -358,31 +312,16 @@ mod tests {
     fn unknown_keys_are_refused() {
         assert!(toml::from_str::<Simulation>("signal_to_noise = 1.0").is_err());
         assert!(
-            toml::from_str::<Simulation>(
-                "networks.visual = { module = 'vision', layers = [1], sign = 1 }"
-            )
-            .is_err()
+            toml::from_str::<Simulation>("networks.visual = { module = 'vision', layers = [1], sign = 1 }").is_err()
         );
-        assert_eq!(
-            toml::from_str::<Simulation>("").unwrap(),
-            Simulation::default()
-        );
+        assert_eq!(toml::from_str::<Simulation>("").unwrap(), Simulation::default());
     }
 
     #[test]
     fn generators_depend_on_every_label_and_its_borders() {
         let draw = |seed, labels: &[&str]| generator(seed, labels).next_u64();
         assert_eq!(draw(1, &["a", "b"]), draw(1, &["a", "b"]));
-        let all = [
-            draw(1, &["a", "b"]),
-            draw(2, &["a", "b"]),
-            draw(1, &["ab"]),
-            draw(1, &["a"]),
-            draw(1, &["b", "a"]),
-        ];
-        assert_eq!(
-            all.iter().collect::<std::collections::BTreeSet<_>>().len(),
-            all.len()
-        );
+        let all = [draw(1, &["a", "b"]), draw(2, &["a", "b"]), draw(1, &["ab"]), draw(1, &["a"]), draw(1, &["b", "a"])];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
 }

@@ -46,7 +46,8 @@ impl Check {
 }
 
 fn summary(study: &Study) -> String {
-    let models: Vec<String> = study.models.iter().map(|model| format!("{} ({} units)", model.name, model.n_units())).collect();
+    let models: Vec<String> =
+        study.models.iter().map(|model| format!("{} ({} units)", model.name, model.n_units())).collect();
     let n_subjects = match &study.subjects {
         Subjects::Simulated { names, .. } => names.len(),
         Subjects::Recorded { subjects, .. } => subjects.len(),

@@ -32,7 +32,13 @@ impl Doctor {
         line("memory", &format!("{} available, {} for tasks", size(memory), size(run::default_budget_bytes())))?;
         match Store::open(&shared.cache) {
             Ok(store) => {
-                let bytes: u64 = walkdir::WalkDir::new(store.root()).into_iter().flatten().filter_map(|entry| entry.metadata().ok()).filter(|facts| facts.is_file()).map(|facts| facts.len()).sum();
+                let bytes: u64 = walkdir::WalkDir::new(store.root())
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|entry| entry.metadata().ok())
+                    .filter(|facts| facts.is_file())
+                    .map(|facts| facts.len())
+                    .sum();
                 line("cache", &format!("{} ({})", store.root().display(), size(bytes)))?;
             }
             Err(error) => {

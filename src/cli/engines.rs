@@ -79,14 +79,25 @@ fn folders() -> Vec<PathBuf> {
     if let Some(program) = env::current_exe().ok().and_then(|program| program.canonicalize().ok()) {
         folders.extend(program.parent().map(Path::to_owned));
         // A program built in its source tree finds what `make setup` put beside the sources.
-        folders.extend(program.ancestors().skip(1).map(|folder| folder.join(".engines/onnxruntime")).filter(|folder| folder.is_dir()));
+        folders.extend(
+            program
+                .ancestors()
+                .skip(1)
+                .map(|folder| folder.join(".engines/onnxruntime"))
+                .filter(|folder| folder.is_dir()),
+        );
     }
-    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".local/share")));
+    let data = env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".local/share")));
     folders.extend(data.map(|data| data.join("hebb/onnxruntime")));
     for prefix in ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os) {
         folders.extend(site_packages(Path::new(&prefix)).into_iter().map(|packages| packages.join("onnxruntime/capi")));
     }
-    folders.extend(["/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"].map(PathBuf::from));
+    folders.extend(
+        ["/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"]
+            .map(PathBuf::from),
+    );
     folders
 }
 
@@ -105,8 +116,13 @@ fn site_packages(prefix: &Path) -> Vec<PathBuf> {
 /// The library in a folder, its version perhaps after its name (`libonnxruntime.so.1.31.1`); the newest of several.
 fn library_in(folder: &Path) -> Option<PathBuf> {
     let stem = LIBRARY.trim_end_matches(".dylib");
-    let is_library = |name: &str| name == LIBRARY || name.starts_with(&format!("{LIBRARY}.")) || (name.starts_with(stem) && name.ends_with(".dylib"));
+    let is_library = |name: &str| {
+        name == LIBRARY
+            || name.starts_with(&format!("{LIBRARY}."))
+            || (name.starts_with(stem) && name.ends_with(".dylib"))
+    };
     let names = folder.read_dir().ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let newest = names.filter(|name| is_library(name)).max_by(|one, other| crate::format::bids::natural_order(one, other))?;
+    let newest =
+        names.filter(|name| is_library(name)).max_by(|one, other| crate::format::bids::natural_order(one, other))?;
     Some(folder.join(newest))
 }

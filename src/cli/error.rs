@@ -52,14 +52,18 @@ impl CliError {
         match self {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Runtime(missing) => Some(missing.hint()),
-            Self::Store(_) => Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned()),
+            Self::Store(_) => {
+                Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned())
+            }
             _ => None,
         }
     }
 
     pub(super) fn code(&self) -> ExitCode {
         match self {
-            Self::Spec(_) | Self::Usage { .. } | Self::Plan(_) | Self::File { .. } | Self::Runtime(_) => ExitCode::from(2),
+            Self::Spec(_) | Self::Usage { .. } | Self::Plan(_) | Self::File { .. } | Self::Runtime(_) => {
+                ExitCode::from(2)
+            }
             Self::Store(_) | Self::Results(_) | Self::Output(_) => ExitCode::from(3),
         }
     }

@@ -56,7 +56,10 @@ fn edges(plan: &Plan, place: NodeIndex) -> BTreeSet<NodeIndex> {
 }
 
 fn dot(plan: &Plan, assessment: &Assessment, out: &mut impl Write) -> Result<(), CliError> {
-    writeln!(out, "digraph study {{\n  rankdir=LR;\n  node [shape=box, style=\"filled,rounded\", fontname=\"sans-serif\"];")?;
+    writeln!(
+        out,
+        "digraph study {{\n  rankdir=LR;\n  node [shape=box, style=\"filled,rounded\", fontname=\"sans-serif\"];"
+    )?;
     for place in plan.places() {
         let (state, fill) = look(assessment, place);
         writeln!(out, "  {:?} [fillcolor={fill:?}, tooltip={state:?}];", plan.node(place).id.as_str())?;

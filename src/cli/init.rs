@@ -36,7 +36,11 @@ impl Init {
         };
         // The schema's place is relative to the folder of the examples.
         let text = text.lines().filter(|line| !line.starts_with("#:schema")).collect::<Vec<_>>().join("\n") + "\n";
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.file).map_err(CliError::file("create", &self.file))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.file)
+            .map_err(CliError::file("create", &self.file))?;
         file.write_all(text.as_bytes()).map_err(CliError::file("write", &self.file))?;
         writeln!(stdout(), "wrote {}; next: `hebb check {0}`, `hebb plan {0}`, `hebb run {0}`", self.file.display())?;
         Ok(ExitCode::SUCCESS)

@@ -42,9 +42,11 @@ fn makes_files(kind: Kind) -> bool {
 impl Inputs {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let targets: Vec<NodeIndex> = open.plan.places().filter(|place| makes_files(open.plan.node(*place).task.kind())).collect();
+        let targets: Vec<NodeIndex> =
+            open.plan.places().filter(|place| makes_files(open.plan.node(*place).task.kind())).collect();
         if targets.is_empty() {
-            let message = format!("`{}` makes no files: its model, stimuli and subjects are files already", self.study.display());
+            let message =
+                format!("`{}` makes no files: its model, stimuli and subjects are files already", self.study.display());
             return Err(CliError::Usage { message, hint: "start from `hebb init`".to_owned() });
         }
         open.narrow_to(&targets);
@@ -79,7 +81,8 @@ fn write_tables(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
     for (run, events) in open.study.runs.iter().zip(&schedule.runs) {
         let mut table = Table::new(["onset", "duration", "image", "text"]);
         for event in events {
-            let image = event.image.map_or(MISSING.to_owned(), |place| format!("images/{}", schedule.images[place].display()));
+            let image =
+                event.image.map_or(MISSING.to_owned(), |place| format!("images/{}", schedule.images[place].display()));
             let text = event.text.map_or(MISSING, |place| schedule.texts[place].as_str());
             table.push([event.onset_s.to_string(), event.duration_s.to_string(), image, text.to_owned()]);
         }

@@ -42,7 +42,14 @@ struct Arguments {
 #[derive(Debug, Args)]
 struct Shared {
     /// Folder of computed results.
-    #[arg(long, global = true, env = "HEBB_CACHE", default_value = "cache", value_name = "DIR", help_heading = "Places")]
+    #[arg(
+        long,
+        global = true,
+        env = "HEBB_CACHE",
+        default_value = "cache",
+        value_name = "DIR",
+        help_heading = "Places"
+    )]
     cache: PathBuf,
     /// The ONNX Runtime library, if it is not found by itself (see `hebb doctor`).
     #[arg(long, global = true, env = "HEBB_ONNXRUNTIME", value_name = "FILE", help_heading = "Places")]

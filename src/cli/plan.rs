@@ -52,7 +52,11 @@ impl PlanCommand {
         let total = open.plan.len();
         match counts.to_run {
             0 => writeln!(out, "{}: nothing to run, all {total} tasks are cached", open.study.name)?,
-            _ => writeln!(out, "{}: {total} tasks, {} cached, {} to run, {} that follow from them", open.study.name, counts.cached, counts.to_run, counts.to_follow)?,
+            _ => writeln!(
+                out,
+                "{}: {total} tasks, {} cached, {} to run, {} that follow from them",
+                open.study.name, counts.cached, counts.to_run, counts.to_follow
+            )?,
         }
         let emphasis = if shared.colours_output() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         for group in grouped(&lines, self.all) {
@@ -78,7 +82,12 @@ fn lines(plan: &Plan, assessment: &Assessment) -> Vec<Line> {
         .filter_map(|place| match assessment.standing(place) {
             Standing::Runs(reason) => {
                 let node = plan.node(place);
-                Some(Line { task: node.id.to_string(), kind: node.task.kind().name(), reason: reason.clone(), memory_bytes: node.task.memory_bytes() })
+                Some(Line {
+                    task: node.id.to_string(),
+                    kind: node.task.kind().name(),
+                    reason: reason.clone(),
+                    memory_bytes: node.task.memory_bytes(),
+                })
             }
             _ => None,
         })
@@ -89,7 +98,10 @@ fn lines(plan: &Plan, assessment: &Assessment) -> Vec<Line> {
 fn grouped(lines: &[Line], all: bool) -> Vec<&[Line]> {
     let alike = |one: &Line, other: &Line| one.kind == other.kind && one.reason == other.reason;
     let together = |group: &&[Line]| !all && group.len() > LISTED;
-    lines.chunk_by(alike).flat_map(|group| if together(&group) { vec![group] } else { group.chunks(1).collect() }).collect()
+    lines
+        .chunk_by(alike)
+        .flat_map(|group| if together(&group) { vec![group] } else { group.chunks(1).collect() })
+        .collect()
 }
 
 /// A number of bytes for people.

@@ -14,17 +14,9 @@ use std::{
 /// Listens to the events of a run.
 pub(super) enum Display {
     /// A bar over all tasks, and one for each task that runs.
-    Bars {
-        bars: MultiProgress,
-        all: ProgressBar,
-        running: HashMap<TaskId, ProgressBar>,
-    },
+    Bars { bars: MultiProgress, all: ProgressBar, running: HashMap<TaskId, ProgressBar> },
     /// A line for each task that ends, and now and then one for each that takes long.
-    Lines {
-        done: usize,
-        total: usize,
-        told: HashMap<TaskId, Instant>,
-    },
+    Lines { done: usize, total: usize, told: HashMap<TaskId, Instant> },
 }
 
 /// Time between two lines about one running task.
@@ -37,7 +29,10 @@ impl Display {
             return Self::Lines { done: 0, total, told: HashMap::new() };
         }
         let bars = MultiProgress::new();
-        let all = bars.add(ProgressBar::new(total as u64).with_style(style("{bar:30.green/dim} {pos}/{len} tasks  {elapsed} elapsed, {eta} left")));
+        let all = bars.add(
+            ProgressBar::new(total as u64)
+                .with_style(style("{bar:30.green/dim} {pos}/{len} tasks  {elapsed} elapsed, {eta} left")),
+        );
         if total > 0 {
             all.enable_steady_tick(Duration::from_millis(200));
         }
@@ -53,7 +48,10 @@ impl Display {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is constant and valid").progress_chars("━╸─").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+    ProgressStyle::with_template(template)
+        .expect("the template is constant and valid")
+        .progress_chars("━╸─")
+        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
 }
 
 fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<TaskId, ProgressBar>, event: &Event<'_>) {
@@ -67,7 +65,10 @@ fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<Task
     let say = |line: String| drop(bars.println(line));
     match event {
         Event::Started { id, .. } => {
-            let bar = bars.insert_before(all, ProgressBar::no_length().with_style(style("{spinner} {msg}")).with_message(id.to_string()));
+            let bar = bars.insert_before(
+                all,
+                ProgressBar::no_length().with_style(style("{spinner} {msg}")).with_message(id.to_string()),
+            );
             bar.enable_steady_tick(Duration::from_millis(120));
             running.insert((*id).clone(), bar);
         }

@@ -35,9 +35,13 @@ pub(super) fn lay_out(open: &OpenStudy, results: &Path) -> Result<PathBuf, CliEr
     let folder = folder(results, &open.study);
     let page_path = page(results, &open.study);
     let report = open.plan.find("report").expect("every plan ends in a report");
-    let record = open.store.lookup(&open.plan.node(report).recipe).expect("the run that just ended computed or found it");
+    let record =
+        open.store.lookup(&open.plan.node(report).recipe).expect("the run that just ended computed or found it");
     let text = fs::read_to_string(&open.study.file).map_err(CliError::file("read", &open.study.file))?;
-    let stamp = Digest::of(format!("{} {} {} {text}", env!("CARGO_PKG_VERSION"), record.output, open.store.root().display()).as_bytes()).to_string();
+    let stamp = Digest::of(
+        format!("{} {} {} {text}", env!("CARGO_PKG_VERSION"), record.output, open.store.root().display()).as_bytes(),
+    )
+    .to_string();
     if page_path.is_file() && fs::read_to_string(folder.join(STAMP)).is_ok_and(|shown| shown == stamp) {
         return Ok(page_path);
     }
@@ -109,7 +113,8 @@ fn complete(open: &OpenStudy, page: Page, text: String) -> Page {
         })
         .collect();
     let engine = |name: &str, version: String| Engine { name: name.to_owned(), version };
-    page.provenance.engines = vec![engine("hebb", env!("CARGO_PKG_VERSION").to_owned()), engine("OpenBLAS", openblas_version())];
+    page.provenance.engines =
+        vec![engine("hebb", env!("CARGO_PKG_VERSION").to_owned()), engine("OpenBLAS", openblas_version())];
     let manifests = open.plan.places().filter_map(|place| open.plan.manifest(place).engine.clone());
     let mut others: Vec<String> = manifests.collect();
     others.sort();
@@ -125,8 +130,12 @@ fn complete(open: &OpenStudy, page: Page, text: String) -> Page {
     ];
     for (place, map) in page.brain.iter().enumerate() {
         let stem = map_stem(open, place);
-        page.provenance.files.push(file(&format!("maps/{stem}_r.nii.gz"), &format!("held-out score of every voxel: {}", map.title)));
-        page.provenance.files.push(file(&format!("maps/{stem}_weights.nii.gz"), "weight of every pattern, one volume each"));
+        page.provenance
+            .files
+            .push(file(&format!("maps/{stem}_r.nii.gz"), &format!("held-out score of every voxel: {}", map.title)));
+        page.provenance
+            .files
+            .push(file(&format!("maps/{stem}_weights.nii.gz"), "weight of every pattern, one volume each"));
     }
     page.provenance.spec = text;
     page

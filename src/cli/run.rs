@@ -77,7 +77,12 @@ impl Run {
         let summary = execute(&mut open, &self.limits)?;
         let mut out = stdout().lock();
         if summary.failed > 0 || summary.cancelled {
-            writeln!(out, "{}: {}; what was computed is kept, `hebb run` goes on from there", open.study.name, told(&summary))?;
+            writeln!(
+                out,
+                "{}: {}; what was computed is kept, `hebb run` goes on from there",
+                open.study.name,
+                told(&summary)
+            )?;
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }
         let page = results::lay_out(&open, &self.results)?;
@@ -89,7 +94,10 @@ impl Run {
 /// Runs what has to run, and notes what the study looks like now.
 pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summary, CliError> {
     let limits = limits.apply();
-    let extracts = |place| open.plan.node(place).task.kind() == Kind::Extract && matches!(open.assessment.standing(place), Standing::Runs(_));
+    let extracts = |place| {
+        open.plan.node(place).task.kind() == Kind::Extract
+            && matches!(open.assessment.standing(place), Standing::Runs(_))
+    };
     if open.plan.places().any(extracts) {
         if let Err(missing) = std::mem::replace(&mut open.runtime, Ok(String::new())) {
             return Err(missing.into());
@@ -97,7 +105,9 @@ pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summar
     }
     let cancelled = cancel_on_interrupt();
     let mut display = Display::new(&open.plan, &open.assessment);
-    let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| display.tell(&event))?;
+    let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| {
+        display.tell(&event)
+    })?;
     open.note()?;
     Ok(summary)
 }

@@ -48,7 +48,12 @@ impl Status {
             if row.total > 0 {
                 row.write(kind.name(), &mut out)?;
             }
-            sum = Row { total: sum.total + row.total, cached: sum.cached + row.cached, seconds: sum.seconds + row.seconds, bytes: sum.bytes + row.bytes };
+            sum = Row {
+                total: sum.total + row.total,
+                cached: sum.cached + row.cached,
+                seconds: sum.seconds + row.seconds,
+                bytes: sum.bytes + row.bytes,
+            };
         }
         sum.write("all", &mut out)?;
         let page = results::page(&self.results, &open.study);
@@ -62,6 +67,13 @@ impl Status {
 
 impl Row {
     fn write(self, name: &str, out: &mut impl Write) -> Result<(), CliError> {
-        Ok(writeln!(out, "{name:<12} {:>7} {:>7} {:>9.1} {:>12}", self.total, self.cached, self.seconds, size(self.bytes))?)
+        Ok(writeln!(
+            out,
+            "{name:<12} {:>7} {:>7} {:>9.1} {:>12}",
+            self.total,
+            self.cached,
+            self.seconds,
+            size(self.bytes)
+        )?)
     }
 }

@@ -67,10 +67,7 @@ pub enum BidsError {
         available: Vec<String>,
     },
     /// Several files answer where one was meant.
-    #[error(
-        "run `{run}` exists with {entity} {}: set `{entity}` to one of them",
-        listed(found)
-    )]
+    #[error("run `{run}` exists with {entity} {}: set `{entity}` to one of them", listed(found))]
     Ambiguous {
         /// The run.
         run: String,
@@ -104,12 +101,7 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
@@ -133,19 +125,11 @@ impl Entities {
     /// # Errors
     /// If a part before the suffix is not `key-value`, a key stands twice, or suffix or extension are missing.
     pub fn parse(name: &str) -> Result<Self, BidsError> {
-        let error = |reason: String| BidsError::Name {
-            name: name.to_owned(),
-            reason,
-        };
-        let (stem, extension) = name
-            .split_once('.')
-            .ok_or_else(|| error("it has no extension".to_owned()))?;
+        let error = |reason: String| BidsError::Name { name: name.to_owned(), reason };
+        let (stem, extension) = name.split_once('.').ok_or_else(|| error("it has no extension".to_owned()))?;
         let mut parts: Vec<&str> = stem.split('_').collect();
-        let suffix = parts
-            .pop()
-            .filter(|suffix| !suffix.is_empty() && !suffix.contains('-'));
-        let suffix =
-            suffix.ok_or_else(|| error("it does not end in a suffix such as `bold`".to_owned()))?;
+        let suffix = parts.pop().filter(|suffix| !suffix.is_empty() && !suffix.contains('-'));
+        let suffix = suffix.ok_or_else(|| error("it does not end in a suffix such as `bold`".to_owned()))?;
         let mut pairs: Vec<(String, String)> = Vec::with_capacity(parts.len());
         for part in parts {
             let (key, value) = part
@@ -157,19 +141,12 @@ impl Entities {
             }
             pairs.push((key.to_owned(), value.to_owned()));
         }
-        Ok(Entities {
-            pairs,
-            suffix: suffix.to_owned(),
-            extension: format!(".{extension}"),
-        })
+        Ok(Entities { pairs, suffix: suffix.to_owned(), extension: format!(".{extension}") })
     }
 
     /// The value of an entity.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
     /// The same without the entity `key`.
@@ -196,11 +173,7 @@ impl Entities {
 
     /// The entities without suffix and extension: `sub-01_task-movie_run-1`.
     pub fn stem(&self) -> String {
-        self.pairs
-            .iter()
-            .map(|(key, value)| format!("{key}-{value}"))
-            .collect::<Vec<_>>()
-            .join("_")
+        self.pairs.iter().map(|(key, value)| format!("{key}-{value}")).collect::<Vec<_>>().join("_")
     }
 }
 
@@ -220,10 +193,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
         if x.is_ascii_digit() && y.is_ascii_digit() {
             let (digits_left, rest_left) = leading_digits(left);
             let (digits_right, rest_right) = leading_digits(right);
-            let by_value = digits_left
-                .len()
-                .cmp(&digits_right.len())
-                .then_with(|| digits_left.cmp(digits_right));
+            let by_value = digits_left.len().cmp(&digits_right.len()).then_with(|| digits_left.cmp(digits_right));
             if by_value != Ordering::Equal {
                 return by_value;
             }
@@ -240,9 +210,7 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
 
 /// The digits at the start without leading zeros, and what follows them.
 fn leading_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     (text[..end].trim_start_matches('0'), &text[end..])
 }
 
@@ -277,10 +245,8 @@ pub struct Generator {
 impl DatasetDescription {
     /// The description of derivatives made by this program.
     pub fn derivative(name: &str) -> Self {
-        let program = Generator {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        };
+        let program =
+            Generator { name: env!("CARGO_PKG_NAME").to_owned(), version: Some(env!("CARGO_PKG_VERSION").to_owned()) };
         DatasetDescription {
             name: name.to_owned(),
             bids_version: BIDS_VERSION.to_owned(),
@@ -295,10 +261,8 @@ impl DatasetDescription {
     /// If the file cannot be written.
     pub fn write(&self, root: &Path) -> Result<(), BidsError> {
         let path = root.join("dataset_description.json");
-        let text = serde_json::to_string_pretty(self).map_err(|source| BidsError::Json {
-            path: path.clone(),
-            source,
-        })?;
+        let text =
+            serde_json::to_string_pretty(self).map_err(|source| BidsError::Json { path: path.clone(), source })?;
         std::fs::write(&path, text + "\n").map_err(|source| BidsError::Io { path, source })
     }
 
@@ -308,10 +272,7 @@ impl DatasetDescription {
     /// If the file cannot be read or lacks `Name` or `BIDSVersion`.
     pub fn read(root: &Path) -> Result<Self, BidsError> {
         let path = root.join("dataset_description.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| BidsError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| BidsError::Io { path: path.clone(), source })?;
         serde_json::from_str(&text).map_err(|source| BidsError::Json { path, source })
     }
 }
@@ -325,23 +286,11 @@ mod tests {
     fn names_come_apart_and_together() {
         let name = "sub-01_task-movie_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz";
         let entities = Entities::parse(name).unwrap();
-        assert_eq!(
-            (entities.get("task"), entities.get("ses")),
-            (Some("movie"), None)
-        );
-        assert_eq!(
-            (entities.suffix.as_str(), entities.extension.as_str()),
-            ("bold", ".nii.gz")
-        );
+        assert_eq!((entities.get("task"), entities.get("ses")), (Some("movie"), None));
+        assert_eq!((entities.suffix.as_str(), entities.extension.as_str()), ("bold", ".nii.gz"));
         assert_eq!(entities.to_string(), name);
-        let confounds = entities
-            .without("space")
-            .with("desc", "confounds")
-            .of_kind("timeseries", ".tsv");
-        assert_eq!(
-            confounds.to_string(),
-            "sub-01_task-movie_run-1_desc-confounds_timeseries.tsv"
-        );
+        let confounds = entities.without("space").with("desc", "confounds").of_kind("timeseries", ".tsv");
+        assert_eq!(confounds.to_string(), "sub-01_task-movie_run-1_desc-confounds_timeseries.tsv");
     }
 
     #[test]
@@ -352,13 +301,7 @@ mod tests {
             ("sub01_bold.nii", "`sub01` is not"),
             ("sub-1_sub-2_bold.nii", "`sub` stands twice"),
         ] {
-            assert!(
-                Entities::parse(name)
-                    .unwrap_err()
-                    .to_string()
-                    .contains(reason),
-                "{name}"
-            );
+            assert!(Entities::parse(name).unwrap_err().to_string().contains(reason), "{name}");
         }
     }
 
@@ -388,11 +331,6 @@ mod tests {
         written.write(folder.path()).unwrap();
         assert_eq!(DatasetDescription::read(folder.path()).unwrap(), written);
         std::fs::write(folder.path().join("dataset_description.json"), "{}").unwrap();
-        assert!(
-            DatasetDescription::read(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("`Name`")
-        );
+        assert!(DatasetDescription::read(folder.path()).unwrap_err().to_string().contains("`Name`"));
     }
 }

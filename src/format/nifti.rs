@@ -131,10 +131,7 @@ pub enum NiftiError {
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> NiftiError + '_ {
-    move |source| NiftiError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| NiftiError::Io { path: path.to_owned(), source }
 }
 
 /// The types of samples that are read.
@@ -212,10 +209,7 @@ impl NiftiInfo {
 
     /// Reads the facts out of the bytes of a header, before anything is known about the rest of the file.
     fn parse(path: &Path, bytes: &[u8; HEADER_BYTES]) -> Result<Self, NiftiError> {
-        let not_nifti = |reason: &str| NiftiError::NotNifti {
-            path: path.to_owned(),
-            reason: reason.to_owned(),
-        };
+        let not_nifti = |reason: &str| NiftiError::NotNifti { path: path.to_owned(), reason: reason.to_owned() };
         let size = [bytes[0], bytes[1], bytes[2], bytes[3]];
         let endianness = match (i32::from_le_bytes(size), i32::from_be_bytes(size)) {
             (348, _) => Endianness::Little,
@@ -226,28 +220,19 @@ impl NiftiInfo {
         match &bytes[344..] {
             b"n+1\0" => {}
             b"ni1\0" => {
-                return Err(not_nifti(
-                    "it is half of a `.hdr` and `.img` pair, save it as one `.nii` file",
-                ));
+                return Err(not_nifti("it is half of a `.hdr` and `.img` pair, save it as one `.nii` file"));
             }
             _ => {
-                return Err(not_nifti(
-                    "the magic `n+1` is missing from byte 344 of the header",
-                ));
+                return Err(not_nifti("the magic `n+1` is missing from byte 344 of the header"));
             }
         }
-        let header =
-            NiftiHeader::from_reader(&bytes[..]).map_err(|error| not_nifti(&error.to_string()))?;
+        let header = NiftiHeader::from_reader(&bytes[..]).map_err(|error| not_nifti(&error.to_string()))?;
         let (shape, n_volumes) = dimensions(path, &header)?;
         if header.endianness != endianness {
-            return Err(not_nifti(
-                "its length and its dimensions disagree about the byte order",
-            ));
+            return Err(not_nifti("its length and its dimensions disagree about the byte order"));
         }
-        let datatype = Datatype::from_code(header.datatype).ok_or(NiftiError::SampleType {
-            path: path.to_owned(),
-            code: header.datatype,
-        })?;
+        let datatype = Datatype::from_code(header.datatype)
+            .ok_or(NiftiError::SampleType { path: path.to_owned(), code: header.datatype })?;
         Ok(NiftiInfo {
             path: path.to_owned(),
             shape,
@@ -263,15 +248,8 @@ impl NiftiInfo {
 
     /// Bytes of header and data, uncompressed.
     fn promised_bytes(&self) -> u128 {
-        let n_voxels = self
-            .shape
-            .iter()
-            .fold(self.n_volumes as u128, |product, &n| {
-                product.saturating_mul(n as u128)
-            });
-        n_voxels
-            .saturating_mul(self.datatype.size_bytes() as u128)
-            .saturating_add(u128::from(self.data_offset))
+        let n_voxels = self.shape.iter().fold(self.n_volumes as u128, |product, &n| product.saturating_mul(n as u128));
+        n_voxels.saturating_mul(self.datatype.size_bytes() as u128).saturating_add(u128::from(self.data_offset))
     }
 }
 
@@ -279,21 +257,14 @@ fn dimensions(path: &Path, header: &NiftiHeader) -> Result<([usize; 3], usize), 
     let rank = usize::from(header.dim[0]);
     let error = |reason| NiftiError::Dimensions {
         path: path.to_owned(),
-        found: header.dim[1..=rank.clamp(1, 7)]
-            .iter()
-            .map(|&n| usize::from(n))
-            .collect(),
+        found: header.dim[1..=rank.clamp(1, 7)].iter().map(|&n| usize::from(n)).collect(),
         reason,
     };
     if !(1..=7).contains(&rank) {
         return Err(error("an image has between one and seven axes"));
     }
     let length = |axis: usize| {
-        if axis <= rank {
-            usize::from(header.dim[axis])
-        } else {
-            1
-        }
+        if axis <= rank { usize::from(header.dim[axis]) } else { 1 }
     };
     // The field is signed in the standard and unsigned in the parser: beyond 32 767 it was negative.
     if (1..=7).any(|axis| length(axis) == 0 || length(axis) > i16::MAX as usize) {
@@ -314,12 +285,7 @@ fn data_offset(path: &Path, header: &NiftiHeader) -> Result<u64, NiftiError> {
         return Ok(found as u64);
     }
     let expected = "a whole number of bytes of at least 352";
-    Err(NiftiError::Field {
-        path: path.to_owned(),
-        field: "`vox_offset`",
-        found,
-        expected,
-    })
+    Err(NiftiError::Field { path: path.to_owned(), field: "`vox_offset`", found, expected })
 }
 
 /// Slope and intercept as nibabel has them: a slope of zero or not a number means none.
@@ -330,12 +296,7 @@ fn scaling(path: &Path, header: &NiftiHeader) -> Result<Option<(f64, f64)>, Nift
     }
     if !intercept.is_finite() {
         let expected = "a finite number beside a finite `scl_slope`";
-        return Err(NiftiError::Field {
-            path: path.to_owned(),
-            field: "`scl_inter`",
-            found: intercept,
-            expected,
-        });
+        return Err(NiftiError::Field { path: path.to_owned(), field: "`scl_inter`", found: intercept, expected });
     }
     Ok(Some((slope, intercept)).filter(|&scaling| scaling != (1.0, 0.0)))
 }
@@ -377,11 +338,7 @@ mod tests {
     use super::*;
 
     fn header(change: impl FnOnce(&mut NiftiHeader)) -> NiftiHeader {
-        let mut header = NiftiHeader {
-            dim: [4, 2, 2, 2, 5, 1, 1, 1],
-            datatype: 16,
-            ..NiftiHeader::default()
-        };
+        let mut header = NiftiHeader { dim: [4, 2, 2, 2, 5, 1, 1, 1], datatype: 16, ..NiftiHeader::default() };
         change(&mut header);
         header
     }
@@ -407,22 +364,13 @@ mod tests {
     #[test]
     fn useless_slopes_mean_no_scaling() {
         let path = Path::new("x.nii");
-        for (slope, intercept, expected) in [
-            (0.0, 7.0, None),
-            (f32::NAN, 0.0, None),
-            (1.0, 0.0, None),
-            (0.5, 1.0, Some((0.5, 1.0))),
-        ] {
+        for (slope, intercept, expected) in
+            [(0.0, 7.0, None), (f32::NAN, 0.0, None), (1.0, 0.0, None), (0.5, 1.0, Some((0.5, 1.0)))]
+        {
             let header = header(|h| (h.scl_slope, h.scl_inter) = (slope, intercept));
             assert_eq!(scaling(path, &header).unwrap(), expected);
         }
-        assert!(
-            scaling(
-                path,
-                &header(|h| (h.scl_slope, h.scl_inter) = (2.0, f32::NAN))
-            )
-            .is_err()
-        );
+        assert!(scaling(path, &header(|h| (h.scl_slope, h.scl_inter) = (2.0, f32::NAN))).is_err());
     }
 
     #[test]
@@ -434,14 +382,8 @@ mod tests {
             [5, 2, 2, 2, 1, 3, 1, 1],
             [9, 2, 2, 2, 1, 1, 1, 1],
         ] {
-            assert!(
-                dimensions(Path::new("x.nii"), &header(|h| h.dim = dim)).is_err(),
-                "{dim:?}"
-            );
+            assert!(dimensions(Path::new("x.nii"), &header(|h| h.dim = dim)).is_err(), "{dim:?}");
         }
-        assert_eq!(
-            dimensions(Path::new("x.nii"), &header(|_| ())).unwrap(),
-            ([2, 2, 2], 5)
-        );
+        assert_eq!(dimensions(Path::new("x.nii"), &header(|_| ())).unwrap(), ([2, 2, 2], 5));
     }
 }

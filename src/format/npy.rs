@@ -97,10 +97,7 @@ pub enum NpyError {
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> NpyError + '_ {
-    move |source| NpyError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| NpyError::Io { path: path.to_owned(), source }
 }
 
 /// Writes a matrix, C order, little-endian `f4`.
@@ -122,10 +119,9 @@ pub fn write_matrix(path: &Path, matrix: ArrayView2<'_, f32>) -> Result<(), NpyE
 pub fn write_vector(path: &Path, vector: ArrayView1<'_, f32>) -> Result<(), NpyError> {
     let file = File::create(path).map_err(io_error(path))?;
     let mut out = BufWriter::new(file);
-    vector.write_npy(&mut out).map_err(|error| NpyError::Io {
-        path: path.to_owned(),
-        source: io::Error::other(error),
-    })?;
+    vector
+        .write_npy(&mut out)
+        .map_err(|error| NpyError::Io { path: path.to_owned(), source: io::Error::other(error) })?;
     out.flush().map_err(io_error(path))
 }
 
@@ -188,16 +184,9 @@ mod tests {
     fn doubles_and_fortran_order_are_read() {
         let (_folder, path) = file(&[]);
         let matrix = array![[1.5_f64, 2.0, 3.0], [4.0, 5.0, 6.25]];
-        write_npy(
-            &path,
-            &matrix.t().as_standard_layout().into_owned().reversed_axes(),
-        )
-        .unwrap();
+        write_npy(&path, &matrix.t().as_standard_layout().into_owned().reversed_axes()).unwrap();
         assert_eq!(read_matrix(&path).unwrap(), matrix.mapv(|x| x as f32));
-        assert_eq!(
-            MatrixReader::open(&path).unwrap().columns(1..2).unwrap(),
-            array![[2.0], [5.0]]
-        );
+        assert_eq!(MatrixReader::open(&path).unwrap().columns(1..2).unwrap(), array![[2.0], [5.0]]);
     }
 
     #[test]
@@ -206,10 +195,7 @@ mod tests {
         let vector = array![1.0_f32, -2.5, 3.0];
         write_vector(&path, vector.view()).unwrap();
         assert_eq!(read_vector(&path).unwrap(), vector);
-        assert!(matches!(
-            read_matrix(&path),
-            Err(NpyError::Dimensions { expected: 2, .. })
-        ));
+        assert!(matches!(read_matrix(&path), Err(NpyError::Dimensions { expected: 2, .. })));
     }
 
     #[test]
@@ -217,14 +203,7 @@ mod tests {
         let (_folder, path) = file(&[]);
         let mut writer = MatrixWriter::create(&path, 2).unwrap();
         writer.write_row(array![1.0, 2.0].view()).unwrap();
-        assert!(matches!(
-            writer.write_row(array![1.0].view()),
-            Err(NpyError::RowLength {
-                row: 1,
-                found: 1,
-                ..
-            })
-        ));
+        assert!(matches!(writer.write_row(array![1.0].view()), Err(NpyError::RowLength { row: 1, found: 1, .. })));
         drop(writer);
         assert!(matches!(read_matrix(&path), Err(NpyError::Length { .. })));
     }
@@ -234,13 +213,7 @@ mod tests {
         let mut bytes = matrix_header(usize::MAX, usize::MAX).to_vec();
         bytes.extend([0; 16]);
         let (_folder, path) = file(&bytes);
-        assert!(matches!(
-            read_matrix(&path),
-            Err(NpyError::Length {
-                found_bytes: 144,
-                ..
-            })
-        ));
+        assert!(matches!(read_matrix(&path), Err(NpyError::Length { found_bytes: 144, .. })));
     }
 
     #[test]
@@ -252,18 +225,12 @@ mod tests {
             b"\x93NUMPY\x09\x00\x00\x00\x00\x00",
         ] {
             let (_folder, path) = file(bytes);
-            assert!(
-                matches!(read_matrix(&path), Err(NpyError::Header { .. })),
-                "{bytes:?}"
-            );
+            assert!(matches!(read_matrix(&path), Err(NpyError::Header { .. })), "{bytes:?}");
         }
         let (_folder, path) = file(&[]);
         write_npy(&path, &array![[1_i32]]).unwrap();
         let error = read_matrix(&path).unwrap_err();
-        assert!(
-            error.to_string().contains("`<i4`, expected `<f4` or `<f8`"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("`<i4`, expected `<f4` or `<f8`"), "{error}");
     }
 
     #[test]
@@ -271,14 +238,7 @@ mod tests {
         let (_folder, path) = file(&[]);
         write_matrix(&path, array![[1.0_f32, 2.0]].view()).unwrap();
         let mut reader = MatrixReader::open(&path).unwrap();
-        assert!(matches!(
-            reader.columns(1..3),
-            Err(NpyError::Range {
-                axis: "columns",
-                len: 2,
-                ..
-            })
-        ));
+        assert!(matches!(reader.columns(1..3), Err(NpyError::Range { axis: "columns", len: 2, .. })));
         assert!(Array2::<f32>::read_npy(File::open(&path).unwrap()).is_ok());
     }
 }

@@ -122,34 +122,19 @@ impl AttributeProto {
     /// A float parameter.
     pub fn float(name: &str, value: f32) -> Self {
         let f = Some(value);
-        Self {
-            name: Some(name.to_owned()),
-            f,
-            kind: Some(1),
-            ..Self::default()
-        }
+        Self { name: Some(name.to_owned()), f, kind: Some(1), ..Self::default() }
     }
 
     /// An integer parameter.
     pub fn int(name: &str, value: i64) -> Self {
         let i = Some(value);
-        Self {
-            name: Some(name.to_owned()),
-            i,
-            kind: Some(2),
-            ..Self::default()
-        }
+        Self { name: Some(name.to_owned()), i, kind: Some(2), ..Self::default() }
     }
 
     /// A parameter that is a list of integers.
     pub fn ints(name: &str, values: &[i64]) -> Self {
         let ints = values.to_vec();
-        Self {
-            name: Some(name.to_owned()),
-            ints,
-            kind: Some(7),
-            ..Self::default()
-        }
+        Self { name: Some(name.to_owned()), ints, kind: Some(7), ..Self::default() }
     }
 }
 
@@ -190,10 +175,7 @@ impl TensorProto {
 
     /// A float tensor whose elements stand in the file `location` beside the model.
     pub fn external(name: &str, dims: &[i64], location: &str, offset: u64, length: u64) -> Self {
-        let entry = |key: &str, value: String| StringStringEntryProto {
-            key: Some(key.to_owned()),
-            value: Some(value),
-        };
+        let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
         Self {
             dims: dims.to_vec(),
             data_type: Some(ElementType::F32 as i32),
@@ -234,23 +216,10 @@ pub struct ValueInfoProto {
 impl ValueInfoProto {
     /// A tensor value with these dimensions.
     pub fn tensor(name: &str, element: ElementType, dims: &[Dim]) -> Self {
-        let dim = dims
-            .iter()
-            .map(|dim| DimensionProto {
-                value: Some(dim.clone()),
-            })
-            .collect();
-        let tensor_type = TensorTypeProto {
-            elem_type: Some(element as i32),
-            shape: Some(TensorShapeProto { dim }),
-        };
-        let r#type = Some(TypeProto {
-            tensor_type: Some(tensor_type),
-        });
-        Self {
-            name: Some(name.to_owned()),
-            r#type,
-        }
+        let dim = dims.iter().map(|dim| DimensionProto { value: Some(dim.clone()) }).collect();
+        let tensor_type = TensorTypeProto { elem_type: Some(element as i32), shape: Some(TensorShapeProto { dim }) };
+        let r#type = Some(TypeProto { tensor_type: Some(tensor_type) });
+        Self { name: Some(name.to_owned()), r#type }
     }
 }
 
@@ -308,25 +277,14 @@ mod tests {
     fn zero_valued_attributes_are_written_out() {
         // `onnx.checker` refuses an attribute without a value, and proto3 rules would drop a zero.
         let bytes = AttributeProto::int("axis", 0).encode_to_vec();
-        assert_eq!(
-            bytes,
-            [0x0a, 4, b'a', b'x', b'i', b's', 0x18, 0, 0xa0, 0x01, 2]
-        );
+        assert_eq!(bytes, [0x0a, 4, b'a', b'x', b'i', b's', 0x18, 0, 0xa0, 0x01, 2]);
     }
 
     #[test]
     fn messages_survive_a_round_trip() {
         let tensor = TensorProto::external("w", &[3, 4], "weights.bin", 64, 48);
-        let value = ValueInfoProto::tensor(
-            "x",
-            ElementType::I64,
-            &[Dim::Named("batch".to_owned()), Dim::Fixed(0)],
-        );
-        let graph = GraphProto {
-            initializer: vec![tensor],
-            input: vec![value],
-            ..Default::default()
-        };
+        let value = ValueInfoProto::tensor("x", ElementType::I64, &[Dim::Named("batch".to_owned()), Dim::Fixed(0)]);
+        let graph = GraphProto { initializer: vec![tensor], input: vec![value], ..Default::default() };
         let decoded = GraphProto::decode(graph.encode_to_vec().as_slice());
         assert_eq!(decoded.as_ref(), Ok(&graph));
     }

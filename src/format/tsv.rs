@@ -26,10 +26,7 @@ pub struct Table {
 impl Table {
     /// An empty table with these columns.
     pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
-        Table {
-            columns: columns.into_iter().map(Into::into).collect(),
-            ..Table::default()
-        }
+        Table { columns: columns.into_iter().map(Into::into).collect(), ..Table::default() }
     }
 
     /// Appends a row.
@@ -38,11 +35,7 @@ impl Table {
     /// If the row has another number of fields than the table has columns: a mistake of the caller, not of a file.
     pub fn push<S: Into<String>>(&mut self, row: impl IntoIterator<Item = S>) {
         let row: Vec<String> = row.into_iter().map(Into::into).collect();
-        assert_eq!(
-            row.len(),
-            self.columns.len(),
-            "a row has one field per column"
-        );
+        assert_eq!(row.len(), self.columns.len(), "a row has one field per column");
         self.lines.push(self.rows.len() as u64 + 2);
         self.rows.push(row);
     }
@@ -94,9 +87,7 @@ impl Table {
     /// # Errors
     /// If the column is not there or a field is neither a finite number nor `n/a`.
     pub fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, TsvError> {
-        self.parsed(column, "a finite number or `n/a`", |text| {
-            text.parse().ok().filter(|x: &f64| x.is_finite())
-        })
+        self.parsed(column, "a finite number or `n/a`", |text| text.parse().ok().filter(|x: &f64| x.is_finite()))
     }
 
     /// A column as whole numbers, `None` where the field is `n/a`; `3.0` counts as whole.
@@ -132,9 +123,7 @@ impl Table {
         let position = self.require(column)?;
         let field = |(row, fields): (usize, &Vec<String>)| match fields[position].trim() {
             MISSING | "" => Ok(None),
-            text => parse(text)
-                .map(Some)
-                .ok_or_else(|| self.field_error(row, position, expected)),
+            text => parse(text).map(Some).ok_or_else(|| self.field_error(row, position, expected)),
         };
         self.rows.iter().enumerate().map(field).collect()
     }
@@ -144,16 +133,10 @@ impl Table {
     /// # Errors
     /// If the file cannot be read, is not UTF-8, has no header, a repeated column or a row of another length.
     pub fn read(path: &Path) -> Result<Self, TsvError> {
-        let io_error = |source| TsvError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io_error = |source| TsvError::Io { path: path.to_owned(), source };
         let found_bytes = std::fs::metadata(path).map_err(io_error)?.len();
         if found_bytes > MAX_TABLE_BYTES {
-            return Err(TsvError::TooLarge {
-                path: path.to_owned(),
-                found_bytes,
-            });
+            return Err(TsvError::TooLarge { path: path.to_owned(), found_bytes });
         }
         Table::parse(path, &std::fs::read(path).map_err(io_error)?)
     }
@@ -170,26 +153,16 @@ impl Table {
             .flexible(true)
             .has_headers(false)
             .from_reader(bytes);
-        let mut table = Table {
-            path: path.to_owned(),
-            ..Table::default()
-        };
+        let mut table = Table { path: path.to_owned(), ..Table::default() };
         let mut record = csv::StringRecord::new();
-        let mut lines = LineCounter {
-            bytes,
-            counted: 0,
-            line: 1,
-        };
+        let mut lines = LineCounter { bytes, counted: 0, line: 1 };
         loop {
             let start = reader.position().byte();
             match reader.read_record(&mut record) {
                 Ok(false) => break,
                 Ok(true) => {}
                 Err(_) => {
-                    return Err(TsvError::Encoding {
-                        path: path.to_owned(),
-                        line: lines.line_of_record(start),
-                    });
+                    return Err(TsvError::Encoding { path: path.to_owned(), line: lines.line_of_record(start) });
                 }
             }
             let line = lines.line_of_record(start);
@@ -208,10 +181,7 @@ impl Table {
             }
         }
         if table.columns.is_empty() {
-            return Err(TsvError::NoHeader {
-                path: path.to_owned(),
-                reason: "the file is empty".to_owned(),
-            });
+            return Err(TsvError::NoHeader { path: path.to_owned(), reason: "the file is empty".to_owned() });
         }
         Ok(table)
     }
@@ -233,17 +203,10 @@ impl Table {
                 }
                 // A row that is one empty field would be a blank line, which readers skip.
                 text.push_str(if field.is_empty() { MISSING } else { field });
-                text.push(if position + 1 == row.len() {
-                    '\n'
-                } else {
-                    '\t'
-                });
+                text.push(if position + 1 == row.len() { '\n' } else { '\t' });
             }
         }
-        std::fs::write(path, text).map_err(|source| TsvError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        std::fs::write(path, text).map_err(|source| TsvError::Io { path: path.to_owned(), source })
     }
 }
 
@@ -258,16 +221,9 @@ struct LineCounter<'a> {
 
 impl LineCounter<'_> {
     fn line_of_record(&mut self, start: u64) -> u64 {
-        let start =
-            usize::try_from(start).map_or(self.bytes.len(), |start| start.min(self.bytes.len()));
-        let blank = self.bytes[start..]
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
-        let breaks = self.bytes[self.counted..start + blank]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count();
+        let start = usize::try_from(start).map_or(self.bytes.len(), |start| start.min(self.bytes.len()));
+        let blank = self.bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let breaks = self.bytes[self.counted..start + blank].iter().filter(|&&byte| byte == b'\n').count();
         self.counted = start + blank;
         self.line += breaks as u64;
         self.line
@@ -277,25 +233,13 @@ impl LineCounter<'_> {
 fn header(path: &Path, record: &csv::StringRecord) -> Result<Vec<String>, TsvError> {
     let columns: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
     // A first row of numbers is data: taking it for names would silently lose one sample.
-    if columns
-        .iter()
-        .all(|name| name == MISSING || name.parse::<f64>().is_ok())
-    {
-        let reason = format!(
-            "the first row is `{}`: add a row with the names of the columns",
-            columns.join(" ")
-        );
-        return Err(TsvError::NoHeader {
-            path: path.to_owned(),
-            reason,
-        });
+    if columns.iter().all(|name| name == MISSING || name.parse::<f64>().is_ok()) {
+        let reason = format!("the first row is `{}`: add a row with the names of the columns", columns.join(" "));
+        return Err(TsvError::NoHeader { path: path.to_owned(), reason });
     }
     let mut seen = BTreeSet::new();
     match columns.iter().find(|name| !seen.insert(name.as_str())) {
-        Some(column) => Err(TsvError::RepeatedColumn {
-            path: path.to_owned(),
-            column: column.clone(),
-        }),
+        Some(column) => Err(TsvError::RepeatedColumn { path: path.to_owned(), column: column.clone() }),
         None => Ok(columns),
     }
 }
@@ -312,10 +256,7 @@ mod tests {
     #[test]
     fn byte_order_mark_and_carriage_returns_change_nothing() {
         let plain = parse(b"onset\tname\n1.5\ta b\nn/a\t\"q\"\n").unwrap();
-        assert_eq!(
-            parse(b"\xef\xbb\xbfonset\tname\r\n1.5\ta b\r\nn/a\t\"q\"").unwrap(),
-            plain
-        );
+        assert_eq!(parse(b"\xef\xbb\xbfonset\tname\r\n1.5\ta b\r\nn/a\t\"q\"").unwrap(), plain);
         assert_eq!(plain.numbers("onset").unwrap(), [Some(1.5), None]);
         assert_eq!(plain.rows()[1][1], "\"q\"");
     }
@@ -333,25 +274,16 @@ mod tests {
     #[test]
     fn ragged_rows_name_their_line() {
         let error = parse(b"a\tb\n1\t2\n\n3\n").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`events.tsv` line 4 has 1 fields, expected 2 as in the header"
-        );
+        assert_eq!(error, "`events.tsv` line 4 has 1 fields, expected 2 as in the header");
     }
 
     #[test]
     fn wrong_fields_name_line_and_column() {
         let table = parse(b"a\tb\n1\tx\n").unwrap();
         let error = table.numbers("b").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`events.tsv` line 2 column `b`: `x`, expected a finite number or `n/a`"
-        );
+        assert_eq!(error, "`events.tsv` line 2 column `b`: `x`, expected a finite number or `n/a`");
         let error = table.numbers("c").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`events.tsv` has no column `c`: its columns are `a`, `b`"
-        );
+        assert_eq!(error, "`events.tsv` has no column `c`: its columns are `a`, `b`");
         assert!(parse(b"a\nnan\n").unwrap().numbers("a").is_err());
     }
 
@@ -360,24 +292,13 @@ mod tests {
         let table = parse(b"index\n3\n4.0\nn/a\n").unwrap();
         assert_eq!(table.integers("index").unwrap(), [Some(3), Some(4), None]);
         assert!(parse(b"index\n3.5\n").unwrap().integers("index").is_err());
-        assert!(
-            parse(b"index\n9999999999\n")
-                .unwrap()
-                .integers("index")
-                .is_err()
-        );
+        assert!(parse(b"index\n9999999999\n").unwrap().integers("index").is_err());
     }
 
     #[test]
     fn repeated_columns_and_latin_1_are_refused() {
-        assert!(matches!(
-            parse(b"a\ta\n"),
-            Err(TsvError::RepeatedColumn { .. })
-        ));
-        assert!(matches!(
-            parse(b"a\nx\xe9\n"),
-            Err(TsvError::Encoding { line: 2, .. })
-        ));
+        assert!(matches!(parse(b"a\ta\n"), Err(TsvError::RepeatedColumn { .. })));
+        assert!(matches!(parse(b"a\nx\xe9\n"), Err(TsvError::Encoding { line: 2, .. })));
     }
 
     #[test]
@@ -385,10 +306,7 @@ mod tests {
         let mut table = Table::new(["a"]);
         table.push(["x\ty"]);
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            table.write(&folder.path().join("t.tsv")),
-            Err(TsvError::Unwritable { .. })
-        ));
+        assert!(matches!(table.write(&folder.path().join("t.tsv")), Err(TsvError::Unwritable { .. })));
     }
 
     proptest! {

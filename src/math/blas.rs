@@ -48,10 +48,7 @@ pub fn openblas_version() -> String {
 ///
 /// # Panics
 /// When the inner dimensions differ.
-pub fn matmul<A: LinalgScalar + Send + Sync>(
-    a: ArrayView2<'_, A>,
-    b: ArrayView2<'_, A>,
-) -> Array2<A> {
+pub fn matmul<A: LinalgScalar + Send + Sync>(a: ArrayView2<'_, A>, b: ArrayView2<'_, A>) -> Array2<A> {
     single_thread_blas();
     let mut product = Array2::zeros((a.nrows(), b.ncols()));
     if product.is_empty() {
@@ -59,25 +56,21 @@ pub fn matmul<A: LinalgScalar + Send + Sync>(
         return product;
     }
     if b.ncols() >= a.nrows() {
-        product
-            .axis_chunks_iter_mut(Axis(1), PRODUCT_BLOCK)
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(block, mut out)| {
+        product.axis_chunks_iter_mut(Axis(1), PRODUCT_BLOCK).into_par_iter().enumerate().for_each(
+            |(block, mut out)| {
                 let start = block * PRODUCT_BLOCK;
                 let columns = b.slice(ndarray::s![.., start..start + out.ncols()]);
                 general_mat_mul(A::one(), &a, &columns, A::zero(), &mut out);
-            });
+            },
+        );
     } else {
-        product
-            .axis_chunks_iter_mut(Axis(0), PRODUCT_BLOCK)
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(block, mut out)| {
+        product.axis_chunks_iter_mut(Axis(0), PRODUCT_BLOCK).into_par_iter().enumerate().for_each(
+            |(block, mut out)| {
                 let start = block * PRODUCT_BLOCK;
                 let rows = a.slice(ndarray::s![start..start + out.nrows(), ..]);
                 general_mat_mul(A::one(), &rows, &b, A::zero(), &mut out);
-            });
+            },
+        );
     }
     product
 }
@@ -87,18 +80,12 @@ mod tests {
     use super::*;
 
     fn matrix(rows: usize, columns: usize, step: f32) -> Array2<f32> {
-        Array2::from_shape_fn((rows, columns), |(i, j)| {
-            ((i * columns + j) as f32 * step).sin()
-        })
+        Array2::from_shape_fn((rows, columns), |(i, j)| ((i * columns + j) as f32 * step).sin())
     }
 
     #[test]
     fn version_names_the_library() {
-        assert!(
-            openblas_version().contains("OpenBLAS"),
-            "{}",
-            openblas_version()
-        );
+        assert!(openblas_version().contains("OpenBLAS"), "{}", openblas_version());
     }
 
     #[test]
@@ -117,10 +104,7 @@ mod tests {
     fn product_bytes_do_not_depend_on_the_thread_count() {
         let (a, b) = (matrix(311, 97, 0.37), matrix(97, 1501, 0.71));
         let with = |n_threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(n_threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
             pool.install(|| matmul(a.view(), b.view()))
         };
         assert_eq!(with(1), with(2));

@@ -134,22 +134,12 @@ pub struct Dictionary {
 /// [`MathError::Empty`] for no patterns or time points, [`MathError::TooMany`] for more patterns than units that are not
 /// 0, [`MathError::Parameter`] for a penalty or tolerance that is not positive or a batch or epoch count of 0,
 /// [`MathError::NotFinite`].
-pub fn learn_dictionary(
-    series: ArrayView2<'_, f32>,
-    options: &DictionaryOptions,
-) -> Result<Dictionary, MathError> {
+pub fn learn_dictionary(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<Dictionary, MathError> {
     check(series, options)?;
     let norm = (power_of(series) / series.ncols() as f64).sqrt();
     // Stored unit by unit, so that a minibatch gathers contiguous rows.
-    let units = series
-        .t()
-        .mapv(|v| (f64::from(v) / norm) as f32)
-        .as_standard_layout()
-        .into_owned();
-    let power: Vec<f64> = units
-        .outer_iter()
-        .map(|u| u.iter().map(|&v| f64::from(v).powi(2)).sum())
-        .collect();
+    let units = series.t().mapv(|v| (f64::from(v) / norm) as f32).as_standard_layout().into_owned();
+    let power: Vec<f64> = units.outer_iter().map(|u| u.iter().map(|&v| f64::from(v).powi(2)).sum()).collect();
     let n_varying = power.iter().filter(|&&p| p > 0.0).count();
     if options.n_patterns > n_varying {
         return Err(MathError::TooMany {
@@ -187,9 +177,7 @@ pub fn learn_dictionary(
     }
     let n_unconverged = learning.code_all();
     if n_unconverged > 0 {
-        warnings.push(DictionaryWarning::CodesNotConverged {
-            n_units: n_unconverged,
-        });
+        warnings.push(DictionaryWarning::CodesNotConverged { n_units: n_unconverged });
     }
     objective.push(learning.objective());
     Ok(finish(learning, norm, objective, options.penalty, warnings))
@@ -198,41 +186,24 @@ pub fn learn_dictionary(
 fn check(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<(), MathError> {
     require_finite("series", series)?;
     require_penalty(options.penalty)?;
-    for (what, n) in [
-        ("time points", series.nrows()),
-        ("patterns", options.n_patterns),
-    ] {
+    for (what, n) in [("time points", series.nrows()), ("patterns", options.n_patterns)] {
         if n == 0 {
             return Err(MathError::Empty { what });
         }
     }
-    for (name, n) in [
-        ("batch_size", options.batch_size),
-        ("max_epochs", options.max_epochs),
-    ] {
+    for (name, n) in [("batch_size", options.batch_size), ("max_epochs", options.max_epochs)] {
         if n == 0 {
-            return Err(MathError::Parameter {
-                name,
-                found: 0.0,
-                expected: "1 or more",
-            });
+            return Err(MathError::Parameter { name, found: 0.0, expected: "1 or more" });
         }
     }
     if options.tolerance.is_finite() && options.tolerance > 0.0 {
         return Ok(());
     }
-    Err(MathError::Parameter {
-        name: "tolerance",
-        found: options.tolerance,
-        expected: "a positive number",
-    })
+    Err(MathError::Parameter { name: "tolerance", found: options.tolerance, expected: "a positive number" })
 }
 
 fn power_of(series: ArrayView2<'_, f32>) -> f64 {
-    series
-        .outer_iter()
-        .map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>())
-        .sum()
+    series.outer_iter().map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()).sum()
 }
 
 /// The state of learning, for units of mean power 1.
@@ -285,9 +256,7 @@ impl<'a> Learning<'a> {
         let power: Vec<f64> = batch.iter().map(|&unit| self.power[unit]).collect();
         let old = self.codes.select(Axis(0), batch);
         let mut new = old.clone();
-        let ends = self
-            .descent(LEARNING_TOLERANCE)
-            .run_all(correlations.view(), &power, &mut new);
+        let ends = self.descent(LEARNING_TOLERANCE).run_all(correlations.view(), &power, &mut new);
         for (row, (&unit, end)) in batch.iter().zip(&ends).enumerate() {
             self.codes.row_mut(unit).assign(&new.row(row));
             self.residual_power[unit] = end.residual_power;
@@ -301,11 +270,8 @@ impl<'a> Learning<'a> {
         let narrow = self.patterns.mapv(|v| v as f32);
         let correlations = matmul(self.units.view(), narrow.t()).mapv(f64::from);
         let old = self.codes.clone();
-        let ends =
-            self.descent(LASSO_TOLERANCE)
-                .run_all(correlations.view(), self.power, &mut self.codes);
-        self.statistics
-            .replace(self.units.view(), &old, &self.codes);
+        let ends = self.descent(LASSO_TOLERANCE).run_all(correlations.view(), self.power, &mut self.codes);
+        self.statistics.replace(self.units.view(), &old, &self.codes);
         ends.iter().filter(|end| !end.is_converged).count()
     }
 
@@ -317,9 +283,7 @@ impl<'a> Learning<'a> {
     }
 
     fn unused(&self) -> Vec<usize> {
-        (0..self.codes.ncols())
-            .filter(|&k| self.codes.column(k).iter().all(|&c| c == 0.0))
-            .collect()
+        (0..self.codes.ncols()).filter(|&k| self.codes.column(k).iter().all(|&c| c == 0.0)).collect()
     }
 
     /// Puts the worst explained units, worst first, in place of patterns that no unit uses.
@@ -328,14 +292,8 @@ impl<'a> Learning<'a> {
         if unused.is_empty() {
             return;
         }
-        let mut worst: Vec<usize> = (0..self.power.len())
-            .filter(|&i| self.power[i] > 0.0)
-            .collect();
-        worst.sort_by(|&a, &b| {
-            self.residual_power[b]
-                .total_cmp(&self.residual_power[a])
-                .then(a.cmp(&b))
-        });
+        let mut worst: Vec<usize> = (0..self.power.len()).filter(|&i| self.power[i] > 0.0).collect();
+        worst.sort_by(|&a, &b| self.residual_power[b].total_cmp(&self.residual_power[a]).then(a.cmp(&b)));
         for (&k, &unit) in unused.iter().zip(&worst) {
             let norm = self.power[unit].sqrt();
             let replacement = self.units.row(unit).mapv(|v| f64::from(v) / norm);
@@ -353,28 +311,13 @@ fn finish(
     penalty: f64,
     mut warnings: Vec<DictionaryWarning>,
 ) -> Dictionary {
-    let Learning {
-        patterns, codes, ..
-    } = learning;
+    let Learning { patterns, codes, .. } = learning;
     let n_patterns = patterns.nrows();
-    let strength: Vec<f64> = (0..n_patterns)
-        .map(|k| codes.column(k).iter().map(|c| c * c).sum())
-        .collect();
+    let strength: Vec<f64> = (0..n_patterns).map(|k| codes.column(k).iter().map(|c| c * c).sum()).collect();
     let mut order: Vec<usize> = (0..n_patterns).collect();
     order.sort_by(|&a, &b| strength[b].total_cmp(&strength[a]).then(a.cmp(&b)));
-    let sign: Vec<f64> = order
-        .iter()
-        .map(|&k| {
-            if codes.column(k).sum() < 0.0 {
-                -1.0
-            } else {
-                1.0
-            }
-        })
-        .collect();
-    let unused: Vec<usize> = (0..n_patterns)
-        .filter(|&k| strength[order[k]] == 0.0)
-        .collect();
+    let sign: Vec<f64> = order.iter().map(|&k| if codes.column(k).sum() < 0.0 { -1.0 } else { 1.0 }).collect();
+    let unused: Vec<usize> = (0..n_patterns).filter(|&k| strength[order[k]] == 0.0).collect();
     if !unused.is_empty() {
         warnings.push(DictionaryWarning::UnusedPatterns { patterns: unused });
     }
@@ -382,12 +325,8 @@ fn finish(
     // Negating a code that is 0 would store -0, a second spelling of the same number.
     let signed = |value: f64, k: usize| (sign[k] * value + 0.0) as f32;
     Dictionary {
-        patterns: Array2::from_shape_fn((patterns.ncols(), n_patterns), |(t, k)| {
-            signed(patterns[[order[k], t]], k)
-        }),
-        codes: Array2::from_shape_fn((n_patterns, codes.nrows()), |(k, i)| {
-            signed(codes[[i, order[k]]] * norm, k)
-        }),
+        patterns: Array2::from_shape_fn((patterns.ncols(), n_patterns), |(t, k)| signed(patterns[[order[k], t]], k)),
+        codes: Array2::from_shape_fn((n_patterns, codes.nrows()), |(k, i)| signed(codes[[i, order[k]]] * norm, k)),
         lambda: penalty * norm,
         objective,
         warnings,

@@ -28,9 +28,7 @@ mod sealed {
     use super::*;
 
     /// The LAPACK driver for one precision.
-    pub trait Sealed:
-        Copy + PartialOrd + ndarray::LinalgScalar + std::ops::Neg<Output = Self>
-    {
+    pub trait Sealed: Copy + PartialOrd + ndarray::LinalgScalar + std::ops::Neg<Output = Self> {
         const ROUTINE: &'static str;
         fn magnitude(self) -> Self;
         fn to_size(self) -> usize;
@@ -108,12 +106,7 @@ const MAX_ORDER: usize = 30_000;
 pub fn symmetric_eigen<A: Real>(a: Array2<A>) -> Result<SymmetricEigen<A>, MathError> {
     single_thread_blas();
     let n = a.nrows();
-    super::error::require_shape(
-        "columns of the matrix",
-        a.ncols(),
-        n,
-        "a symmetric matrix is square",
-    )?;
+    super::error::require_shape("columns of the matrix", a.ncols(), n, "a symmetric matrix is square")?;
     if n > MAX_ORDER {
         return Err(MathError::TooMany {
             name: "order of the matrix",
@@ -123,40 +116,19 @@ pub fn symmetric_eigen<A: Real>(a: Array2<A>) -> Result<SymmetricEigen<A>, MathE
         });
     }
     if n == 0 {
-        return Ok(SymmetricEigen {
-            values: Array1::zeros(0),
-            vectors: a,
-        });
+        return Ok(SymmetricEigen { values: Array1::zeros(0), vectors: a });
     }
     // The matrix equals its transpose, so C order serves as LAPACK's column order.
-    let mut factors = a
-        .as_standard_layout()
-        .into_owned()
-        .into_raw_vec_and_offset()
-        .0;
+    let mut factors = a.as_standard_layout().into_owned().into_raw_vec_and_offset().0;
     let mut values = vec![A::zero(); n];
     let order = n as c_int;
     let (mut work, mut iwork) = (vec![A::zero()], vec![0]);
-    check::<A>(A::syevd(
-        order,
-        &mut factors,
-        &mut values,
-        &mut work,
-        &mut iwork,
-        true,
-    ))?;
+    check::<A>(A::syevd(order, &mut factors, &mut values, &mut work, &mut iwork, true))?;
     // A single-precision answer to the query rounds; the documented minimum is exact.
     let n_work = work[0].to_size().max(1 + 6 * n + 2 * n * n);
     let n_iwork = (iwork[0].max(0) as usize).max(3 + 5 * n);
     (work, iwork) = (vec![A::zero(); n_work], vec![0; n_iwork]);
-    check::<A>(A::syevd(
-        order,
-        &mut factors,
-        &mut values,
-        &mut work,
-        &mut iwork,
-        false,
-    ))?;
+    check::<A>(A::syevd(order, &mut factors, &mut values, &mut work, &mut iwork, false))?;
 
     for vector in factors.chunks_exact_mut(n) {
         let mut pivot = vector[0];
@@ -169,23 +141,12 @@ pub fn symmetric_eigen<A: Real>(a: Array2<A>) -> Result<SymmetricEigen<A>, MathE
             vector.iter_mut().for_each(|entry| *entry = -*entry);
         }
     }
-    let rows =
-        Array2::from_shape_vec((n, n), factors).expect("LAPACK wrote n x n numbers in place");
-    Ok(SymmetricEigen {
-        values: values.into(),
-        vectors: rows.reversed_axes(),
-    })
+    let rows = Array2::from_shape_vec((n, n), factors).expect("LAPACK wrote n x n numbers in place");
+    Ok(SymmetricEigen { values: values.into(), vectors: rows.reversed_axes() })
 }
 
 fn check<A: Real>(code: c_int) -> Result<(), MathError> {
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(MathError::Lapack {
-            routine: A::ROUTINE,
-            code,
-        })
-    }
+    if code == 0 { Ok(()) } else { Err(MathError::Lapack { routine: A::ROUTINE, code }) }
 }
 
 #[cfg(test)]
@@ -202,16 +163,9 @@ mod tests {
     #[test]
     fn closed_form_of_order_two() {
         let eigen = symmetric_eigen(array![[2.0f64, 1.0], [1.0, 2.0]]).unwrap();
-        assert!(
-            (&eigen.values - &array![1.0, 3.0])
-                .iter()
-                .all(|d| d.abs() < 1e-14)
-        );
+        assert!((&eigen.values - &array![1.0, 3.0]).iter().all(|d| d.abs() < 1e-14));
         let half = 0.5f64.sqrt();
-        assert!(
-            (eigen.vectors[[0, 1]] - half).abs() < 1e-14
-                && (eigen.vectors[[1, 1]] - half).abs() < 1e-14
-        );
+        assert!((eigen.vectors[[0, 1]] - half).abs() < 1e-14 && (eigen.vectors[[1, 1]] - half).abs() < 1e-14);
     }
 
     #[test]
@@ -221,11 +175,7 @@ mod tests {
         assert!(values.windows(2).into_iter().all(|w| w[0] <= w[1]));
         let rebuilt = (&vectors * &values).dot(&vectors.t());
         assert!((&rebuilt - &a).iter().all(|d| d.abs() < 1e-10));
-        assert!(
-            (vectors.t().dot(&vectors) - Array2::<f64>::eye(60))
-                .iter()
-                .all(|d| d.abs() < 1e-12)
-        );
+        assert!((vectors.t().dot(&vectors) - Array2::<f64>::eye(60)).iter().all(|d| d.abs() < 1e-12));
     }
 
     #[test]
@@ -252,18 +202,12 @@ mod tests {
     #[test]
     fn vectors_do_not_change_when_the_matrix_is_seen_transposed() {
         let a = gram(30, 40);
-        assert_eq!(
-            symmetric_eigen(a.clone()).unwrap(),
-            symmetric_eigen(a.reversed_axes()).unwrap()
-        );
+        assert_eq!(symmetric_eigen(a.clone()).unwrap(), symmetric_eigen(a.reversed_axes()).unwrap());
     }
 
     #[test]
     fn a_rectangle_is_refused() {
         let error = symmetric_eigen(Array2::<f64>::zeros((2, 3))).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`columns of the matrix` is 3, expected 2: a symmetric matrix is square"
-        );
+        assert_eq!(error.to_string(), "`columns of the matrix` is 3, expected 2: a symmetric matrix is square");
     }
 }

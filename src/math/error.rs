@@ -92,10 +92,7 @@ pub enum MathError {
 }
 
 /// Refuses an array with a value that is not finite.
-pub(super) fn require_finite(
-    what: &'static str,
-    array: ArrayView2<'_, f32>,
-) -> Result<(), MathError> {
+pub(super) fn require_finite(what: &'static str, array: ArrayView2<'_, f32>) -> Result<(), MathError> {
     for (row, values) in array.outer_iter().enumerate() {
         // A sum of squares keeps every NaN and infinity and vectorises, so only an offending row is searched.
         let power: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
@@ -103,12 +100,7 @@ pub(super) fn require_finite(
             continue;
         }
         if let Some((column, &found)) = values.iter().enumerate().find(|(_, v)| !v.is_finite()) {
-            return Err(MathError::NotFinite {
-                what,
-                row,
-                column,
-                found: f64::from(found),
-            });
+            return Err(MathError::NotFinite { what, row, column, found: f64::from(found) });
         }
     }
     Ok(())
@@ -121,16 +113,7 @@ pub(super) fn require_shape(
     expected: usize,
     hint: &'static str,
 ) -> Result<(), MathError> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(MathError::Shape {
-            what,
-            found,
-            expected,
-            hint,
-        })
-    }
+    if found == expected { Ok(()) } else { Err(MathError::Shape { what, found, expected, hint }) }
 }
 
 #[cfg(test)]
@@ -142,10 +125,7 @@ mod tests {
     fn finite_check_names_the_first_offender() {
         let x = array![[1.0f32, 2.0], [3.0, f32::INFINITY]];
         let error = require_finite("x", x.view()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`x` holds inf at row 1, column 1, expected finite numbers only"
-        );
+        assert_eq!(error.to_string(), "`x` holds inf at row 1, column 1, expected finite numbers only");
         assert!(require_finite("x", array![[f32::MAX, f32::MIN]].view()).is_ok());
     }
 }

@@ -14,17 +14,9 @@ use super::MathError;
 /// # Errors
 /// [`MathError::Parameter`] when a p value lies outside 0 to 1.
 pub fn benjamini_hochberg(p_values: &[Option<f64>]) -> Result<Vec<Option<f64>>, MathError> {
-    let mut tests: Vec<(usize, f64)> = p_values
-        .iter()
-        .enumerate()
-        .filter_map(|(i, p)| p.map(|p| (i, p)))
-        .collect();
+    let mut tests: Vec<(usize, f64)> = p_values.iter().enumerate().filter_map(|(i, p)| p.map(|p| (i, p))).collect();
     if let Some(&(_, found)) = tests.iter().find(|(_, p)| !(0.0..=1.0).contains(p)) {
-        return Err(MathError::Parameter {
-            name: "p value",
-            found,
-            expected: "a number from 0 to 1",
-        });
+        return Err(MathError::Parameter { name: "p value", found, expected: "a number from 0 to 1" });
     }
     tests.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     let n_tests = tests.len() as f64;
@@ -45,13 +37,7 @@ mod tests {
     #[test]
     fn worked_example_with_an_absent_test() {
         let q = benjamini_hochberg(&[Some(0.01), None, Some(0.04), Some(0.03), Some(0.9)]).unwrap();
-        let expected = [
-            Some(0.04),
-            None,
-            Some(0.16 / 3.0),
-            Some(0.16 / 3.0),
-            Some(0.9),
-        ];
+        let expected = [Some(0.04), None, Some(0.16 / 3.0), Some(0.16 / 3.0), Some(0.9)];
         for (found, expected) in q.iter().zip(expected) {
             assert_eq!(found.is_some(), expected.is_some());
             assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-15);

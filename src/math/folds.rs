@@ -17,11 +17,7 @@ pub struct Fold {
 /// The distinct run numbers of a sample list, in order of first appearance.
 pub(super) fn distinct_runs(run_of_sample: &[usize]) -> Vec<usize> {
     let mut seen = std::collections::HashSet::new();
-    run_of_sample
-        .iter()
-        .copied()
-        .filter(|&run| seen.insert(run))
-        .collect()
+    run_of_sample.iter().copied().filter(|&run| seen.insert(run)).collect()
 }
 
 /// Holds out each run in turn.
@@ -61,8 +57,7 @@ pub fn hold_out_runs(run_of_sample: &[usize], n_folds: usize) -> Result<Vec<Fold
     Ok(blocks(runs.len(), n_folds)
         .map(|group| {
             let held_out = &runs[group];
-            let (validation, train) =
-                (0..run_of_sample.len()).partition(|&i| held_out.contains(&run_of_sample[i]));
+            let (validation, train) = (0..run_of_sample.len()).partition(|&i| held_out.contains(&run_of_sample[i]));
             Fold { train, validation }
         })
         .collect())
@@ -76,11 +71,7 @@ pub fn hold_out_runs(run_of_sample: &[usize], n_folds: usize) -> Result<Vec<Fold
 /// # Errors
 /// [`MathError::TooFew`] with fewer than two folds or when a fold would have no sample to fit on,
 /// [`MathError::TooMany`] with more folds than samples.
-pub fn contiguous_blocks(
-    n_samples: usize,
-    n_folds: usize,
-    gap: usize,
-) -> Result<Vec<Fold>, MathError> {
+pub fn contiguous_blocks(n_samples: usize, n_folds: usize, gap: usize) -> Result<Vec<Fold>, MathError> {
     require_two_folds(n_folds)?;
     if n_folds > n_samples {
         return Err(MathError::TooMany {
@@ -103,10 +94,7 @@ pub fn contiguous_blocks(
                     hint: "use a shorter gap or fewer folds",
                 });
             }
-            Ok(Fold {
-                train,
-                validation: validation.collect(),
-            })
+            Ok(Fold { train, validation: validation.collect() })
         })
         .collect()
 }
@@ -148,38 +136,17 @@ mod tests {
     #[test]
     fn more_folds_than_runs_is_refused_with_both_numbers() {
         let error = hold_out_runs(&[0, 0, 1, 1], 3).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`number of folds` is 3, expected 2 at most: a fold holds out one run or more"
-        );
-        assert!(matches!(
-            leave_one_run_out(&[4, 4]),
-            Err(MathError::TooFew { found: 1, .. })
-        ));
-        assert!(matches!(
-            leave_one_run_out(&[]),
-            Err(MathError::TooFew { found: 0, .. })
-        ));
-        assert!(matches!(
-            hold_out_runs(&[0, 1], 1),
-            Err(MathError::TooFew { .. })
-        ));
+        assert_eq!(error.to_string(), "`number of folds` is 3, expected 2 at most: a fold holds out one run or more");
+        assert!(matches!(leave_one_run_out(&[4, 4]), Err(MathError::TooFew { found: 1, .. })));
+        assert!(matches!(leave_one_run_out(&[]), Err(MathError::TooFew { found: 0, .. })));
+        assert!(matches!(hold_out_runs(&[0, 1], 1), Err(MathError::TooFew { .. })));
     }
 
     #[test]
     fn a_gap_keeps_neighbours_out_of_the_fit() {
         let folds = contiguous_blocks(10, 2, 2).unwrap();
-        assert_eq!(
-            folds[0],
-            Fold {
-                train: vec![7, 8, 9],
-                validation: vec![0, 1, 2, 3, 4]
-            }
-        );
-        assert!(matches!(
-            contiguous_blocks(10, 2, 5),
-            Err(MathError::TooFew { .. })
-        ));
+        assert_eq!(folds[0], Fold { train: vec![7, 8, 9], validation: vec![0, 1, 2, 3, 4] });
+        assert!(matches!(contiguous_blocks(10, 2, 5), Err(MathError::TooFew { .. })));
         assert!(contiguous_blocks(10, 2, usize::MAX).is_err());
         assert!(contiguous_blocks(3, 4, 0).is_err());
     }

@@ -41,12 +41,7 @@ pub fn lasso_codes(
     patterns: ArrayView2<'_, f32>,
     penalty: f64,
 ) -> Result<LassoCodes, MathError> {
-    require_shape(
-        "rows of the patterns",
-        patterns.nrows(),
-        samples.nrows(),
-        "patterns and samples share dimensions",
-    )?;
+    require_shape("rows of the patterns", patterns.nrows(), samples.nrows(), "patterns and samples share dimensions")?;
     require_penalty(penalty)?;
     require_finite("samples", samples)?;
     require_finite("patterns", patterns)?;
@@ -60,10 +55,7 @@ pub fn lasso_codes(
     let correlations = matmul(samples.t(), patterns).mapv(f64::from);
     let mut power = vec![0.0f64; samples.ncols()];
     for row in samples.outer_iter() {
-        power
-            .iter_mut()
-            .zip(row)
-            .for_each(|(p, &v)| *p += f64::from(v) * f64::from(v));
+        power.iter_mut().zip(row).for_each(|(p, &v)| *p += f64::from(v) * f64::from(v));
     }
     let mut codes = Array2::zeros(correlations.dim());
     let ends = descent.run_all(correlations.view(), &power, &mut codes);
@@ -77,11 +69,7 @@ pub(super) fn require_penalty(penalty: f64) -> Result<(), MathError> {
     if penalty.is_finite() && penalty > 0.0 {
         Ok(())
     } else {
-        Err(MathError::Parameter {
-            name: "penalty",
-            found: penalty,
-            expected: "a positive number",
-        })
+        Err(MathError::Parameter { name: "penalty", found: penalty, expected: "a positive number" })
     }
 }
 
@@ -123,9 +111,7 @@ impl Descent {
                     .map(|(i, mut code)| {
                         let sample = block * SAMPLE_BLOCK + i;
                         let correlation = correlations.row(sample).to_vec();
-                        let code = code
-                            .as_slice_mut()
-                            .expect("codes are stored sample by sample");
+                        let code = code.as_slice_mut().expect("codes are stored sample by sample");
                         self.run(&correlation, power[sample], code, &mut fitted)
                     })
                     .collect()
@@ -135,25 +121,13 @@ impl Descent {
     }
 
     /// Codes one sample from the starting point in `code`; `fitted` is scratch for `G c`.
-    fn run(
-        &self,
-        correlation: &[f64],
-        power: f64,
-        code: &mut [f64],
-        fitted: &mut [f64],
-    ) -> DescentEnd {
-        let gram = self
-            .gram
-            .as_slice()
-            .expect("a product is stored in standard order");
+    fn run(&self, correlation: &[f64], power: f64, code: &mut [f64], fitted: &mut [f64]) -> DescentEnd {
+        let gram = self.gram.as_slice().expect("a product is stored in standard order");
         let n_patterns = code.len();
         let gram_row = |j: usize| &gram[j * n_patterns..(j + 1) * n_patterns];
         fitted.fill(0.0);
         for (j, &value) in code.iter().enumerate().filter(|(_, v)| **v != 0.0) {
-            fitted
-                .iter_mut()
-                .zip(gram_row(j))
-                .for_each(|(f, g)| *f += value * g);
+            fitted.iter_mut().zip(gram_row(j)).for_each(|(f, g)| *f += value * g);
         }
         let mut end = self.measure(correlation, power, code, fitted);
         for _ in 0..self.max_sweeps {
@@ -171,10 +145,7 @@ impl Descent {
                 let change = updated - code[j];
                 if change != 0.0 {
                     code[j] = updated;
-                    fitted
-                        .iter_mut()
-                        .zip(row)
-                        .for_each(|(f, g)| *f += change * g);
+                    fitted.iter_mut().zip(row).for_each(|(f, g)| *f += change * g);
                 }
             }
             end = self.measure(correlation, power, code, fitted);
@@ -195,17 +166,9 @@ impl Descent {
             steepest = steepest.max((correlation[j] - fitted[j]).abs());
         }
         let residual_power = (power - 2.0 * q_dot_c + c_g_c).max(0.0);
-        let scale = if steepest > self.penalty {
-            self.penalty / steepest
-        } else {
-            1.0
-        };
-        let gap = 0.5 * residual_power * (1.0 + scale * scale) + self.penalty * l1
-            - scale * (power - q_dot_c);
-        DescentEnd {
-            residual_power,
-            is_converged: gap <= self.tolerance * power,
-        }
+        let scale = if steepest > self.penalty { self.penalty / steepest } else { 1.0 };
+        let gap = 0.5 * residual_power * (1.0 + scale * scale) + self.penalty * l1 - scale * (power - q_dot_c);
+        DescentEnd { residual_power, is_converged: gap <= self.tolerance * power }
     }
 }
 

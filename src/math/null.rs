@@ -79,18 +79,8 @@ pub fn permutation_test(
     n_permutations: usize,
     seed: u64,
 ) -> Result<NullTest, MathError> {
-    require_shape(
-        "rows of the prediction",
-        prediction.nrows(),
-        data.nrows(),
-        "one row for each sample",
-    )?;
-    require_shape(
-        "columns of the prediction",
-        prediction.ncols(),
-        data.ncols(),
-        "one column for each target",
-    )?;
+    require_shape("rows of the prediction", prediction.nrows(), data.nrows(), "one row for each sample")?;
+    require_shape("columns of the prediction", prediction.ncols(), data.ncols(), "one column for each target")?;
     require_finite("data", data)?;
     require_finite("prediction", prediction)?;
     if n_permutations == 0 {
@@ -104,55 +94,35 @@ pub fn permutation_test(
     let n_samples = data.nrows();
     let n_distinct = count_distinct(rearrangement, n_samples)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let orders: Vec<Vec<Span>> = (0..n_permutations)
-        .map(|_| draw(rearrangement, n_samples, &mut rng))
-        .collect();
-    let in_order = [Span {
-        from: 0,
-        length: n_samples,
-    }];
+    let orders: Vec<Vec<Span>> = (0..n_permutations).map(|_| draw(rearrangement, n_samples, &mut rng)).collect();
+    let in_order = [Span { from: 0, length: n_samples }];
 
     let mut tests = vec![(None, None); data.ncols()];
-    tests
-        .par_chunks_mut(COLUMN_BLOCK)
-        .enumerate()
-        .for_each(|(block, out)| {
-            let start = block * COLUMN_BLOCK;
-            let (y, y_varies) = full_block(column_block(data, start, out.len()));
-            let (p, p_varies) = full_block(column_block(prediction, start, out.len()));
-            let observed = correlate(&y, &p, &in_order);
-            let mut n_as_high = vec![0usize; out.len()];
-            for order in &orders {
-                let null = correlate(&y, &p, order);
-                for (count, (null, observed)) in
-                    n_as_high.iter_mut().zip(null.iter().zip(&observed))
-                {
-                    *count += usize::from(null >= observed);
-                }
+    tests.par_chunks_mut(COLUMN_BLOCK).enumerate().for_each(|(block, out)| {
+        let start = block * COLUMN_BLOCK;
+        let (y, y_varies) = full_block(column_block(data, start, out.len()));
+        let (p, p_varies) = full_block(column_block(prediction, start, out.len()));
+        let observed = correlate(&y, &p, &in_order);
+        let mut n_as_high = vec![0usize; out.len()];
+        for order in &orders {
+            let null = correlate(&y, &p, order);
+            for (count, (null, observed)) in n_as_high.iter_mut().zip(null.iter().zip(&observed)) {
+                *count += usize::from(null >= observed);
             }
-            for (j, out) in out.iter_mut().enumerate() {
-                if y_varies[j] && p_varies[j] {
-                    let r = f64::from(observed[j]).clamp(-1.0, 1.0);
-                    *out = (
-                        Some(r),
-                        Some((1 + n_as_high[j]) as f64 / (1 + n_permutations) as f64),
-                    );
-                }
+        }
+        for (j, out) in out.iter_mut().enumerate() {
+            if y_varies[j] && p_varies[j] {
+                let r = f64::from(observed[j]).clamp(-1.0, 1.0);
+                *out = (Some(r), Some((1 + n_as_high[j]) as f64 / (1 + n_permutations) as f64));
             }
-        });
+        }
+    });
     let mut warnings = Vec::new();
     if n_distinct < n_permutations as u64 {
-        warnings.push(NullWarning::FewRearrangements {
-            n_distinct,
-            n_drawn: n_permutations,
-        });
+        warnings.push(NullWarning::FewRearrangements { n_distinct, n_drawn: n_permutations });
     }
     let (r, p_values) = tests.into_iter().unzip();
-    Ok(NullTest {
-        r,
-        p_values,
-        warnings,
-    })
+    Ok(NullTest { r, p_values, warnings })
 }
 
 /// Consecutive samples of the data that stay together.
@@ -181,11 +151,7 @@ fn correlate(data: &[Row], prediction: &[Row], spans: &[Span]) -> Row {
     let mut sums = [0.0; COLUMN_BLOCK];
     let mut to = 0;
     for span in spans {
-        add_products(
-            &mut sums,
-            &data[span.from..span.from + span.length],
-            &prediction[to..to + span.length],
-        );
+        add_products(&mut sums, &data[span.from..span.from + span.length], &prediction[to..to + span.length]);
         to += span.length;
     }
     sums
@@ -203,11 +169,9 @@ fn add_products(sums: &mut Row, data: &[Row], prediction: &[Row]) {
 
 fn count_distinct(rearrangement: Rearrangement, n_samples: usize) -> Result<u64, MathError> {
     match rearrangement {
-        Rearrangement::Blocks { block_tr: 0 } => Err(MathError::Parameter {
-            name: "block_tr",
-            found: 0.0,
-            expected: "1 or more",
-        }),
+        Rearrangement::Blocks { block_tr: 0 } => {
+            Err(MathError::Parameter { name: "block_tr", found: 0.0, expected: "1 or more" })
+        }
         Rearrangement::Blocks { block_tr } => {
             let n_blocks = n_samples.div_ceil(block_tr);
             if n_blocks < 2 {
@@ -241,10 +205,7 @@ fn draw(rearrangement: Rearrangement, n_samples: usize, rng: &mut ChaCha8Rng) ->
         Rearrangement::Blocks { block_tr } => {
             let mut spans: Vec<Span> = (0..n_samples)
                 .step_by(block_tr)
-                .map(|from| Span {
-                    from,
-                    length: block_tr.min(n_samples - from),
-                })
+                .map(|from| Span { from, length: block_tr.min(n_samples - from) })
                 .collect();
             spans.shuffle(rng);
             spans
@@ -252,16 +213,7 @@ fn draw(rearrangement: Rearrangement, n_samples: usize, rng: &mut ChaCha8Rng) ->
         Rearrangement::CircularShift { min_shift_tr } => {
             let smallest = min_shift_tr.max(1);
             let shift = rng.random_range(smallest..=n_samples - smallest);
-            vec![
-                Span {
-                    from: shift,
-                    length: n_samples - shift,
-                },
-                Span {
-                    from: 0,
-                    length: shift,
-                },
-            ]
+            vec![Span { from: shift, length: n_samples - shift }, Span { from: 0, length: shift }]
         }
     }
 }
@@ -292,21 +244,12 @@ mod tests {
     #[test]
     fn null_data_give_uniform_p_values() {
         for rearrangement in [BLOCKS, Rearrangement::CircularShift { min_shift_tr: 10 }] {
-            let test = permutation_test(
-                noise(203, 2000, 2).view(),
-                noise(203, 2000, 3).view(),
-                rearrangement,
-                199,
-                4,
-            );
+            let test = permutation_test(noise(203, 2000, 2).view(), noise(203, 2000, 3).view(), rearrangement, 199, 4);
             let p: Vec<f64> = test.unwrap().p_values.into_iter().flatten().collect();
             for level in [0.05, 0.25, 0.5] {
                 let share = p.iter().filter(|&&p| p <= level).count() as f64 / 2000.0;
                 // Four standard errors of a binomial share, and some for draws shared by all targets.
-                assert!(
-                    (share - level).abs() < 4.0 * (level * (1.0 - level) / 2000.0f64).sqrt() + 0.03,
-                    "{share}"
-                );
+                assert!((share - level).abs() < 4.0 * (level * (1.0 - level) / 2000.0f64).sqrt() + 0.03, "{share}");
             }
         }
     }
@@ -316,11 +259,7 @@ mod tests {
         let (mut y, p) = (noise(50, 35, 5), noise(50, 35, 6));
         y.column_mut(33).fill(3.0);
         let test = permutation_test(y.view(), p.view(), BLOCKS, 20, 1).unwrap();
-        for (a, b) in test
-            .r
-            .iter()
-            .zip(pearson_columns(y.view(), p.view()).unwrap())
-        {
+        for (a, b) in test.r.iter().zip(pearson_columns(y.view(), p.view()).unwrap()) {
             assert_eq!(a.is_some(), b.is_some());
             assert!((a.unwrap_or(0.0) - b.unwrap_or(0.0)).abs() < 1e-6);
         }
@@ -333,10 +272,7 @@ mod tests {
         for rearrangement in [BLOCKS, Rearrangement::CircularShift { min_shift_tr: 4 }] {
             for n_samples in [20, 23, 31] {
                 let spans = draw(rearrangement, n_samples, &mut rng);
-                let mut seen: Vec<usize> = spans
-                    .iter()
-                    .flat_map(|s| s.from..s.from + s.length)
-                    .collect();
+                let mut seen: Vec<usize> = spans.iter().flat_map(|s| s.from..s.from + s.length).collect();
                 seen.sort_unstable();
                 assert_eq!(seen, (0..n_samples).collect::<Vec<_>>());
             }
@@ -347,44 +283,19 @@ mod tests {
     fn few_blocks_are_reported_and_one_is_refused() {
         let y = noise(30, 2, 8);
         let test = permutation_test(y.view(), y.view(), BLOCKS, 100, 1).unwrap();
-        assert_eq!(
-            test.warnings,
-            [NullWarning::FewRearrangements {
-                n_distinct: 6,
-                n_drawn: 100
-            }]
-        );
-        let refused = |rearrangement| {
-            permutation_test(y.view(), y.view(), rearrangement, 100, 1).unwrap_err()
-        };
-        assert!(matches!(
-            refused(Rearrangement::Blocks { block_tr: 30 }),
-            MathError::TooFew { .. }
-        ));
-        assert!(matches!(
-            refused(Rearrangement::Blocks { block_tr: 0 }),
-            MathError::Parameter { .. }
-        ));
-        assert!(matches!(
-            refused(Rearrangement::CircularShift { min_shift_tr: 16 }),
-            MathError::TooFew { .. }
-        ));
-        assert!(matches!(
-            refused(Rearrangement::CircularShift {
-                min_shift_tr: usize::MAX
-            }),
-            MathError::TooFew { .. }
-        ));
+        assert_eq!(test.warnings, [NullWarning::FewRearrangements { n_distinct: 6, n_drawn: 100 }]);
+        let refused = |rearrangement| permutation_test(y.view(), y.view(), rearrangement, 100, 1).unwrap_err();
+        assert!(matches!(refused(Rearrangement::Blocks { block_tr: 30 }), MathError::TooFew { .. }));
+        assert!(matches!(refused(Rearrangement::Blocks { block_tr: 0 }), MathError::Parameter { .. }));
+        assert!(matches!(refused(Rearrangement::CircularShift { min_shift_tr: 16 }), MathError::TooFew { .. }));
+        assert!(matches!(refused(Rearrangement::CircularShift { min_shift_tr: usize::MAX }), MathError::TooFew { .. }));
     }
 
     #[test]
     fn bytes_depend_on_the_seed_alone() {
         let (y, p) = (noise(80, 150, 9), noise(80, 150, 10));
         let with = |n_threads: usize, seed: u64| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(n_threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
             pool.install(|| permutation_test(y.view(), p.view(), BLOCKS, 50, seed).unwrap())
         };
         assert_eq!(with(1, 1), with(2, 1));

@@ -33,15 +33,8 @@ impl Sets {
             words
         };
         let words: Vec<Vec<u64>> = members.outer_iter().map(pack).collect();
-        let sizes = words
-            .iter()
-            .map(|w| w.iter().map(|w| w.count_ones() as usize).sum())
-            .collect();
-        Self {
-            words,
-            sizes,
-            n_elements: members.ncols(),
-        }
+        let sizes = words.iter().map(|w| w.iter().map(|w| w.count_ones() as usize).sum()).collect();
+        Self { words, sizes, n_elements: members.ncols() }
     }
 
     /// Number of members of each set.
@@ -53,14 +46,9 @@ impl Sets {
         n_common(&self.words[a], &self.words[b])
     }
 
-    fn pairwise(
-        &self,
-        coefficient: impl Fn(usize, usize, usize) -> Option<f64> + Sync,
-    ) -> Array2<Option<f64>> {
+    fn pairwise(&self, coefficient: impl Fn(usize, usize, usize) -> Option<f64> + Sync) -> Array2<Option<f64>> {
         let n_sets = self.sizes.len();
-        Array2::from_shape_fn((n_sets, n_sets), |(a, b)| {
-            coefficient(self.n_common(a, b), self.sizes[a], self.sizes[b])
-        })
+        Array2::from_shape_fn((n_sets, n_sets), |(a, b)| coefficient(self.n_common(a, b), self.sizes[a], self.sizes[b]))
     }
 
     /// Dice coefficient of every pair (n_sets x n_sets), `2 |A and B| / (|A| + |B|)`; `None` where both are empty.
@@ -96,10 +84,7 @@ impl Sets {
 }
 
 fn n_common(a: &[u64], b: &[u64]) -> usize {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a & b).count_ones() as usize)
-        .sum()
+    a.iter().zip(b).map(|(a, b)| (a & b).count_ones() as usize).sum()
 }
 
 fn dice(n_common: usize, a: usize, b: usize) -> Option<f64> {
@@ -130,44 +115,24 @@ pub struct OverlapTest {
 ///
 /// # Errors
 /// [`MathError::TooFew`] without permutations or with fewer than two sets.
-pub fn overlap_test(
-    sets: &Sets,
-    n_permutations: usize,
-    seed: u64,
-) -> Result<OverlapTest, MathError> {
+pub fn overlap_test(sets: &Sets, n_permutations: usize, seed: u64) -> Result<OverlapTest, MathError> {
     let n_sets = sets.sizes.len();
     for (name, found, expected, hint) in [
-        (
-            "number of permutations",
-            n_permutations,
-            1,
-            "1000 resolves p values to 0.001",
-        ),
+        ("number of permutations", n_permutations, 1, "1000 resolves p values to 0.001"),
         ("number of sets", n_sets, 2, "overlap needs a pair"),
     ] {
         if found < expected {
-            return Err(MathError::TooFew {
-                name,
-                found,
-                expected,
-                hint,
-            });
+            return Err(MathError::TooFew { name, found, expected, hint });
         }
     }
-    let pairs: Vec<(usize, usize)> = (0..n_sets)
-        .flat_map(|a| (a + 1..n_sets).map(move |b| (a, b)))
-        .collect();
+    let pairs: Vec<(usize, usize)> = (0..n_sets).flat_map(|a| (a + 1..n_sets).map(move |b| (a, b))).collect();
     let observed: Vec<usize> = pairs.iter().map(|&(a, b)| sets.n_common(a, b)).collect();
     let mean_of = |n_common: &[usize]| {
-        let coefficients = pairs
-            .iter()
-            .zip(n_common)
-            .filter_map(|(&(a, b), &n)| dice(n, sets.sizes[a], sets.sizes[b]));
+        let coefficients = pairs.iter().zip(n_common).filter_map(|(&(a, b), &n)| dice(n, sets.sizes[a], sets.sizes[b]));
         let (sum, n) = coefficients.fold((0.0, 0usize), |(sum, n), d| (sum + d, n + 1));
         (n > 0).then(|| sum / n as f64)
     };
-    let draws: Vec<(Vec<Option<f64>>, Vec<usize>)> = (0..n_permutations
-        .div_ceil(PERMUTATION_BLOCK))
+    let draws: Vec<(Vec<Option<f64>>, Vec<usize>)> = (0..n_permutations.div_ceil(PERMUTATION_BLOCK))
         .into_par_iter()
         .map(|block| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -178,13 +143,9 @@ pub fn overlap_test(
             let means = (0..n_draws)
                 .map(|_| {
                     thrown.draw(&sets.sizes, &mut rng);
-                    let null: Vec<usize> = pairs
-                        .iter()
-                        .map(|&(a, b)| n_common(&thrown.words[a], &thrown.words[b]))
-                        .collect();
-                    for (count, (null, observed)) in
-                        n_as_high.iter_mut().zip(null.iter().zip(&observed))
-                    {
+                    let null: Vec<usize> =
+                        pairs.iter().map(|&(a, b)| n_common(&thrown.words[a], &thrown.words[b])).collect();
+                    for (count, (null, observed)) in n_as_high.iter_mut().zip(null.iter().zip(&observed)) {
                         *count += usize::from(null >= observed);
                     }
                     mean_of(&null)
@@ -204,17 +165,13 @@ pub fn overlap_test(
         }
     }
     let mean_dice = mean_of(&observed);
-    let null: Vec<f64> = draws
-        .iter()
-        .flat_map(|(means, _)| means.iter().flatten().copied())
-        .collect();
+    let null: Vec<f64> = draws.iter().flat_map(|(means, _)| means.iter().flatten().copied()).collect();
     let null_mean = mean_dice.map(|_| null.iter().sum::<f64>() / null.len() as f64);
     Ok(OverlapTest {
         mean_dice,
         null_mean,
-        null_deviation: null_mean.map(|mean| {
-            (null.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / null.len() as f64).sqrt()
-        }),
+        null_deviation: null_mean
+            .map(|mean| (null.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / null.len() as f64).sqrt()),
         mean_p: mean_dice.map(|observed| p_value(null.iter().filter(|&&v| v >= observed).count())),
         pair_p,
     })
@@ -228,13 +185,8 @@ struct Thrown {
 
 impl Thrown {
     fn new(sets: &Sets) -> Self {
-        let elements = (0..u32::try_from(sets.n_elements)
-            .expect("a brain has fewer than 4 billion voxels"))
-            .collect();
-        Self {
-            words: sets.words.clone(),
-            elements,
-        }
+        let elements = (0..u32::try_from(sets.n_elements).expect("a brain has fewer than 4 billion voxels")).collect();
+        Self { words: sets.words.clone(), elements }
     }
 
     fn draw(&mut self, sizes: &[usize], rng: &mut ChaCha8Rng) {
@@ -261,37 +213,19 @@ mod tests {
 
     #[test]
     fn closed_forms_and_empty_sets() {
-        let sets = Sets::new(
-            array![
-                [true, true, false, false],
-                [false, true, true, true],
-                [false; 4],
-                [false; 4]
-            ]
-            .view(),
-        );
+        let sets =
+            Sets::new(array![[true, true, false, false], [false, true, true, true], [false; 4], [false; 4]].view());
         assert_eq!(sets.dice()[[0, 1]], Some(0.4));
         assert_eq!(sets.iou()[[0, 1]], Some(0.25));
-        assert_eq!(
-            (
-                sets.dice()[[0, 0]],
-                sets.dice()[[0, 2]],
-                sets.dice()[[2, 3]]
-            ),
-            (Some(1.0), Some(0.0), None)
-        );
+        assert_eq!((sets.dice()[[0, 0]], sets.dice()[[0, 2]], sets.dice()[[2, 3]]), (Some(1.0), Some(0.0), None));
         assert_eq!(sets.n_sets_of_element(), [1, 2, 1, 1]);
         assert_eq!(sets.share_in_at_least(2), Some(0.25));
-        assert_eq!(
-            Sets::new(Array2::from_elem((2, 0), true).view()).share_in_at_least(1),
-            None
-        );
+        assert_eq!(Sets::new(Array2::from_elem((2, 0), true).view()).share_in_at_least(1), None);
     }
 
     #[test]
     fn pair_p_values_match_the_hypergeometric_distribution() {
-        let member =
-            |k: usize, v: usize| [v < 60, (30..110).contains(&v), (v * 7).is_multiple_of(5)][k];
+        let member = |k: usize, v: usize| [v < 60, (30..110).contains(&v), (v * 7).is_multiple_of(5)][k];
         let sets = Sets::new(Array::from_shape_fn((3, 200), |(k, v)| member(k, v)).view());
         let test = overlap_test(&sets, 4000, 11).unwrap();
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
@@ -299,10 +233,7 @@ mod tests {
             let law = Hypergeometric::new(200, size_a as u64, size_b as u64).unwrap();
             let exact = law.sf(n_common as u64 - 1);
             let found = test.pair_p[[a, b]].unwrap();
-            assert!(
-                (found - exact).abs() < 4.0 * (exact * (1.0 - exact) / 4000.0).sqrt() + 5e-4,
-                "{found} {exact}"
-            );
+            assert!((found - exact).abs() < 4.0 * (exact * (1.0 - exact) / 4000.0).sqrt() + 5e-4, "{found} {exact}");
         }
     }
 
@@ -322,12 +253,8 @@ mod tests {
         let test = overlap_test(&same, 99, 1).unwrap();
         assert_eq!(test.pair_p[[0, 1]], Some(0.01));
         assert_eq!((test.pair_p[[0, 2]], test.pair_p[[1, 1]]), (None, None));
-        let empty =
-            overlap_test(&Sets::new(Array2::from_elem((2, 5), false).view()), 9, 1).unwrap();
-        assert_eq!(
-            (empty.mean_dice, empty.mean_p, empty.null_mean),
-            (None, None, None)
-        );
+        let empty = overlap_test(&Sets::new(Array2::from_elem((2, 5), false).view()), 9, 1).unwrap();
+        assert_eq!((empty.mean_dice, empty.mean_p, empty.null_mean), (None, None, None));
         assert!(overlap_test(&same, 0, 1).is_err());
         assert!(overlap_test(&Sets::new(Array2::from_elem((1, 5), true).view()), 9, 1).is_err());
     }
@@ -336,10 +263,7 @@ mod tests {
     fn bytes_depend_on_the_seed_alone() {
         let sets = Sets::new(Array::from_shape_fn((4, 500), |(k, v)| (v * (k + 3)) % 7 < 2).view());
         let with = |n_threads: usize, seed: u64| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(n_threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
             pool.install(|| overlap_test(&sets, 101, seed).unwrap())
         };
         assert_eq!(with(1, 5), with(2, 5));

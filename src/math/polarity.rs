@@ -32,13 +32,7 @@ pub fn row_correlations(maps: ArrayView2<'_, f32>) -> Result<Array2<Option<f64>>
     let unit = unit.mapv(f64::from);
     let products = matmul(unit.t(), unit.view());
     Ok(Array2::from_shape_fn(products.dim(), |(a, b)| {
-        (varies[a] && varies[b]).then(|| {
-            if a == b {
-                1.0
-            } else {
-                products[[a, b]].clamp(-1.0, 1.0)
-            }
-        })
+        (varies[a] && varies[b]).then(|| if a == b { 1.0 } else { products[[a, b]].clamp(-1.0, 1.0) })
     }))
 }
 
@@ -56,12 +50,7 @@ pub fn layer_profiles(
     layer_of_unit: &[usize],
     n_layers: usize,
 ) -> Result<Array2<Option<f64>>, MathError> {
-    require_shape(
-        "layer_of_unit",
-        layer_of_unit.len(),
-        codes.ncols(),
-        "one layer for each unit",
-    )?;
+    require_shape("layer_of_unit", layer_of_unit.len(), codes.ncols(), "one layer for each unit")?;
     require_finite("codes", codes)?;
     let mut n_units = vec![0usize; n_layers];
     for &layer in layer_of_unit {
@@ -117,8 +106,7 @@ fn mirror(a: &[f64], b: &[f64]) -> Option<f64> {
     }
     // Below this share of the offset's power the deviations are rounding of f64 sums.
     let varies = |power: f64, mean: f64| power > 1e-24 * n * mean * mean;
-    (varies(aa, mean_a) && varies(bb, mean_b))
-        .then(|| (-ab / (aa.sqrt() * bb.sqrt())).clamp(-1.0, 1.0))
+    (varies(aa, mean_a) && varies(bb, mean_b)).then(|| (-ab / (aa.sqrt() * bb.sqrt())).clamp(-1.0, 1.0))
 }
 
 /// Mirror index of chosen pairs against profiles whose layers are permuted.
@@ -154,16 +142,8 @@ pub fn mirror_test(
     if pairs.is_empty() {
         return Err(MathError::Empty { what: "pairs" });
     }
-    if let Some(found) = pairs
-        .iter()
-        .map(|&(a, b)| a.max(b))
-        .find(|&k| k >= profiles.nrows())
-    {
-        return Err(MathError::Index {
-            name: "pairs",
-            found,
-            expected: profiles.nrows(),
-        });
+    if let Some(found) = pairs.iter().map(|&(a, b)| a.max(b)).find(|&k| k >= profiles.nrows()) {
+        return Err(MathError::Index { name: "pairs", found, expected: profiles.nrows() });
     }
     if n_permutations == 0 {
         return Err(MathError::TooFew {
@@ -183,10 +163,7 @@ pub fn mirror_test(
             .collect()
     };
     let mean_of = |mirrors: &[Option<f64>]| {
-        let (sum, n) = mirrors
-            .iter()
-            .flatten()
-            .fold((0.0, 0usize), |(sum, n), m| (sum + m, n + 1));
+        let (sum, n) = mirrors.iter().flatten().fold((0.0, 0usize), |(sum, n), m| (sum + m, n + 1));
         (n > 0).then(|| sum / n as f64)
     };
     let observed = mirrors_of(profiles);
@@ -214,12 +191,7 @@ pub fn mirror_test(
     let p_value = |n_as_high: usize| (1 + n_as_high) as f64 / (1 + n_permutations) as f64;
     let pair_p = observed.iter().enumerate().map(|(pair, observed)| {
         observed.map(|observed| {
-            p_value(
-                draws
-                    .iter()
-                    .filter(|d| d[pair].is_some_and(|null| is_as_high(null, observed)))
-                    .count(),
-            )
+            p_value(draws.iter().filter(|d| d[pair].is_some_and(|null| is_as_high(null, observed))).count())
         })
     });
     let mean = mean_of(&observed);
@@ -228,8 +200,7 @@ pub fn mirror_test(
         pair_p: pair_p.collect(),
         mean,
         null_mean: mean.map(|_| null.iter().sum::<f64>() / null.len() as f64),
-        mean_p: mean
-            .map(|mean| p_value(null.iter().filter(|&&null| is_as_high(null, mean)).count())),
+        mean_p: mean.map(|mean| p_value(null.iter().filter(|&&null| is_as_high(null, mean)).count())),
         mirror: observed,
     })
 }
@@ -251,19 +222,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn present(profiles: &[&[f64]]) -> Array2<Option<f64>> {
-        Array::from_shape_fn((profiles.len(), profiles[0].len()), |(k, l)| {
-            Some(profiles[k][l])
-        })
+        Array::from_shape_fn((profiles.len(), profiles[0].len()), |(k, l)| Some(profiles[k][l]))
     }
 
     #[test]
     fn correlations_of_rows() {
-        let maps = array![
-            [1.0f32, 2.0, 3.0],
-            [-2.0, -4.0, -6.0],
-            [5.0, 5.0, 5.0],
-            [1.0, 0.0, 1.0]
-        ];
+        let maps = array![[1.0f32, 2.0, 3.0], [-2.0, -4.0, -6.0], [5.0, 5.0, 5.0], [1.0, 0.0, 1.0]];
         let r = row_correlations(maps.view()).unwrap();
         assert!((r[[0, 1]].unwrap() + 1.0).abs() < 1e-6);
         assert!(r[[0, 3]].unwrap().abs() < 1e-6);
@@ -274,18 +238,9 @@ mod tests {
     fn profiles_are_means_and_layers_without_units_are_absent() {
         let codes = array![[1.0f32, 3.0, 5.0], [0.0, -2.0, 4.0]];
         let profiles = layer_profiles(codes.view(), &[0, 0, 2], 3).unwrap();
-        assert_eq!(
-            profiles,
-            array![[Some(2.0), None, Some(5.0)], [Some(-1.0), None, Some(4.0)]]
-        );
-        assert!(matches!(
-            layer_profiles(codes.view(), &[0, 0, 3], 3),
-            Err(MathError::Index { found: 3, .. })
-        ));
-        assert!(matches!(
-            layer_profiles(codes.view(), &[0, 0], 3),
-            Err(MathError::Shape { .. })
-        ));
+        assert_eq!(profiles, array![[Some(2.0), None, Some(5.0)], [Some(-1.0), None, Some(4.0)]]);
+        assert!(matches!(layer_profiles(codes.view(), &[0, 0, 3], 3), Err(MathError::Index { found: 3, .. })));
+        assert!(matches!(layer_profiles(codes.view(), &[0, 0], 3), Err(MathError::Shape { .. })));
     }
 
     #[test]
@@ -299,10 +254,7 @@ mod tests {
 
     #[test]
     fn two_layers_are_too_few() {
-        let profiles = array![
-            [Some(1.0), None, Some(2.0)],
-            [Some(2.0), Some(5.0), Some(1.0)]
-        ];
+        let profiles = array![[Some(1.0), None, Some(2.0)], [Some(2.0), Some(5.0), Some(1.0)]];
         assert_eq!(mirror_index(&profiles)[[0, 1]], None);
     }
 
@@ -318,10 +270,7 @@ mod tests {
         let exact = f64::from(n_as_high as u32) / 120.0;
         let test = mirror_test(&profiles, &[(0, 1)], 8000, 2).unwrap();
         let p = test.pair_p[0].unwrap();
-        assert!(
-            (p - exact).abs() < 4.0 * (exact / 8000.0).sqrt() + 2e-4,
-            "{p} {exact}"
-        );
+        assert!((p - exact).abs() < 4.0 * (exact / 8000.0).sqrt() + 2e-4, "{p} {exact}");
         assert_eq!((test.mean, test.mean_p), (Some(observed), Some(p)));
         assert!(test.null_mean.unwrap().abs() < 0.05);
     }
@@ -341,26 +290,14 @@ mod tests {
     fn bytes_depend_on_the_seed_alone_and_bad_pairs_are_refused() {
         let profiles = Array::from_shape_fn((4, 9), |(k, l)| Some(((k * 5 + l * 3) as f64).sin()));
         let with = |n_threads: usize, seed: u64| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(n_threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
             pool.install(|| mirror_test(&profiles, &[(0, 1), (2, 3)], 200, seed).unwrap())
         };
         assert_eq!(with(1, 5), with(2, 5));
         assert_ne!(with(1, 5).null_mean, with(1, 6).null_mean);
-        assert!(matches!(
-            mirror_test(&profiles, &[(0, 4)], 9, 1),
-            Err(MathError::Index { .. })
-        ));
-        assert!(matches!(
-            mirror_test(&profiles, &[], 9, 1),
-            Err(MathError::Empty { .. })
-        ));
-        assert!(matches!(
-            mirror_test(&profiles, &[(0, 1)], 0, 1),
-            Err(MathError::TooFew { .. })
-        ));
+        assert!(matches!(mirror_test(&profiles, &[(0, 4)], 9, 1), Err(MathError::Index { .. })));
+        assert!(matches!(mirror_test(&profiles, &[], 9, 1), Err(MathError::Empty { .. })));
+        assert!(matches!(mirror_test(&profiles, &[(0, 1)], 0, 1), Err(MathError::TooFew { .. })));
     }
 
     proptest! {

@@ -46,16 +46,8 @@ pub enum ProjectionWarning {
 ///
 /// # Errors
 /// [`MathError::Shape`] when the numbers of units differ, [`MathError::NotFinite`], [`MathError::Lapack`].
-pub fn project(
-    series: ArrayView2<'_, f32>,
-    codes: ArrayView2<'_, f32>,
-) -> Result<Projection, MathError> {
-    require_shape(
-        "columns of the codes",
-        codes.ncols(),
-        series.ncols(),
-        "codes and series share units",
-    )?;
+pub fn project(series: ArrayView2<'_, f32>, codes: ArrayView2<'_, f32>) -> Result<Projection, MathError> {
+    require_shape("columns of the codes", codes.ncols(), series.ncols(), "codes and series share units")?;
     require_finite("series", series)?;
     require_finite("codes", codes)?;
     let n_patterns = codes.nrows();
@@ -64,9 +56,7 @@ pub fn project(
     let largest = eigen.values.last().copied().unwrap_or(0.0);
     let is_kept = |w: f64| w > 0.0 && w > RANK_CUTOFF * largest;
     let rank = eigen.values.iter().filter(|&&w| is_kept(w)).count();
-    let inverse_values = eigen
-        .values
-        .mapv(|w| if is_kept(w) { w.recip() } else { 0.0 });
+    let inverse_values = eigen.values.mapv(|w| if is_kept(w) { w.recip() } else { 0.0 });
     let inverse = matmul((&eigen.vectors * &inverse_values).view(), eigen.vectors.t());
     let onto_patterns = matmul(wide.t(), inverse.view());
     let patterns = matmul(series.mapv(f64::from).view(), onto_patterns.view()).mapv(|v| v as f32);
@@ -105,19 +95,11 @@ pub fn pca(series: ArrayView2<'_, f32>, n_patterns: usize) -> Result<Pca, MathEr
     }
     let wide = series.mapv(f64::from);
     let is_tall = series.nrows() > series.ncols();
-    let gram = if is_tall {
-        matmul(wide.t(), wide.view())
-    } else {
-        matmul(wide.view(), wide.t())
-    };
+    let gram = if is_tall { matmul(wide.t(), wide.view()) } else { matmul(wide.view(), wide.t()) };
     let eigen = symmetric_eigen(gram)?;
     let largest = eigen.values.last().copied().unwrap_or(0.0);
     let cutoff = 1e-14 * largest * eigen.values.len() as f64;
-    let rank = eigen
-        .values
-        .iter()
-        .filter(|&&w| w > cutoff && w > 0.0)
-        .count();
+    let rank = eigen.values.iter().filter(|&&w| w > cutoff && w > 0.0).count();
     if n_patterns > rank {
         return Err(MathError::TooMany {
             name: "number of patterns",
@@ -129,19 +111,10 @@ pub fn pca(series: ArrayView2<'_, f32>, n_patterns: usize) -> Result<Pca, MathEr
     // Ascending order, so the strongest components are the last vectors, taken backwards.
     let strongest = eigen.vectors.slice(s![.., ..;-1]);
     let vectors = strongest.slice(s![.., ..n_patterns]);
-    let values: Array1<f64> = eigen
-        .values
-        .iter()
-        .rev()
-        .take(n_patterns)
-        .copied()
-        .collect();
+    let values: Array1<f64> = eigen.values.iter().rev().take(n_patterns).copied().collect();
     let (mut patterns, mut codes) = if is_tall {
         let roots = values.mapv(f64::sqrt);
-        (
-            matmul(wide.view(), vectors) / &roots,
-            (&vectors * &roots).reversed_axes(),
-        )
+        (matmul(wide.view(), vectors) / &roots, (&vectors * &roots).reversed_axes())
     } else {
         (vectors.to_owned(), matmul(vectors.t(), wide.view()))
     };
@@ -188,13 +161,7 @@ mod tests {
     fn repeated_codes_are_reported_and_shared_out() {
         let codes = array![[1.0f32, 2.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 0.0]];
         let found = project(array![[2.0f32, 4.0, 9.0]].view(), codes.view()).unwrap();
-        assert_eq!(
-            found.warnings,
-            [ProjectionWarning::RankDeficient {
-                rank: 1,
-                n_patterns: 3
-            }]
-        );
+        assert_eq!(found.warnings, [ProjectionWarning::RankDeficient { rank: 1, n_patterns: 3 }]);
         assert!(distance(&found.patterns, &array![[1.0, 1.0, 0.0]]) < 1e-6);
     }
 
@@ -222,14 +189,8 @@ mod tests {
     #[test]
     fn too_many_components_are_refused_with_the_rank() {
         let series = noise(10, 2).dot(&noise(2, 8));
-        assert!(matches!(
-            pca(series.view(), 9),
-            Err(MathError::TooMany { .. })
-        ));
-        assert!(matches!(
-            pca(series.view(), 0),
-            Err(MathError::Empty { .. })
-        ));
+        assert!(matches!(pca(series.view(), 9), Err(MathError::TooMany { .. })));
+        assert!(matches!(pca(series.view(), 0), Err(MathError::Empty { .. })));
         assert!(project(series.view(), Array2::zeros((2, 7)).view()).is_err());
     }
 }

@@ -134,12 +134,7 @@ impl RidgeFit {
         let (Some(coefficients), Some(intercepts)) = (&self.coefficients, &self.intercepts) else {
             return Ok(None);
         };
-        require_shape(
-            "columns of x",
-            x.ncols(),
-            coefficients.nrows(),
-            "the features fitted on",
-        )?;
+        require_shape("columns of x", x.ncols(), coefficients.nrows(), "the features fitted on")?;
         require_finite("x", x)?;
         let mut prediction = matmul(x, coefficients.view());
         for mut row in prediction.outer_iter_mut() {
@@ -187,11 +182,7 @@ impl Ridge {
     /// [`MathError::Empty`] without samples, features, penalties or folds; [`MathError::Parameter`] for a penalty that is
     /// not positive or not above the one before it; [`MathError::Index`] and [`MathError::TooFew`] for a fold that points
     /// outside the samples or is empty on one side; [`MathError::NotFinite`]; [`MathError::Lapack`].
-    pub fn factorise(
-        x: ArrayView2<'_, f32>,
-        folds: &[Fold],
-        options: RidgeOptions,
-    ) -> Result<Self, MathError> {
+    pub fn factorise(x: ArrayView2<'_, f32>, folds: &[Fold], options: RidgeOptions) -> Result<Self, MathError> {
         check(x, folds, &options)?;
         let all: Vec<usize> = (0..x.nrows()).collect();
         let jobs: Vec<Option<&Fold>> = folds.iter().map(Some).chain([None]).collect();
@@ -234,12 +225,7 @@ impl Ridge {
         y: ArrayView2<'_, f32>,
         x_test: ArrayView2<'_, f32>,
     ) -> Result<(RidgeFit, Array2<f32>), MathError> {
-        require_shape(
-            "columns of x_test",
-            x_test.ncols(),
-            self.n_features,
-            "the features fitted on",
-        )?;
+        require_shape("columns of x_test", x_test.ncols(), self.n_features, "the features fitted on")?;
         require_finite("x_test", x_test)?;
         let (fit, prediction) = self.run(y, Some(x_test))?;
         Ok((fit, prediction.expect("test samples were given")))
@@ -250,12 +236,7 @@ impl Ridge {
         y: ArrayView2<'_, f32>,
         x_test: Option<ArrayView2<'_, f32>>,
     ) -> Result<(RidgeFit, Option<Array2<f32>>), MathError> {
-        require_shape(
-            "rows of y",
-            y.nrows(),
-            self.n_samples,
-            "one row for each row of x",
-        )?;
+        require_shape("rows of y", y.nrows(), self.n_samples, "one row for each row of x")?;
         require_finite("y", y)?;
         super::blas::single_thread_blas();
         let cv_scores = self.cross_validate(y);
@@ -284,20 +265,12 @@ impl Ridge {
             }
             best.map(|(alpha, _)| alpha)
         };
-        let per_target = || {
-            cv_scores
-                .columns()
-                .into_iter()
-                .map(|c| best_of(&mut c.iter().map(|s| s.map(f64::from))))
-        };
+        let per_target = || cv_scores.columns().into_iter().map(|c| best_of(&mut c.iter().map(|s| s.map(f64::from))));
         match self.options.alpha_choice {
             AlphaChoice::PerTarget => per_target().collect(),
             AlphaChoice::Shared => {
                 let shared = best_of(&mut cv_scores.rows().into_iter().map(|row| {
-                    let (sum, n) = row
-                        .iter()
-                        .flatten()
-                        .fold((0.0, 0usize), |(s, n), &v| (s + f64::from(v), n + 1));
+                    let (sum, n) = row.iter().flatten().fold((0.0, 0usize), |(s, n), &v| (s + f64::from(v), n + 1));
                     (n > 0).then(|| sum / n as f64)
                 }));
                 per_target().map(|own| own.and(shared)).collect()
@@ -325,10 +298,7 @@ fn warnings(best_alpha: &[Option<usize>], n_alphas: usize) -> Vec<RidgeWarning> 
     let mut warnings = Vec::new();
     let (n_at_smallest, n_at_largest) = (count(Some(0)), count(Some(n_alphas - 1)));
     if n_alphas > 1 && n_at_smallest + n_at_largest > 0 {
-        warnings.push(RidgeWarning::AlphaAtGridEdge {
-            n_at_smallest,
-            n_at_largest,
-        });
+        warnings.push(RidgeWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest });
     }
     let n_targets = count(None);
     if n_targets > 0 {
@@ -338,12 +308,9 @@ fn warnings(best_alpha: &[Option<usize>], n_alphas: usize) -> Vec<RidgeWarning> 
 }
 
 fn check(x: ArrayView2<'_, f32>, folds: &[Fold], options: &RidgeOptions) -> Result<(), MathError> {
-    for (what, n) in [
-        ("samples", x.nrows()),
-        ("features", x.ncols()),
-        ("alphas", options.alphas.len()),
-        ("folds", folds.len()),
-    ] {
+    for (what, n) in
+        [("samples", x.nrows()), ("features", x.ncols()), ("alphas", options.alphas.len()), ("folds", folds.len())]
+    {
         if n == 0 {
             return Err(MathError::Empty { what });
         }
@@ -360,24 +327,12 @@ fn check(x: ArrayView2<'_, f32>, folds: &[Fold], options: &RidgeOptions) -> Resu
         previous = alpha;
     }
     for fold in folds {
-        for (name, rows) in [
-            ("rows to fit on", &fold.train),
-            ("rows to score on", &fold.validation),
-        ] {
+        for (name, rows) in [("rows to fit on", &fold.train), ("rows to score on", &fold.validation)] {
             if rows.is_empty() {
-                return Err(MathError::TooFew {
-                    name,
-                    found: 0,
-                    expected: 1,
-                    hint: "use fewer folds",
-                });
+                return Err(MathError::TooFew { name, found: 0, expected: 1, hint: "use fewer folds" });
             }
             if let Some(&found) = rows.iter().find(|&&row| row >= x.nrows()) {
-                return Err(MathError::Index {
-                    name,
-                    found,
-                    expected: x.nrows(),
-                });
+                return Err(MathError::Index { name, found, expected: x.nrows() });
             }
         }
     }

@@ -34,11 +34,7 @@ impl Columns {
                 *power += d * d;
             }
         }
-        Self {
-            mean,
-            power,
-            n_rows: block.nrows() as f64,
-        }
+        Self { mean, power, n_rows: block.nrows() as f64 }
     }
 
     /// Whether a column does not vary beyond the rounding of f32 about its mean.
@@ -52,17 +48,14 @@ impl Columns {
         let mut product = vec![0.0; self.mean.len()];
         for (y_row, p_row) in rows(data).zip(rows(prediction)) {
             let means = self.mean.iter().zip(&predicted.mean);
-            for (((sum, &y), &p), (y_mean, p_mean)) in
-                product.iter_mut().zip(y_row).zip(p_row).zip(means)
-            {
+            for (((sum, &y), &p), (y_mean, p_mean)) in product.iter_mut().zip(y_row).zip(p_row).zip(means) {
                 *sum += (f64::from(y) - y_mean) * (f64::from(p) - p_mean);
             }
         }
         let score = |(j, product): (usize, f64)| {
             // The roots are taken apart because the product of two powers can overflow or vanish.
-            (!self.is_constant(j) && !predicted.is_constant(j)).then(|| {
-                (product / (self.power[j].sqrt() * predicted.power[j].sqrt())).clamp(-1.0, 1.0)
-            })
+            (!self.is_constant(j) && !predicted.is_constant(j))
+                .then(|| (product / (self.power[j].sqrt() * predicted.power[j].sqrt())).clamp(-1.0, 1.0))
         };
         product.into_iter().enumerate().map(score).collect()
     }
@@ -76,18 +69,14 @@ impl Columns {
                 *sum += d * d;
             }
         }
-        let score = |(j, residual): (usize, f64)| {
-            (!self.is_constant(j)).then(|| 1.0 - residual / self.power[j])
-        };
+        let score = |(j, residual): (usize, f64)| (!self.is_constant(j)).then(|| 1.0 - residual / self.power[j]);
         residual.into_iter().enumerate().map(score).collect()
     }
 }
 
 /// Rows as slices, over which the compiler vectorises.
 fn rows(block: &Array2<f32>) -> std::slice::ChunksExact<'_, f32> {
-    let values = block
-        .as_slice()
-        .expect("a block is a copy stored row by row");
+    let values = block.as_slice().expect("a block is a copy stored row by row");
     values.chunks_exact(block.ncols().max(1))
 }
 
@@ -96,30 +85,17 @@ fn by_column(
     prediction: ArrayView2<'_, f32>,
     score: impl Fn(&Array2<f32>, &Array2<f32>) -> Vec<Option<f64>> + Sync,
 ) -> Result<Vec<Option<f64>>, MathError> {
-    require_shape(
-        "rows of the prediction",
-        prediction.nrows(),
-        data.nrows(),
-        "one row for each sample",
-    )?;
-    require_shape(
-        "columns of the prediction",
-        prediction.ncols(),
-        data.ncols(),
-        "one column for each target",
-    )?;
+    require_shape("rows of the prediction", prediction.nrows(), data.nrows(), "one row for each sample")?;
+    require_shape("columns of the prediction", prediction.ncols(), data.ncols(), "one column for each target")?;
     require_finite("data", data)?;
     require_finite("prediction", prediction)?;
     let mut scores = vec![None; data.ncols()];
-    scores
-        .par_chunks_mut(COLUMN_BLOCK)
-        .enumerate()
-        .for_each(|(block, out)| {
-            let start = block * COLUMN_BLOCK;
-            let y = stored_by_row(column_block(data, start, out.len()));
-            let p = stored_by_row(column_block(prediction, start, out.len()));
-            out.copy_from_slice(&score(&y, &p));
-        });
+    scores.par_chunks_mut(COLUMN_BLOCK).enumerate().for_each(|(block, out)| {
+        let start = block * COLUMN_BLOCK;
+        let y = stored_by_row(column_block(data, start, out.len()));
+        let p = stored_by_row(column_block(prediction, start, out.len()));
+        out.copy_from_slice(&score(&y, &p));
+    });
     Ok(scores)
 }
 
@@ -151,24 +127,13 @@ pub fn pearson_columns(
 ///
 /// # Errors
 /// [`MathError::Shape`] when the arrays differ in shape, [`MathError::NotFinite`].
-pub fn r2_columns(
-    data: ArrayView2<'_, f32>,
-    prediction: ArrayView2<'_, f32>,
-) -> Result<Vec<Option<f64>>, MathError> {
+pub fn r2_columns(data: ArrayView2<'_, f32>, prediction: ArrayView2<'_, f32>) -> Result<Vec<Option<f64>>, MathError> {
     by_column(data, prediction, |y, p| Columns::of(y).r2(y, p))
 }
 
 /// Columns `start..start + n_columns` of a matrix.
-pub(super) fn column_block<A>(
-    matrix: ArrayView2<'_, A>,
-    start: usize,
-    n_columns: usize,
-) -> ArrayView2<'_, A> {
-    matrix
-        .split_at(Axis(1), start)
-        .1
-        .split_at(Axis(1), n_columns)
-        .0
+pub(super) fn column_block<A>(matrix: ArrayView2<'_, A>, start: usize, n_columns: usize) -> ArrayView2<'_, A> {
+    matrix.split_at(Axis(1), start).1.split_at(Axis(1), n_columns).0
 }
 
 /// Columns standardised to mean 0 and unit Euclidean norm, so that a product of two such columns is their correlation.
@@ -178,22 +143,12 @@ pub(super) fn unit_columns(block: ArrayView2<'_, f32>) -> (Array2<f32>, Vec<bool
     let mut unit = stored_by_row(block);
     let columns = Columns::of(&unit);
     let varies: Vec<bool> = (0..unit.ncols()).map(|j| !columns.is_constant(j)).collect();
-    let factor: Vec<f64> = (0..unit.ncols())
-        .map(|j| {
-            if varies[j] {
-                columns.power[j].sqrt().recip()
-            } else {
-                0.0
-            }
-        })
-        .collect();
+    let factor: Vec<f64> =
+        (0..unit.ncols()).map(|j| if varies[j] { columns.power[j].sqrt().recip() } else { 0.0 }).collect();
     for mut row in unit.outer_iter_mut() {
-        Zip::from(&mut row)
-            .and(&columns.mean)
-            .and(&factor)
-            .for_each(|v, &mean, &factor| {
-                *v = ((f64::from(*v) - mean) * factor) as f32;
-            });
+        Zip::from(&mut row).and(&columns.mean).and(&factor).for_each(|v, &mean, &factor| {
+            *v = ((f64::from(*v) - mean) * factor) as f32;
+        });
     }
     (unit, varies)
 }

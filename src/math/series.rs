@@ -61,11 +61,7 @@ pub fn sample_to_tr(
     for event in events {
         let end_s = event.onset_s + event.duration_s;
         if event.stimulus >= stimuli.nrows() {
-            return Err(MathError::Index {
-                name: "events",
-                found: event.stimulus,
-                expected: stimuli.nrows(),
-            });
+            return Err(MathError::Index { name: "events", found: event.stimulus, expected: stimuli.nrows() });
         }
         if !event.onset_s.is_finite() {
             return Err(MathError::Parameter {
@@ -85,10 +81,7 @@ pub fn sample_to_tr(
         // A cast from f64 saturates, so an event far before or after the run costs nothing.
         let first = (event.onset_s / repetition_time_s).floor().max(0.0) as usize;
         for (n, share) in shares.iter_mut().enumerate().skip(first) {
-            let (start_tr_s, end_tr_s) = (
-                n as f64 * repetition_time_s,
-                (n + 1) as f64 * repetition_time_s,
-            );
+            let (start_tr_s, end_tr_s) = (n as f64 * repetition_time_s, (n + 1) as f64 * repetition_time_s);
             if start_tr_s > end_s {
                 break;
             }
@@ -111,48 +104,26 @@ pub fn sample_to_tr(
     let presented: Vec<bool> = shares.iter().map(|share| !share.is_empty()).collect();
     let n_presented = presented.iter().filter(|&&p| p).count();
     if n_presented == 0 {
-        return Err(MathError::Empty {
-            what: "events within the run",
-        });
+        return Err(MathError::Empty { what: "events within the run" });
     }
     let n_units = stimuli.ncols();
     let mut values = Array2::<f32>::zeros((n_tr, n_units));
     let mut mean = vec![0.0f64; n_units];
     let mut sum = vec![0.0f64; n_units];
-    for (mut row, share) in values
-        .outer_iter_mut()
-        .zip(&shares)
-        .filter(|(_, s)| !s.is_empty())
-    {
+    for (mut row, share) in values.outer_iter_mut().zip(&shares).filter(|(_, s)| !s.is_empty()) {
         sum.fill(0.0);
         let total_s: f64 = share.iter().map(|(_, weight_s)| weight_s).sum();
         for &(stimulus, weight_s) in share {
             let weight = weight_s / total_s;
-            sum.iter_mut()
-                .zip(stimuli.row(stimulus))
-                .for_each(|(s, &v)| *s += weight * f64::from(v));
+            sum.iter_mut().zip(stimuli.row(stimulus)).for_each(|(s, &v)| *s += weight * f64::from(v));
         }
-        row.iter_mut()
-            .zip(&sum)
-            .for_each(|(out, &s)| *out = s as f32);
-        mean.iter_mut()
-            .zip(&sum)
-            .for_each(|(m, s)| *m += s / n_presented as f64);
+        row.iter_mut().zip(&sum).for_each(|(out, &s)| *out = s as f32);
+        mean.iter_mut().zip(&sum).for_each(|(m, s)| *m += s / n_presented as f64);
     }
-    for (mut row, _) in values
-        .outer_iter_mut()
-        .zip(&presented)
-        .filter(|(_, p)| !**p)
-    {
-        row.iter_mut()
-            .zip(&mean)
-            .for_each(|(out, &m)| *out = m as f32);
+    for (mut row, _) in values.outer_iter_mut().zip(&presented).filter(|(_, p)| !**p) {
+        row.iter_mut().zip(&mean).for_each(|(out, &m)| *out = m as f32);
     }
-    Ok(TrSeries {
-        values,
-        presented,
-        n_events_outside,
-    })
+    Ok(TrSeries { values, presented, n_events_outside })
 }
 
 /// Standardises every column in place to mean 0 and variance 1, and returns the constant columns.
@@ -208,9 +179,7 @@ pub fn zscore_columns(matrix: &mut Array2<f32>) -> Result<Vec<usize>, MathError>
 pub(super) fn column_means(matrix: ArrayView2<'_, f32>) -> Vec<f64> {
     let mut mean = vec![0.0; matrix.ncols()];
     for row in matrix.outer_iter() {
-        Zip::from(&mut mean[..])
-            .and(&row)
-            .for_each(|m, &v| *m += f64::from(v));
+        Zip::from(&mut mean[..]).and(&row).for_each(|m, &v| *m += f64::from(v));
     }
     let n = matrix.nrows().max(1) as f64;
     mean.iter_mut().for_each(|m| *m /= n);
@@ -224,21 +193,11 @@ pub(super) fn column_means(matrix: ArrayView2<'_, f32>) -> Vec<f64> {
 ///
 /// # Errors
 /// [`MathError::Shape`] when the lengths differ, [`MathError::NotFinite`].
-pub fn zscore_runs(
-    matrix: &mut Array2<f32>,
-    run_of_sample: &[usize],
-) -> Result<Vec<usize>, MathError> {
-    require_shape(
-        "run_of_sample",
-        run_of_sample.len(),
-        matrix.nrows(),
-        "one run for each row",
-    )?;
+pub fn zscore_runs(matrix: &mut Array2<f32>, run_of_sample: &[usize]) -> Result<Vec<usize>, MathError> {
+    require_shape("run_of_sample", run_of_sample.len(), matrix.nrows(), "one run for each row")?;
     let mut constant = Vec::new();
     for run in super::folds::distinct_runs(run_of_sample) {
-        let rows: Vec<usize> = (0..run_of_sample.len())
-            .filter(|&i| run_of_sample[i] == run)
-            .collect();
+        let rows: Vec<usize> = (0..run_of_sample.len()).filter(|&i| run_of_sample[i] == run).collect();
         let mut part = matrix.select(Axis(0), &rows);
         constant.extend(zscore_columns(&mut part)?);
         for (&row, values) in rows.iter().zip(part.outer_iter()) {
@@ -254,11 +213,7 @@ fn require_duration(name: &'static str, found: f64) -> Result<(), MathError> {
     if found.is_finite() && found > 0.0 {
         Ok(())
     } else {
-        Err(MathError::Parameter {
-            name,
-            found,
-            expected: "a positive number of seconds",
-        })
+        Err(MathError::Parameter { name, found, expected: "a positive number of seconds" })
     }
 }
 
@@ -269,11 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn event(onset_s: f64, duration_s: f64, stimulus: usize) -> Event {
-        Event {
-            onset_s,
-            duration_s,
-            stimulus,
-        }
+        Event { onset_s, duration_s, stimulus }
     }
 
     #[test]
@@ -290,12 +241,7 @@ mod tests {
     #[test]
     fn impulses_and_events_outside_the_run() {
         let stimuli = array![[1.0f32], [5.0]];
-        let events = [
-            event(2.0, 0.0, 1),
-            event(-9.0, 3.0, 0),
-            event(1e300, 1.0, 0),
-            event(-1.0, 1.5, 0),
-        ];
+        let events = [event(2.0, 0.0, 1), event(-9.0, 3.0, 0), event(1e300, 1.0, 0), event(-1.0, 1.5, 0)];
         let series = sample_to_tr(&events, stimuli.view(), 3, 1.0).unwrap();
         assert_eq!(series.presented, [true, false, true]);
         assert_eq!(series.values.column(0).to_vec(), [1.0, 3.0, 5.0]);
@@ -306,53 +252,20 @@ mod tests {
     fn hostile_events_are_refused() {
         let stimuli = array![[1.0f32]];
         let run = |events: &[Event]| sample_to_tr(events, stimuli.view(), 3, 1.0).unwrap_err();
-        assert_eq!(
-            run(&[event(0.0, 1.0, 7)]).to_string(),
-            "`events` holds 7, expected an index below 1"
-        );
-        assert!(matches!(
-            run(&[event(f64::NAN, 1.0, 0)]),
-            MathError::Parameter {
-                name: "onset_s",
-                ..
-            }
-        ));
-        assert!(matches!(
-            run(&[event(0.0, -1.0, 0)]),
-            MathError::Parameter {
-                name: "duration_s",
-                ..
-            }
-        ));
-        assert_eq!(
-            run(&[]),
-            MathError::Empty {
-                what: "events within the run"
-            }
-        );
+        assert_eq!(run(&[event(0.0, 1.0, 7)]).to_string(), "`events` holds 7, expected an index below 1");
+        assert!(matches!(run(&[event(f64::NAN, 1.0, 0)]), MathError::Parameter { name: "onset_s", .. }));
+        assert!(matches!(run(&[event(0.0, -1.0, 0)]), MathError::Parameter { name: "duration_s", .. }));
+        assert_eq!(run(&[]), MathError::Empty { what: "events within the run" });
     }
 
     #[test]
     fn zscore_marks_constant_columns_and_works_per_run() {
-        let mut matrix = array![
-            [1.0f32, 7.0, 0.0],
-            [3.0, 7.0, 1.0],
-            [10.0, 7.0, 5.0],
-            [30.0, 7.0, 5.0]
-        ];
+        let mut matrix = array![[1.0f32, 7.0, 0.0], [3.0, 7.0, 1.0], [10.0, 7.0, 5.0], [30.0, 7.0, 5.0]];
         let mut runs = matrix.clone();
         assert_eq!(zscore_columns(&mut matrix).unwrap(), [1]);
         assert!(matrix.column(1).iter().all(|&v| v == 0.0));
         assert_eq!(zscore_runs(&mut runs, &[0, 0, 4, 4]).unwrap(), [1, 2]);
-        assert_eq!(
-            runs,
-            array![
-                [-1.0f32, 0.0, -1.0],
-                [1.0, 0.0, 1.0],
-                [-1.0, 0.0, 0.0],
-                [1.0, 0.0, 0.0]
-            ]
-        );
+        assert_eq!(runs, array![[-1.0f32, 0.0, -1.0], [1.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]);
     }
 
     proptest! {

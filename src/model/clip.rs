@@ -35,11 +35,7 @@ pub struct TappedGraph {
 ///
 /// # Errors
 /// The selection does not fit the module.
-pub fn tower(
-    config: &ClipConfig,
-    module: Module,
-    selection: &UnitSelection,
-) -> Result<TappedGraph, ModelError> {
+pub fn tower(config: &ClipConfig, module: Module, selection: &UnitSelection) -> Result<TappedGraph, ModelError> {
     let tower = config.tower(module);
     let tapped = selection.checked_layers(module, tower.n_layers)?;
     let mut graph = GraphBuilder::default();
@@ -55,13 +51,7 @@ pub fn tower(
         let name = format!("{module}_model.encoder.layers.{layer}");
         let values = block(&mut graph, tower, &name, &stream, attention_bias.as_ref());
         if tapped.contains(&layer) {
-            let units = taps::units(
-                &mut graph,
-                &values,
-                selection.kind,
-                selection.reduce,
-                texts.as_ref(),
-            );
+            let units = taps::units(&mut graph, &values, selection.kind, selection.reduce, texts.as_ref());
             let described = layer_units(tower, module, selection.kind, layer);
             let dims = [named("batch"), Dim::Fixed(described.n_units as i64)];
             graph.output(&units, &described.output, &dims);
@@ -69,10 +59,7 @@ pub fn tower(
         }
         stream = values.output;
     }
-    Ok(TappedGraph {
-        graph: graph.finish(&format!("clip-{module}")),
-        layers,
-    })
+    Ok(TappedGraph { graph: graph.finish(&format!("clip-{module}")), layers })
 }
 
 /// What one layer puts out for this kind of unit.
@@ -82,12 +69,7 @@ pub fn layer_units(tower: &TowerConfig, module: Module, kind: Kind, layer: usize
         Kind::Mlp => (None, tower.mlp_width),
         Kind::Residual => (None, tower.width),
     };
-    LayerUnits {
-        output: format!("{module}/layer-{layer:02}/{kind}"),
-        layer,
-        n_heads,
-        n_units,
-    }
+    LayerUnits { output: format!("{module}/layer-{layer:02}/{kind}"), layer, n_heads, n_units }
 }
 
 fn named(name: &str) -> Dim {
@@ -98,25 +80,14 @@ fn named(name: &str) -> Dim {
 fn image_embedding(graph: &mut GraphBuilder, config: &VisionConfig) -> Value {
     let width = config.tower.width;
     let side = Dim::Fixed(config.image_size as i64);
-    let dims = [
-        named("batch"),
-        Dim::Fixed(config.n_channels as i64),
-        side.clone(),
-        side,
-    ];
+    let dims = [named("batch"), Dim::Fixed(config.n_channels as i64), side.clone(), side];
     let pixels = graph.input(PIXELS, ElementType::F32, &dims);
 
     let name = |tensor: &str| format!("vision_model.embeddings.{tensor}");
     let patch = config.patch_size;
-    let kernel = graph.weight(
-        &name("patch_embedding.weight"),
-        &[width, config.n_channels, patch, patch],
-    );
+    let kernel = graph.weight(&name("patch_embedding.weight"), &[width, config.n_channels, patch, patch]);
     let sides = [patch as i64; 2];
-    let attributes = vec![
-        AttributeProto::ints("kernel_shape", &sides),
-        AttributeProto::ints("strides", &sides),
-    ];
+    let attributes = vec![AttributeProto::ints("kernel_shape", &sides), AttributeProto::ints("strides", &sides)];
     let patches = graph.op("Conv", &[&pixels, &kernel], attributes);
     let patches = graph.reshape(&patches, &[0, 0, -1]);
     let patches = graph.transpose(&patches, &[0, 2, 1]);
@@ -128,18 +99,10 @@ fn image_embedding(graph: &mut GraphBuilder, config: &VisionConfig) -> Value {
     let class = graph.op("Expand", &[&class, &class_dims], vec![]);
 
     let tokens = graph.concat(&[&class, &patches], 1);
-    let places = graph.weight(
-        &name("position_embedding.weight"),
-        &[config.n_tokens(), width],
-    );
+    let places = graph.weight(&name("position_embedding.weight"), &[config.n_tokens(), width]);
     let embedding = graph.add(&tokens, &places);
     // The misspelling is the tensor's real name.
-    graph.layer_norm(
-        &embedding,
-        "vision_model.pre_layrnorm",
-        width,
-        config.tower.layer_norm_eps,
-    )
+    graph.layer_norm(&embedding, "vision_model.pre_layrnorm", width, config.tower.layer_norm_eps)
 }
 
 struct TextEmbedding {
@@ -183,10 +146,7 @@ fn end_of_text(graph: &mut GraphBuilder, rule: EndOfText, ids: &Value) -> Value 
             graph.cast(&is_end, ElementType::F32)
         }
     };
-    let attributes = vec![
-        AttributeProto::int("axis", 1),
-        AttributeProto::int("keepdims", 1),
-    ];
+    let attributes = vec![AttributeProto::int("axis", 1), AttributeProto::int("keepdims", 1)];
     graph.op("ArgMax", &[&scores], attributes)
 }
 
@@ -195,10 +155,7 @@ fn causal_bias(graph: &mut GraphBuilder, length: &Value, mask: &Value) -> Value 
     let (zero, one) = (graph.int(0), graph.int(1));
     let length = graph.op("Squeeze", &[length], vec![]);
     let places = graph.op("Range", &[&zero, &length, &one], vec![]);
-    let (seen, seeing) = (
-        graph.unsqueeze(&places, &[0]),
-        graph.unsqueeze(&places, &[1]),
-    );
+    let (seen, seeing) = (graph.unsqueeze(&places, &[0]), graph.unsqueeze(&places, &[1]));
     let earlier = graph.op("LessOrEqual", &[&seen, &seeing], vec![]);
     let mask = graph.unsqueeze(mask, &[1, 2]);
     let present = graph.cast(&mask, ElementType::Bool);
@@ -233,12 +190,7 @@ fn block(
     let hidden = activation(graph, tower.activation, &hidden);
     let contracted = graph.linear(&hidden, &format!("{name}.mlp.fc2"), tower.mlp_width, width);
     let output = graph.add(&stream, &contracted);
-    LayerValues {
-        query,
-        key,
-        hidden,
-        output,
-    }
+    LayerValues { query, key, hidden, output }
 }
 
 /// softmax(Q K' / sqrt(d) + bias) V of every head, side by side again.

@@ -241,21 +241,10 @@ impl RawConfig {
             return Err(ModelError::field(path, "model_type", found, "`clip`"));
         }
         // transformers lets the legacy tables replace the newer ones, defaults included.
-        let text = self
-            .text_config_dict
-            .or(self.text_config)
-            .unwrap_or_default();
-        let vision = self
-            .vision_config_dict
-            .or(self.vision_config)
-            .unwrap_or_default();
-        let projection_dim =
-            check.between("projection_dim", self.projection_dim, DIMENSION_LIMIT)?;
-        Ok(ClipConfig {
-            vision: vision.checked(&check)?,
-            text: text.checked(&check)?,
-            projection_dim,
-        })
+        let text = self.text_config_dict.or(self.text_config).unwrap_or_default();
+        let vision = self.vision_config_dict.or(self.vision_config).unwrap_or_default();
+        let projection_dim = check.between("projection_dim", self.projection_dim, DIMENSION_LIMIT)?;
+        Ok(ClipConfig { vision: vision.checked(&check)?, text: text.checked(&check)?, projection_dim })
     }
 }
 
@@ -277,20 +266,10 @@ impl RawText {
             Some(id) if id < vocab_size as u64 => EndOfText::FirstOf(id as u32),
             _ => {
                 let expected = format!("one id below `vocab_size` {vocab_size}");
-                return Err(ModelError::field(
-                    check.path,
-                    field,
-                    self.eos_token_id,
-                    expected,
-                ));
+                return Err(ModelError::field(check.path, field, self.eos_token_id, expected));
             }
         };
-        Ok(TextConfig {
-            tower,
-            context_length,
-            vocab_size,
-            end_of_text,
-        })
+        Ok(TextConfig { tower, context_length, vocab_size, end_of_text })
     }
 }
 
@@ -315,12 +294,7 @@ impl RawVision {
             let expected = format!("a divisor of `image_size` {image_size}");
             return Err(ModelError::field(check.path, field, patch_size, expected));
         }
-        Ok(VisionConfig {
-            tower,
-            image_size,
-            patch_size,
-            n_channels,
-        })
+        Ok(VisionConfig { tower, image_size, patch_size, n_channels })
     }
 }
 
@@ -334,12 +308,7 @@ impl Check<'_> {
         if (1..=limit).contains(&found) {
             return Ok(found);
         }
-        Err(ModelError::field(
-            self.path,
-            field,
-            found,
-            format!("1 to {limit}"),
-        ))
+        Err(ModelError::field(self.path, field, found, format!("1 to {limit}")))
     }
 
     fn side(&self, field: &str, side: Side) -> Result<usize, ModelError> {
@@ -377,32 +346,15 @@ impl Check<'_> {
             other => {
                 let found = format!("`{other}`");
                 let field = name("hidden_act");
-                return Err(ModelError::field(
-                    self.path,
-                    field,
-                    found,
-                    "`quick_gelu` or `gelu`",
-                ));
+                return Err(ModelError::field(self.path, field, found, "`quick_gelu` or `gelu`"));
             }
         };
         if !(layer_norm_eps > 0.0 && layer_norm_eps < 1.0) {
             let field = name("layer_norm_eps");
-            return Err(ModelError::field(
-                self.path,
-                field,
-                layer_norm_eps,
-                "between 0 and 1",
-            ));
+            return Err(ModelError::field(self.path, field, layer_norm_eps, "between 0 and 1"));
         }
         let layer_norm_eps = layer_norm_eps as f32;
-        Ok(TowerConfig {
-            n_layers,
-            width,
-            n_heads,
-            mlp_width,
-            activation,
-            layer_norm_eps,
-        })
+        Ok(TowerConfig { n_layers, width, n_heads, mlp_width, activation, layer_norm_eps })
     }
 }
 
@@ -424,10 +376,7 @@ mod tests {
         let config = read("{}").unwrap();
         assert_eq!(config.vision.n_tokens(), 50);
         assert_eq!(config.vision.tower.head_dim(), 64);
-        assert_eq!(
-            (config.text.context_length, config.text.vocab_size),
-            (77, 49_408)
-        );
+        assert_eq!((config.text.context_length, config.text.vocab_size), (77, 49_408));
         assert_eq!(config.text.end_of_text, EndOfText::FirstOf(49_407));
         assert_eq!(config.text.tower.activation, Activation::QuickGelu);
     }
@@ -453,38 +402,14 @@ mod tests {
         );
         for (json, expected) in [
             (r#"{"model_type": "blip"}"#, "`model_type` is `blip`"),
-            (
-                r#"{"vision_config": {"patch_size": 30}}"#,
-                "`vision_config.patch_size` is 30",
-            ),
-            (
-                r#"{"vision_config": {"image_size": [224, 100]}}"#,
-                "224 by 100: expected a square",
-            ),
-            (
-                r#"{"vision_config": {"num_attention_heads": 0}}"#,
-                "num_attention_heads` is 0",
-            ),
-            (
-                r#"{"vision_config": {"num_hidden_layers": 100000}}"#,
-                "expected 1 to 1000",
-            ),
-            (
-                r#"{"text_config": {"hidden_act": "relu"}}"#,
-                "expected `quick_gelu` or `gelu`",
-            ),
-            (
-                r#"{"text_config": {"layer_norm_eps": 0}}"#,
-                "`text_config.layer_norm_eps` is 0",
-            ),
-            (
-                r#"{"text_config": {"eos_token_id": 49408}}"#,
-                "`text_config.eos_token_id` is 49408",
-            ),
-            (
-                r#"{"projection_dim": 0}"#,
-                "`projection_dim` is 0: expected 1 to",
-            ),
+            (r#"{"vision_config": {"patch_size": 30}}"#, "`vision_config.patch_size` is 30"),
+            (r#"{"vision_config": {"image_size": [224, 100]}}"#, "224 by 100: expected a square"),
+            (r#"{"vision_config": {"num_attention_heads": 0}}"#, "num_attention_heads` is 0"),
+            (r#"{"vision_config": {"num_hidden_layers": 100000}}"#, "expected 1 to 1000"),
+            (r#"{"text_config": {"hidden_act": "relu"}}"#, "expected `quick_gelu` or `gelu`"),
+            (r#"{"text_config": {"layer_norm_eps": 0}}"#, "`text_config.layer_norm_eps` is 0"),
+            (r#"{"text_config": {"eos_token_id": 49408}}"#, "`text_config.eos_token_id` is 49408"),
+            (r#"{"projection_dim": 0}"#, "`projection_dim` is 0: expected 1 to"),
         ] {
             let message = message(json);
             assert!(message.contains(expected), "{message}");

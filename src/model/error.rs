@@ -83,10 +83,7 @@ pub enum ModelError {
     },
 
     /// A reduction that this kind of unit does not have.
-    #[error(
-        "units of kind `{kind}` cannot be reduced by `{reduce}`: expected {}",
-        one_of(allowed)
-    )]
+    #[error("units of kind `{kind}` cannot be reduced by `{reduce}`: expected {}", one_of(allowed))]
     Combination {
         /// The kind asked for.
         kind: Kind,
@@ -245,10 +242,7 @@ impl ModelError {
     }
 
     pub(super) fn malformed(path: &Path, message: impl fmt::Display) -> Self {
-        Self::Malformed {
-            path: path.to_owned(),
-            message: message.to_string(),
-        }
+        Self::Malformed { path: path.to_owned(), message: message.to_string() }
     }
 
     pub(super) fn field(
@@ -258,12 +252,7 @@ impl ModelError {
         expected: impl Into<String>,
     ) -> Self {
         let (field, expected) = (field.into(), expected.into());
-        Self::Field {
-            path: path.to_owned(),
-            field,
-            found: found.to_string(),
-            expected,
-        }
+        Self::Field { path: path.to_owned(), field, found: found.to_string(), expected }
     }
 }
 
@@ -301,11 +290,7 @@ impl fmt::Display for TensorProblem {
             Self::Missing { name, expected } => {
                 write!(f, "`{name}` is missing: expected shape {expected:?}")
             }
-            Self::Shape {
-                name,
-                found,
-                expected,
-            } => {
+            Self::Shape { name, found, expected } => {
                 write!(f, "`{name}` has shape {found:?}: expected {expected:?}")
             }
             Self::ElementType { name, found } => {
@@ -316,10 +301,7 @@ impl fmt::Display for TensorProblem {
 }
 
 fn listed(problems: &[TensorProblem]) -> String {
-    problems
-        .iter()
-        .map(|problem| format!("\n  {problem}"))
-        .collect()
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
 fn one_of(allowed: &[Reduce]) -> String {

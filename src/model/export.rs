@@ -104,11 +104,7 @@ pub fn export(
         Module::Vision => {
             check_preprocessing(folder, &config)?;
             let image_size = config.vision.image_size;
-            (
-                ModuleInput::Images { image_size },
-                PREPROCESSOR_FILE,
-                CONFIG_LIMIT_BYTES,
-            )
+            (ModuleInput::Images { image_size }, PREPROCESSOR_FILE, CONFIG_LIMIT_BYTES)
         }
         Module::Text => {
             let text = &config.text;
@@ -124,9 +120,7 @@ pub fn export(
 
     let mut entries = fs::read_dir(out).map_err(ModelError::read(out))?;
     if entries.next().is_some() {
-        return Err(ModelError::NotEmpty {
-            folder: out.to_owned(),
-        });
+        return Err(ModelError::NotEmpty { folder: out.to_owned() });
     }
     let described = ExportedModule {
         architecture: "clip".to_owned(),
@@ -142,14 +136,10 @@ pub fn export(
     let weights_bytes = tapped.graph.write(&weights, out)?;
     write(&out.join(UNITS_FILE), table.to_tsv().as_bytes())?;
     write(&out.join(companion), &companion_bytes)?;
-    let mut json =
-        serde_json::to_string_pretty(&described).expect("plain data always becomes JSON");
+    let mut json = serde_json::to_string_pretty(&described).expect("plain data always becomes JSON");
     json.push('\n');
     write(&out.join(MODULE_FILE), json.as_bytes())?;
-    Ok(ExportSummary {
-        module: described,
-        weights_bytes,
-    })
+    Ok(ExportSummary { module: described, weights_bytes })
 }
 
 impl ExportedModule {
@@ -160,18 +150,10 @@ impl ExportedModule {
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join(MODULE_FILE);
         let module: Self = read_json(&path)?;
-        let n_units = module
-            .layers
-            .iter()
-            .try_fold(0usize, |sum, l| sum.checked_add(l.n_units));
+        let n_units = module.layers.iter().try_fold(0usize, |sum, l| sum.checked_add(l.n_units));
         if n_units != Some(module.n_units) {
             let expected = "the sum over `layers`";
-            return Err(ModelError::field(
-                &path,
-                "n_units",
-                module.n_units,
-                expected,
-            ));
+            return Err(ModelError::field(&path, "n_units", module.n_units, expected));
         }
         Ok(module)
     }

@@ -55,11 +55,7 @@ impl ModelFacts {
         tensors.iter().map(|tensor| 4 * tensor.shape.iter().map(|&length| length as u64).product::<u64>()).sum()
     }
 
-    pub(super) fn new(
-        config: ClipConfig,
-        weight_files: &[String],
-        unused_tensors: Vec<String>,
-    ) -> Self {
+    pub(super) fn new(config: ClipConfig, weight_files: &[String], unused_tensors: Vec<String>) -> Self {
         let with = |own: &str| {
             let mut files: Vec<String> = weight_files.to_vec();
             files.extend([CONFIG_FILE.to_owned(), own.to_owned()]);
@@ -67,12 +63,7 @@ impl ModelFacts {
             files
         };
         let (vision_files, text_files) = (with(PREPROCESSOR_FILE), with(TOKENIZER_FILE));
-        Self {
-            config,
-            vision_files,
-            text_files,
-            unused_tensors,
-        }
+        Self { config, vision_files, text_files, unused_tensors }
     }
 }
 
@@ -95,10 +86,7 @@ pub fn inspect(folder: &Path) -> Result<ModelFacts, ModelError> {
 }
 
 /// The tensors of one tower, in the order of the network.
-pub(super) fn required_tensors(
-    config: &ClipConfig,
-    module: Module,
-) -> Result<Vec<TensorSpec>, ModelError> {
+pub(super) fn required_tensors(config: &ClipConfig, module: Module) -> Result<Vec<TensorSpec>, ModelError> {
     let tower = clip::tower(config, module, &UnitSelection::default())?;
     Ok(tower.graph.required_tensors().to_vec())
 }

@@ -24,11 +24,7 @@ pub const TOKENIZER_LIMIT_BYTES: u64 = 128 << 20;
 pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, ModelError> {
     let file = File::open(path).map_err(ModelError::read(path))?;
     let size_bytes = file.metadata().map_err(ModelError::read(path))?.len();
-    let too_large = |size_bytes| ModelError::TooLarge {
-        path: path.to_owned(),
-        size_bytes,
-        limit_bytes,
-    };
+    let too_large = |size_bytes| ModelError::TooLarge { path: path.to_owned(), size_bytes, limit_bytes };
     if size_bytes > limit_bytes {
         return Err(too_large(size_bytes));
     }
@@ -36,11 +32,7 @@ pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, ModelError
     // Pipes and growing files report a size that means nothing, hence the second bound.
     let n_read = file.take(limit_bytes + 1).read_to_end(&mut bytes);
     let n_read = n_read.map_err(ModelError::read(path))? as u64;
-    if n_read > limit_bytes {
-        Err(too_large(n_read))
-    } else {
-        Ok(bytes)
-    }
+    if n_read > limit_bytes { Err(too_large(n_read)) } else { Ok(bytes) }
 }
 
 /// Reads a JSON file of at most [`CONFIG_LIMIT_BYTES`].
@@ -63,10 +55,7 @@ mod tests {
         std::fs::write(&path, [b'1'; 9]).unwrap();
         assert_eq!(read_bounded(&path, 9).unwrap().len(), 9);
         let refused = read_bounded(&path, 8).unwrap_err().to_string();
-        assert!(
-            refused.ends_with("has 9 bytes: expected at most 8"),
-            "{refused}"
-        );
+        assert!(refused.ends_with("has 9 bytes: expected at most 8"), "{refused}");
         assert!(read_bounded(folder.path(), 8).is_err());
     }
 }

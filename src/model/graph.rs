@@ -15,8 +15,8 @@ use prost::Message;
 use super::error::ModelError;
 use super::weights::{TensorSpec, Weights};
 use crate::format::onnx::{
-    AttributeProto, Dim, ElementType, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET_VERSION,
-    OperatorSetIdProto, TensorProto, ValueInfoProto,
+    AttributeProto, Dim, ElementType, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET_VERSION, OperatorSetIdProto,
+    TensorProto, ValueInfoProto,
 };
 
 /// The graph's file.
@@ -50,11 +50,7 @@ struct WeightUse {
 impl WeightUse {
     /// A tensor may be used both ways, so the name tells them apart.
     fn value_name(&self) -> String {
-        format!(
-            "{}{}",
-            self.spec.name,
-            if self.transposed { "/transposed" } else { "" }
-        )
+        format!("{}{}", self.spec.name, if self.transposed { "/transposed" } else { "" })
     }
 
     fn dims(&self) -> Vec<i64> {
@@ -84,8 +80,7 @@ pub struct Graph {
 impl GraphBuilder {
     /// Declares an input.
     pub fn input(&mut self, name: &str, element: ElementType, dims: &[Dim]) -> Value {
-        self.inputs
-            .push(ValueInfoProto::tensor(name, element, dims));
+        self.inputs.push(ValueInfoProto::tensor(name, element, dims));
         Value(name.to_owned())
     }
 
@@ -98,8 +93,7 @@ impl GraphBuilder {
             op_type: Some("Identity".to_owned()),
             attribute: Vec::new(),
         });
-        self.outputs
-            .push(ValueInfoProto::tensor(name, ElementType::F32, dims));
+        self.outputs.push(ValueInfoProto::tensor(name, ElementType::F32, dims));
     }
 
     /// A tensor of the model's weights, as it is stored.
@@ -108,10 +102,7 @@ impl GraphBuilder {
     }
 
     fn place(&mut self, name: &str, shape: &[usize], transposed: bool) -> Value {
-        let spec = TensorSpec {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-        };
+        let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
         let weight = WeightUse { spec, transposed };
         let value = Value(weight.value_name());
         self.weights.push(weight);
@@ -133,24 +124,13 @@ impl GraphBuilder {
 
     /// A constant list of integers.
     pub fn ints(&mut self, values: &[i64]) -> Value {
-        let bytes = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let dims = [values.len() as i64];
         self.constant(format!("ints/{values:?}"), ElementType::I64, &dims, bytes)
     }
 
-    fn constant(
-        &mut self,
-        name: String,
-        element: ElementType,
-        dims: &[i64],
-        bytes: Vec<u8>,
-    ) -> Value {
-        self.constants
-            .entry(name.clone())
-            .or_insert_with(|| TensorProto::inline(&name, element, dims, bytes));
+    fn constant(&mut self, name: String, element: ElementType, dims: &[i64], bytes: Vec<u8>) -> Value {
+        self.constants.entry(name.clone()).or_insert_with(|| TensorProto::inline(&name, element, dims, bytes));
         Value(name)
     }
 
@@ -196,10 +176,7 @@ impl GraphBuilder {
     pub fn layer_norm(&mut self, x: &Value, name: &str, width: usize, epsilon: f32) -> Value {
         let scale = self.weight(&format!("{name}.weight"), &[width]);
         let bias = self.weight(&format!("{name}.bias"), &[width]);
-        let attributes = vec![
-            AttributeProto::int("axis", -1),
-            AttributeProto::float("epsilon", epsilon),
-        ];
+        let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
         self.op("LayerNormalization", &[x, &scale, &bias], attributes)
     }
 
@@ -222,20 +199,13 @@ impl GraphBuilder {
 
     /// The length of one axis, as a list of one integer.
     pub fn length(&mut self, x: &Value, axis: i64) -> Value {
-        let attributes = vec![
-            AttributeProto::int("start", axis),
-            AttributeProto::int("end", axis + 1),
-        ];
+        let attributes = vec![AttributeProto::int("start", axis), AttributeProto::int("end", axis + 1)];
         self.op("Shape", &[x], attributes)
     }
 
     /// Elements of another type.
     pub fn cast(&mut self, x: &Value, element: ElementType) -> Value {
-        self.op(
-            "Cast",
-            &[x],
-            vec![AttributeProto::int("to", element as i64)],
-        )
+        self.op("Cast", &[x], vec![AttributeProto::int("to", element as i64)])
     }
 
     /// Puts values end to end along an axis.
@@ -245,44 +215,25 @@ impl GraphBuilder {
 
     /// Entries of `x` along an axis.
     pub fn gather(&mut self, x: &Value, indices: &Value, axis: i64) -> Value {
-        self.op(
-            "Gather",
-            &[x, indices],
-            vec![AttributeProto::int("axis", axis)],
-        )
+        self.op("Gather", &[x, indices], vec![AttributeProto::int("axis", axis)])
     }
 
     /// `ReduceMean`, `ReduceMax` or `ReduceMin` over one axis, which goes.
     pub fn reduce(&mut self, op: &str, x: &Value, axis: i64) -> Value {
-        let attributes = vec![
-            AttributeProto::ints("axes", &[axis]),
-            AttributeProto::int("keepdims", 0),
-        ];
+        let attributes = vec![AttributeProto::ints("axes", &[axis]), AttributeProto::int("keepdims", 0)];
         self.op(op, &[x], attributes)
     }
 
     /// The sum over one axis, which goes. (From operator set 13 the axes are an input here.)
     pub fn sum(&mut self, x: &Value, axis: i64) -> Value {
         let axes = self.ints(&[axis]);
-        self.op(
-            "ReduceSum",
-            &[x, &axes],
-            vec![AttributeProto::int("keepdims", 0)],
-        )
+        self.op("ReduceSum", &[x, &axes], vec![AttributeProto::int("keepdims", 0)])
     }
 
     /// Drops what no output needs and puts the graph together.
     pub fn finish(self, name: &str) -> Graph {
-        let required = self
-            .weights
-            .iter()
-            .map(|weight| weight.spec.clone())
-            .collect();
-        let mut needed: BTreeSet<String> = self
-            .outputs
-            .iter()
-            .filter_map(|output| output.name.clone())
-            .collect();
+        let required = self.weights.iter().map(|weight| weight.spec.clone()).collect();
+        let mut needed: BTreeSet<String> = self.outputs.iter().filter_map(|output| output.name.clone()).collect();
         // Nodes stand after what they depend on, so one walk backwards finds all that is needed.
         let mut nodes: Vec<NodeProto> = Vec::new();
         for node in self.nodes.into_iter().rev() {
@@ -294,10 +245,7 @@ impl GraphBuilder {
         nodes.reverse();
         let mut weights = self.weights;
         weights.retain(|weight| needed.contains(&weight.value_name()));
-        let constants = self
-            .constants
-            .into_iter()
-            .filter(|(name, _)| needed.contains(name));
+        let constants = self.constants.into_iter().filter(|(name, _)| needed.contains(name));
         Graph {
             name: name.to_owned(),
             nodes,
@@ -331,19 +279,12 @@ impl Graph {
         let mut initializers = self.constants.clone();
         for weight in &self.weights {
             let padding = offset.next_multiple_of(ALIGNMENT_BYTES) - offset;
-            out.write_all(&[0; ALIGNMENT_BYTES as usize][..padding as usize])
-                .map_err(ModelError::write(&path))?;
+            out.write_all(&[0; ALIGNMENT_BYTES as usize][..padding as usize]).map_err(ModelError::write(&path))?;
             offset += padding;
             weights.write_f32(&weight.spec, weight.transposed, &mut out, &path)?;
             let (name, size_bytes) = (weight.value_name(), weight.size_bytes());
             let dims = weight.dims();
-            initializers.push(TensorProto::external(
-                &name,
-                &dims,
-                WEIGHTS_FILE,
-                offset,
-                size_bytes,
-            ));
+            initializers.push(TensorProto::external(&name, &dims, WEIGHTS_FILE, offset, size_bytes));
             offset += size_bytes;
         }
         out.flush().map_err(ModelError::write(&path))?;
@@ -363,10 +304,7 @@ impl Graph {
             input: self.inputs.clone(),
             output: self.outputs.clone(),
         };
-        let opset = OperatorSetIdProto {
-            domain: Some(String::new()),
-            version: Some(OPSET_VERSION),
-        };
+        let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) };
         ModelProto {
             ir_version: Some(IR_VERSION),
             producer_name: Some("hebb".to_owned()),
@@ -386,22 +324,14 @@ mod tests {
     #[test]
     fn what_no_output_needs_is_dropped() {
         let mut graph = GraphBuilder::default();
-        let x = graph.input(
-            "x",
-            ElementType::F32,
-            &[Dim::Named("batch".to_owned()), Dim::Fixed(4)],
-        );
+        let x = graph.input("x", ElementType::F32, &[Dim::Named("batch".to_owned()), Dim::Fixed(4)]);
         let used = graph.linear(&x, "used", 4, 2);
         let idle = graph.linear(&used, "idle", 2, 2);
         let half = graph.float(0.5);
         graph.mul(&idle, &half);
         graph.output(&used, "y", &[Dim::Named("batch".to_owned()), Dim::Fixed(2)]);
         let graph = graph.finish("test");
-        let operators: Vec<_> = graph
-            .nodes
-            .iter()
-            .filter_map(|node| node.op_type.as_deref())
-            .collect();
+        let operators: Vec<_> = graph.nodes.iter().filter_map(|node| node.op_type.as_deref()).collect();
         assert_eq!(operators, ["MatMul", "Add", "Identity"]);
         assert!(graph.constants.is_empty());
         let names: Vec<_> = graph.weights.iter().map(WeightUse::value_name).collect();

@@ -124,8 +124,7 @@ impl Preprocessor {
     /// # Errors
     /// The file cannot be read, is no PNG or JPEG, passes the bounds, or is smaller than the crop.
     pub fn load(&self, path: &Path) -> Result<Array3<f32>, ModelError> {
-        self.apply(&decode(path)?)
-            .map_err(|message| image_error(path, message))
+        self.apply(&decode(path)?).map_err(|message| image_error(path, message))
     }
 
     /// Prepares a decoded image: (channels, height, width).
@@ -168,35 +167,21 @@ impl Size {
         // In floating point and cut, as transformers does.
         let long_edge = (f64::from(edge) * f64::from(long) / f64::from(short)) as u32;
         if long_edge > SIDE_LIMIT {
-            return Err(format!(
-                "{width} by {height} pixels: expected a less extreme shape"
-            ));
+            return Err(format!("{width} by {height} pixels: expected a less extreme shape"));
         }
-        Ok(if width <= height {
-            [long_edge, edge]
-        } else {
-            [edge, long_edge]
-        })
+        Ok(if width <= height { [long_edge, edge] } else { [edge, long_edge] })
     }
 }
 
 impl RawPreprocessor {
     fn checked(self, path: &Path) -> Result<Preprocessor, ModelError> {
-        let wrong = |field: &str, found: String, expected: &str| {
-            Err(ModelError::field(path, field, found, expected))
-        };
+        let wrong = |field: &str, found: String, expected: &str| Err(ModelError::field(path, field, found, expected));
         let size = match self.size {
-            RawSize::Number(edge)
-            | RawSize::ShortestEdge {
-                shortest_edge: edge,
-            } => Size::ShortestEdge(edge),
+            RawSize::Number(edge) | RawSize::ShortestEdge { shortest_edge: edge } => Size::ShortestEdge(edge),
             RawSize::Exact { height, width } => Size::Exact([height, width]),
         };
         let crop = match self.crop_size {
-            RawSize::Number(edge)
-            | RawSize::ShortestEdge {
-                shortest_edge: edge,
-            } => [edge; 2],
+            RawSize::Number(edge) | RawSize::ShortestEdge { shortest_edge: edge } => [edge; 2],
             RawSize::Exact { height, width } => [height, width],
         };
         let sides = match size {
@@ -224,26 +209,15 @@ impl RawPreprocessor {
             }
         };
         if self.image_std.iter().any(|&deviation| deviation <= 0.0) {
-            return wrong(
-                "image_std",
-                format!("{:?}", self.image_std),
-                "positive numbers",
-            );
+            return wrong("image_std", format!("{:?}", self.image_std), "positive numbers");
         }
         let narrow = |values: [f64; 3]| values.map(|value| value as f32);
-        let (mean, deviation) = if self.do_normalize {
-            (narrow(self.image_mean), narrow(self.image_std))
-        } else {
-            ([0.0; 3], [1.0; 3])
-        };
+        let (mean, deviation) =
+            if self.do_normalize { (narrow(self.image_mean), narrow(self.image_std)) } else { ([0.0; 3], [1.0; 3]) };
         Ok(Preprocessor {
             resize: self.do_resize.then_some((size, filter)),
             crop: self.do_center_crop.then_some(crop),
-            scale: if self.do_rescale {
-                self.rescale_factor as f32
-            } else {
-                1.0
-            },
+            scale: if self.do_rescale { self.rescale_factor as f32 } else { 1.0 },
             mean,
             deviation,
         })
@@ -251,10 +225,7 @@ impl RawPreprocessor {
 }
 
 fn image_error(path: &Path, message: impl ToString) -> ModelError {
-    ModelError::Image {
-        path: path.to_owned(),
-        message: message.to_string(),
-    }
+    ModelError::Image { path: path.to_owned(), message: message.to_string() }
 }
 
 /// Decodes a PNG or JPEG file to 8-bit RGB, upright.
@@ -266,20 +237,12 @@ pub fn decode(path: &Path) -> Result<RgbImage, ModelError> {
     let size_bytes = file.metadata().map_err(ModelError::read(path))?.len();
     if size_bytes > FILE_LIMIT_BYTES {
         let limit_bytes = FILE_LIMIT_BYTES;
-        return Err(ModelError::TooLarge {
-            path: path.to_owned(),
-            size_bytes,
-            limit_bytes,
-        });
+        return Err(ModelError::TooLarge { path: path.to_owned(), size_bytes, limit_bytes });
     }
     let mut bytes = Vec::new();
-    BufReader::new(file)
-        .take(FILE_LIMIT_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(ModelError::read(path))?;
-    let mut reader = ImageReader::new(std::io::Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(ModelError::read(path))?;
+    BufReader::new(file).take(FILE_LIMIT_BYTES).read_to_end(&mut bytes).map_err(ModelError::read(path))?;
+    let mut reader =
+        ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().map_err(ModelError::read(path))?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_LIMIT);
     limits.max_image_height = Some(SIDE_LIMIT);
@@ -325,10 +288,8 @@ mod tests {
     #[test]
     fn sizes_are_read_in_every_spelling() {
         let number = preprocessor(r#"{"size": 40, "crop_size": 32}"#).unwrap();
-        let table = preprocessor(
-            r#"{"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}"#,
-        )
-        .unwrap();
+        let table =
+            preprocessor(r#"{"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}"#).unwrap();
         assert_eq!(number, table);
         assert_eq!(number.output_size(), Some([32, 32]));
         let wide = number.apply(&RgbImage::new(300, 100)).unwrap();
@@ -340,15 +301,9 @@ mod tests {
     #[test]
     fn contradictions_are_named_by_field() {
         for (json, expected) in [
-            (
-                r#"{"crop_size": 225}"#,
-                "`crop_size` is [225, 225]: expected no more than `size`",
-            ),
+            (r#"{"crop_size": 225}"#, "`crop_size` is [225, 225]: expected no more than `size`"),
             (r#"{"size": 0}"#, "`size` is [0, 0]"),
-            (
-                r#"{"resample": 1}"#,
-                "`resample` is 1: expected 2 (bilinear) or 3 (bicubic)",
-            ),
+            (r#"{"resample": 1}"#, "`resample` is 1: expected 2 (bilinear) or 3 (bicubic)"),
             (r#"{"image_std": [1, 0, 1]}"#, "`image_std` is"),
         ] {
             let message = preprocessor(json).unwrap_err().to_string();
@@ -374,9 +329,7 @@ mod tests {
         let deep = image::ImageBuffer::from_pixel(2, 1, image::Rgba([0x80ffu16, 0, 0xffff, 7]));
         DynamicImage::ImageRgba16(deep).save(&path).unwrap();
         assert_eq!(decode(&path).unwrap().get_pixel(1, 0).0, [0x80, 0, 0xff]);
-        image::GrayImage::from_pixel(1, 1, image::Luma([9]))
-            .save(&path)
-            .unwrap();
+        image::GrayImage::from_pixel(1, 1, image::Luma([9])).save(&path).unwrap();
         assert_eq!(decode(&path).unwrap().get_pixel(0, 0).0, [9, 9, 9]);
     }
 
@@ -390,15 +343,9 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for cut in [0, 1, 10, 30, whole.len() / 2] {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            assert!(
-                matches!(decode(&path), Err(ModelError::Image { .. })),
-                "cut at {cut}"
-            );
+            assert!(matches!(decode(&path), Err(ModelError::Image { .. })), "cut at {cut}");
         }
-        let sliver = preprocessor("{}")
-            .unwrap()
-            .apply(&RgbImage::new(1, 16_000))
-            .unwrap_err();
+        let sliver = preprocessor("{}").unwrap().apply(&RgbImage::new(1, 16_000)).unwrap_err();
         assert!(sliver.contains("less extreme"), "{sliver}");
     }
 }

@@ -87,40 +87,21 @@ pub struct RandomText {
 
 impl Default for RandomClip {
     fn default() -> Self {
-        Self {
-            seed: 0,
-            vision: RandomVision::default(),
-            text: RandomText::default(),
-            projection_dim: 512,
-        }
+        Self { seed: 0, vision: RandomVision::default(), text: RandomText::default(), projection_dim: 512 }
     }
 }
 
 impl Default for RandomVision {
     fn default() -> Self {
         let (image_size, patch_size) = (224, 32);
-        Self {
-            layers: 12,
-            width: 768,
-            heads: 12,
-            mlp_width: 3072,
-            image_size,
-            patch_size,
-        }
+        Self { layers: 12, width: 768, heads: 12, mlp_width: 3072, image_size, patch_size }
     }
 }
 
 impl Default for RandomText {
     fn default() -> Self {
         let (context_length, vocab_size) = (77, 49_408);
-        Self {
-            layers: 12,
-            width: 512,
-            heads: 8,
-            mlp_width: 2048,
-            context_length,
-            vocab_size,
-        }
+        Self { layers: 12, width: 512, heads: 8, mlp_width: 2048, context_length, vocab_size }
     }
 }
 
@@ -129,22 +110,8 @@ impl RandomClip {
     pub fn tiny() -> Self {
         Self {
             seed: 0,
-            vision: RandomVision {
-                layers: 4,
-                width: 48,
-                heads: 4,
-                mlp_width: 96,
-                image_size: 64,
-                patch_size: 16,
-            },
-            text: RandomText {
-                layers: 4,
-                width: 32,
-                heads: 4,
-                mlp_width: 64,
-                context_length: 32,
-                vocab_size: 1024,
-            },
+            vision: RandomVision { layers: 4, width: 48, heads: 4, mlp_width: 96, image_size: 64, patch_size: 16 },
+            text: RandomText { layers: 4, width: 32, heads: 4, mlp_width: 64, context_length: 32, vocab_size: 1024 },
             projection_dim: 32,
         }
     }
@@ -155,10 +122,7 @@ impl RandomClip {
     /// The shape contradicts itself; the field is named as in `config.json`.
     pub fn facts(&self) -> Result<ModelFacts, ModelError> {
         let config = self.config(Path::new(CONFIG_FILE))?;
-        let mut unused: Vec<String> = untapped_tensors(&config)
-            .into_iter()
-            .map(|spec| spec.name)
-            .collect();
+        let mut unused: Vec<String> = untapped_tensors(&config).into_iter().map(|spec| spec.name).collect();
         unused.sort();
         Ok(ModelFacts::new(config, &[WEIGHTS_FILE.to_owned()], unused))
     }
@@ -174,9 +138,7 @@ impl RandomClip {
         let config = self.config(&out.join(CONFIG_FILE))?;
         let mut entries = std::fs::read_dir(out).map_err(ModelError::read(out))?;
         if entries.next().is_some() {
-            return Err(ModelError::NotEmpty {
-                folder: out.to_owned(),
-            });
+            return Err(ModelError::NotEmpty { folder: out.to_owned() });
         }
         let mut tensors = required_tensors(&config, Module::Vision)?;
         tensors.extend(required_tensors(&config, Module::Text)?);
@@ -185,10 +147,7 @@ impl RandomClip {
         self.write_weights(&config, &tensors, &out.join(WEIGHTS_FILE))?;
         write_json(&out.join(CONFIG_FILE), &self.config_json())?;
         write_json(&out.join(PREPROCESSOR_FILE), &self.preprocessor_json())?;
-        write_json(
-            &out.join(TOKENIZER_FILE),
-            &tokenizer_json(self.text.vocab_size),
-        )?;
+        write_json(&out.join(TOKENIZER_FILE), &tokenizer_json(self.text.vocab_size))?;
         let tokenizer_config = json!({
             "tokenizer_class": "CLIPTokenizer",
             "model_max_length": self.text.context_length,
@@ -204,12 +163,7 @@ impl RandomClip {
         let found = self.text.vocab_size;
         if found < SMALLEST_VOCABULARY {
             let expected = format!("at least {SMALLEST_VOCABULARY}, which spell any text");
-            return Err(ModelError::field(
-                path,
-                "text_config.vocab_size",
-                found,
-                expected,
-            ));
+            return Err(ModelError::field(path, "text_config.vocab_size", found, expected));
         }
         ClipConfig::from_json(&self.config_json(), path)
     }
@@ -271,12 +225,7 @@ impl RandomClip {
         })
     }
 
-    fn write_weights(
-        &self,
-        config: &ClipConfig,
-        tensors: &[TensorSpec],
-        path: &Path,
-    ) -> Result<(), ModelError> {
+    fn write_weights(&self, config: &ClipConfig, tensors: &[TensorSpec], path: &Path) -> Result<(), ModelError> {
         let file = File::create_new(path).map_err(ModelError::write(path))?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let header = header(tensors).map_err(|error| ModelError::malformed(path, error))?;
@@ -291,12 +240,7 @@ impl RandomClip {
         written.map_err(ModelError::write(path))
     }
 
-    fn write_tensor(
-        &self,
-        config: &ClipConfig,
-        tensor: &TensorSpec,
-        out: &mut impl Write,
-    ) -> io::Result<()> {
+    fn write_tensor(&self, config: &ClipConfig, tensor: &TensorSpec, out: &mut impl Write) -> io::Result<()> {
         let n_values: usize = tensor.shape.iter().product();
         let deviation = match initial(config, &tensor.name) {
             Initial::Constant(value) => {
@@ -305,9 +249,7 @@ impl RandomClip {
             Initial::Normal { deviation } => deviation as f32,
         };
         let mut hasher = blake3::Hasher::new_derive_key("hebb random clip weights");
-        hasher
-            .update(&self.seed.to_le_bytes())
-            .update(tensor.name.as_bytes());
+        hasher.update(&self.seed.to_le_bytes()).update(tensor.name.as_bytes());
         let mut generator = ChaCha8Rng::from_seed(*hasher.finalize().as_bytes());
         (0..n_values).try_for_each(|_| {
             let value: f32 = StandardNormal.sample(&mut generator);
@@ -323,14 +265,7 @@ fn header(tensors: &[TensorSpec]) -> Result<Vec<u8>, safetensors::SafeTensorErro
         let begin = offset;
         offset += tensor.shape.iter().product::<usize>() * size_of::<f32>();
         let (dtype, shape) = (Dtype::F32, tensor.shape.clone());
-        (
-            tensor.name.clone(),
-            TensorInfo {
-                dtype,
-                shape,
-                data_offsets: (begin, offset),
-            },
-        )
+        (tensor.name.clone(), TensorInfo { dtype, shape, data_offsets: (begin, offset) })
     });
     // transformers refuses files that do not say which framework's layout they have.
     let format = [("format".to_owned(), "pt".to_owned())].into();
@@ -343,10 +278,7 @@ fn header(tensors: &[TensorSpec]) -> Result<Vec<u8>, safetensors::SafeTensorErro
 /// What `CLIPModel` has beyond the last tap.
 fn untapped_tensors(config: &ClipConfig) -> Vec<TensorSpec> {
     let (vision, text) = (config.vision.tower.width, config.text.tower.width);
-    let spec = |name: &str, shape: &[usize]| TensorSpec {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-    };
+    let spec = |name: &str, shape: &[usize]| TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
     vec![
         spec("logit_scale", &[]),
         spec("text_model.final_layer_norm.bias", &[text]),
@@ -367,14 +299,8 @@ enum Initial {
 
 /// The initial distribution of a tensor, as transformers' `CLIPPreTrainedModel` has it.
 fn initial(config: &ClipConfig, name: &str) -> Initial {
-    let module = if name.starts_with("vis") {
-        Module::Vision
-    } else {
-        Module::Text
-    };
-    let TowerConfig {
-        n_layers, width, ..
-    } = *config.tower(module);
+    let module = if name.starts_with("vis") { Module::Vision } else { Module::Text };
+    let TowerConfig { n_layers, width, .. } = *config.tower(module);
     let by_width = (width as f64).powf(-0.5);
     let by_depth = (2.0 * n_layers as f64).powf(-0.5);
     let (owner, tensor) = name.rsplit_once('.').unwrap_or(("", name));
@@ -428,21 +354,13 @@ mod tests {
 
     #[test]
     fn tensors_begin_as_transformers_draws_them() {
-        let config = RandomClip::default()
-            .config(Path::new(CONFIG_FILE))
-            .unwrap();
+        let config = RandomClip::default().config(Path::new(CONFIG_FILE)).unwrap();
         let layer = "vision_model.encoder.layers.3";
-        for (name, expected) in [
-            ("q_proj.weight", 768f64.powf(-0.5) / 24f64.sqrt()),
-            ("out_proj.weight", 768f64.powf(-0.5)),
-        ] {
+        for (name, expected) in
+            [("q_proj.weight", 768f64.powf(-0.5) / 24f64.sqrt()), ("out_proj.weight", 768f64.powf(-0.5))]
+        {
             let name = format!("{layer}.self_attn.{name}");
-            assert_eq!(
-                initial(&config, &name),
-                Initial::Normal {
-                    deviation: expected
-                }
-            );
+            assert_eq!(initial(&config, &name), Initial::Normal { deviation: expected });
         }
         let constant = |name: &str| initial(&config, &format!("{layer}.{name}"));
         assert_eq!(constant("layer_norm1.weight"), Initial::Constant(1.0));
@@ -460,20 +378,13 @@ mod tests {
         let mut random = RandomClip::tiny();
         random.vision.heads = 5;
         let message = random.facts().unwrap_err().to_string();
-        assert!(
-            message.contains("`vision_config.num_attention_heads` is 5"),
-            "{message}"
-        );
+        assert!(message.contains("`vision_config.num_attention_heads` is 5"), "{message}");
     }
 
     #[test]
     fn a_study_may_write_part_of_the_shape() {
-        let read: RandomClip =
-            serde_json::from_str(r#"{"seed": 3, "vision": {"layers": 2}}"#).unwrap();
-        assert_eq!(
-            (read.seed, read.vision.layers, read.vision.width),
-            (3, 2, 768)
-        );
+        let read: RandomClip = serde_json::from_str(r#"{"seed": 3, "vision": {"layers": 2}}"#).unwrap();
+        assert_eq!((read.seed, read.vision.layers, read.vision.width), (3, 2, 768));
         assert!(serde_json::from_str::<RandomClip>(r#"{"vison": {}}"#).is_err());
     }
 }

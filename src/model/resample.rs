@@ -59,18 +59,14 @@ fn windows(n_in: usize, n_out: usize, filter: Filter) -> Vec<Window> {
             let center = (out as f64 + 0.5) * scale;
             let first = ((center - support + 0.5).max(0.0)) as usize;
             let past = ((center + support + 0.5) as usize).min(n_in);
-            let weights: Vec<f64> = (first..past)
-                .map(|at| filter.weight((at as f64 - center + 0.5) * stretch.recip()))
-                .collect();
+            let weights: Vec<f64> =
+                (first..past).map(|at| filter.weight((at as f64 - center + 0.5) * stretch.recip())).collect();
             let total: f64 = weights.iter().sum();
             let fixed = |weight: &f64| {
                 let scaled = weight / total * f64::from(1 << FRACTION_BITS);
                 (scaled + 0.5f64.copysign(scaled)) as i32
             };
-            Window {
-                first,
-                weights: weights.iter().map(fixed).collect(),
-            }
+            Window { first, weights: weights.iter().map(fixed).collect() }
         })
         .collect()
 }
@@ -151,10 +147,7 @@ mod tests {
         for (n_in, n_out) in [(7, 3), (3, 7), (1000, 224), (1, 5)] {
             for window in windows(n_in, n_out, Filter::Bicubic) {
                 let sum: i32 = window.weights.iter().sum();
-                assert!(
-                    (sum - (1 << FRACTION_BITS)).abs() < 64,
-                    "{n_in} to {n_out}: {sum}"
-                );
+                assert!((sum - (1 << FRACTION_BITS)).abs() < 64, "{n_in} to {n_out}: {sum}");
                 assert!(window.first + window.weights.len() <= n_in);
             }
         }

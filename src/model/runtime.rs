@@ -37,37 +37,22 @@ static RUNTIME: Mutex<Option<Loaded>> = Mutex::new(None);
 /// # Errors
 /// The file is no ONNX Runtime, or one that is too old; or another one is loaded already.
 pub fn load_runtime(path: &Path) -> Result<String, ModelError> {
-    let failed = |message: String| ModelError::LoadRuntime {
-        path: path.to_owned(),
-        message,
-    };
-    let found = path
-        .canonicalize()
-        .map_err(|error| failed(error.to_string()))?;
+    let failed = |message: String| ModelError::LoadRuntime { path: path.to_owned(), message };
+    let found = path.canonicalize().map_err(|error| failed(error.to_string()))?;
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = runtime.as_ref() {
         if loaded.path != found {
-            return Err(ModelError::OtherRuntime {
-                loaded: loaded.path.clone(),
-                asked: found,
-            });
+            return Err(ModelError::OtherRuntime { loaded: loaded.path.clone(), asked: found });
         }
         return Ok(loaded.version.clone());
     }
     let builder = ort::init_from(&found).map_err(|error| failed(error.to_string()))?;
-    let environment = builder
-        .with_name("hebb")
-        .with_telemetry(false)
-        .build()
-        .map_err(|error| failed(error.to_string()))?;
+    let environment =
+        builder.with_name("hebb").with_telemetry(false).build().map_err(|error| failed(error.to_string()))?;
     // The runtime would print each failure to the terminal before it is returned here.
     environment.set_log_level(LogLevel::Fatal);
     let version = version(&found, ort::info());
-    *runtime = Some(Loaded {
-        path: found,
-        version: version.clone(),
-        environment,
-    });
+    *runtime = Some(Loaded { path: found, version: version.clone(), environment });
     Ok(version)
 }
 
@@ -82,9 +67,7 @@ fn version(path: &Path, build: &str) -> String {
         .split(|c: char| !c.is_ascii_digit() && c != '.')
         .map(|part| part.trim_matches('.'))
         .find(|part| part.contains('.'));
-    let commit = build
-        .split(", ")
-        .find_map(|part| part.strip_prefix("git-commit-id="));
+    let commit = build.split(", ").find_map(|part| part.strip_prefix("git-commit-id="));
     match (number, commit) {
         (Some(number), Some(commit)) => format!("{number} ({commit})"),
         (Some(found), None) | (None, Some(found)) => found.to_owned(),
@@ -112,10 +95,7 @@ pub struct Network {
 }
 
 enum Stimuli {
-    Images {
-        preprocessor: Preprocessor,
-        image_size: usize,
-    },
+    Images { preprocessor: Preprocessor, image_size: usize },
     Texts(Box<CaptionTokenizer>),
 }
 
@@ -129,45 +109,20 @@ impl Network {
         let environment = environment()?;
         let module = ExportedModule::open(export_folder)?;
         let stimuli = match module.input {
-            ModuleInput::Images { image_size } => Stimuli::Images {
-                preprocessor: Preprocessor::open(export_folder)?,
-                image_size,
-            },
-            ModuleInput::Texts {
-                context_length,
-                vocab_size,
-                end_of_text,
-            } => Stimuli::Texts(Box::new(CaptionTokenizer::open(
-                export_folder,
-                context_length,
-                vocab_size,
-                end_of_text,
-            )?)),
+            ModuleInput::Images { image_size } => {
+                Stimuli::Images { preprocessor: Preprocessor::open(export_folder)?, image_size }
+            }
+            ModuleInput::Texts { context_length, vocab_size, end_of_text } => Stimuli::Texts(Box::new(
+                CaptionTokenizer::open(export_folder, context_length, vocab_size, end_of_text)?,
+            )),
         };
         let path = export_folder.join(MODEL_FILE);
-        let session =
-            session(&environment, &path, threads).map_err(|error| runtime_error(&path, error))?;
-        let promised = module
-            .layers
-            .iter()
-            .map(|layer| (layer.output.as_str(), layer.n_units));
-        if !session
-            .outputs()
-            .iter()
-            .map(named_width)
-            .eq(promised.map(Some))
-        {
-            return Err(runtime_error(
-                &path,
-                "its outputs are not those of `module.json`",
-            ));
+        let session = session(&environment, &path, threads).map_err(|error| runtime_error(&path, error))?;
+        let promised = module.layers.iter().map(|layer| (layer.output.as_str(), layer.n_units));
+        if !session.outputs().iter().map(named_width).eq(promised.map(Some)) {
+            return Err(runtime_error(&path, "its outputs are not those of `module.json`"));
         }
-        Ok(Self {
-            path,
-            module,
-            stimuli,
-            session,
-        })
+        Ok(Self { path, module, stimuli, session })
     }
 
     /// What is open.
@@ -198,19 +153,12 @@ impl Network {
     /// fails.
     pub fn run_images(&mut self, images: &[Array3<f32>]) -> Result<Array2<f32>, ModelError> {
         let Stimuli::Images { image_size, .. } = self.stimuli else {
-            return Err(ModelError::WrongModule {
-                found: self.module.module,
-                given: "images",
-            });
+            return Err(ModelError::WrongModule { found: self.module.module, given: "images" });
         };
         let shape = [3, image_size, image_size];
         if let Some(index) = images.iter().position(|image| image.shape() != shape) {
             let (found, expected) = (images[index].shape().to_vec(), shape.to_vec());
-            return Err(ModelError::ImageShape {
-                index,
-                found,
-                expected,
-            });
+            return Err(ModelError::ImageShape { index, found, expected });
         }
         if images.is_empty() {
             return Ok(Array2::zeros((0, self.module.n_units)));
@@ -233,19 +181,13 @@ impl Network {
     /// the runtime fails.
     pub fn run_texts<S: AsRef<str>>(&mut self, captions: &[S]) -> Result<Array2<f32>, ModelError> {
         let Stimuli::Texts(tokenizer) = &self.stimuli else {
-            return Err(ModelError::WrongModule {
-                found: self.module.module,
-                given: "texts",
-            });
+            return Err(ModelError::WrongModule { found: self.module.module, given: "texts" });
         };
         let batches = tokenizer.batches(captions)?;
         let mut units = Array2::zeros((captions.len(), self.module.n_units));
         for batch in &batches {
             let rows = batch_rows(batch.places.len());
-            let (ids, mask) = (
-                batch.ids.select(Axis(0), &rows),
-                batch.mask.select(Axis(0), &rows),
-            );
+            let (ids, mask) = (batch.ids.select(Axis(0), &rows), batch.mask.select(Axis(0), &rows));
             let failed = |error| runtime_error(&self.path, error);
             let ids = TensorRef::from_array_view(&ids).map_err(failed)?;
             let mask = TensorRef::from_array_view(&mask).map_err(failed)?;
@@ -258,11 +200,7 @@ impl Network {
         Ok(units)
     }
 
-    fn run(
-        &mut self,
-        n_rows: usize,
-        inputs: Vec<(&str, SessionInputValue<'_>)>,
-    ) -> Result<Array2<f32>, ModelError> {
+    fn run(&mut self, n_rows: usize, inputs: Vec<(&str, SessionInputValue<'_>)>) -> Result<Array2<f32>, ModelError> {
         let path = &self.path;
         let failed = |error: ort::Error| runtime_error(path, error);
         let mut units = Array2::zeros((n_rows, self.module.n_units));
@@ -271,11 +209,9 @@ impl Network {
         for layer in &self.module.layers {
             let output = &outputs[layer.output.as_str()];
             let (_, values) = output.try_extract_tensor::<f32>().map_err(failed)?;
-            let values = ArrayView2::from_shape((n_rows, layer.n_units), values)
-                .map_err(|error| runtime_error(path, error))?;
-            units
-                .slice_mut(s![.., column..column + layer.n_units])
-                .assign(&values);
+            let values =
+                ArrayView2::from_shape((n_rows, layer.n_units), values).map_err(|error| runtime_error(path, error))?;
+            units.slice_mut(s![.., column..column + layer.n_units]).assign(&values);
             column += layer.n_units;
         }
         Ok(units)
@@ -287,11 +223,7 @@ impl Network {
 /// For a batch of one, ONNX Runtime folds the batch into other axes and sums in another order; a
 /// stimulus would differ in its last bits from the same one in company.
 fn batch_rows(n_samples: usize) -> Vec<usize> {
-    if n_samples == 1 {
-        vec![0, 0]
-    } else {
-        (0..n_samples).collect()
-    }
+    if n_samples == 1 { vec![0, 0] } else { (0..n_samples).collect() }
 }
 
 /// An output's name and its number of columns, where it is a table.
@@ -312,10 +244,7 @@ fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Resul
 }
 
 fn runtime_error(path: &Path, message: impl ToString) -> ModelError {
-    ModelError::Runtime {
-        path: path.to_owned(),
-        message: message.to_string(),
-    }
+    ModelError::Runtime { path: path.to_owned(), message: message.to_string() }
 }
 
 #[cfg(test)]
@@ -330,24 +259,15 @@ mod tests {
         let mac = version(Path::new("libonnxruntime.1.24.1.dylib"), "built by hand");
         assert_eq!(mac, "1.24.1");
         assert_eq!(version(Path::new("onnxruntime.dll"), build), "0f1e2d3");
-        assert_eq!(
-            version(Path::new("onnxruntime.dll"), "built by hand"),
-            "built by hand"
-        );
+        assert_eq!(version(Path::new("onnxruntime.dll"), "built by hand"), "built by hand");
     }
 
     #[test]
     fn a_file_that_is_no_library_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("libonnxruntime.so");
-        assert!(matches!(
-            load_runtime(&path),
-            Err(ModelError::LoadRuntime { .. })
-        ));
+        assert!(matches!(load_runtime(&path), Err(ModelError::LoadRuntime { .. })));
         std::fs::write(&path, "no library").unwrap();
-        assert!(matches!(
-            load_runtime(&path),
-            Err(ModelError::LoadRuntime { .. })
-        ));
+        assert!(matches!(load_runtime(&path), Err(ModelError::LoadRuntime { .. })));
     }
 }

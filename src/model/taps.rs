@@ -26,12 +26,7 @@ impl TextTokens {
         let column = graph.unsqueeze(attention_mask, &[2]);
         let weight = graph.cast(&column, ElementType::F32);
         let n_tokens = graph.sum(&weight, 1);
-        Self {
-            present: graph.cast(&column, ElementType::Bool),
-            weight,
-            n_tokens,
-            end,
-        }
+        Self { present: graph.cast(&column, ElementType::Bool), weight, n_tokens, end }
     }
 }
 
@@ -75,12 +70,7 @@ pub fn units(
     }
 }
 
-fn one_value(
-    graph: &mut GraphBuilder,
-    x: &Value,
-    reduce: Reduce,
-    texts: Option<&TextTokens>,
-) -> Value {
+fn one_value(graph: &mut GraphBuilder, x: &Value, reduce: Reduce, texts: Option<&TextTokens>) -> Value {
     match (reduce, texts) {
         (Reduce::Max, _) => extreme(graph, x, "ReduceMax", texts),
         (Reduce::Last, Some(texts)) => {
@@ -109,20 +99,12 @@ fn extreme(graph: &mut GraphBuilder, x: &Value, op: &str, texts: Option<&TextTok
     let Some(texts) = texts else {
         return graph.reduce(op, x, 1);
     };
-    let never_chosen = graph.float(if op == "ReduceMax" {
-        f32::MIN
-    } else {
-        f32::MAX
-    });
+    let never_chosen = graph.float(if op == "ReduceMax" { f32::MIN } else { f32::MAX });
     let counted = graph.op("Where", &[&texts.present, x, &never_chosen], vec![]);
     graph.reduce(op, &counted, 1)
 }
 
-fn largest_pair(
-    graph: &mut GraphBuilder,
-    layer: &LayerValues,
-    texts: Option<&TextTokens>,
-) -> Value {
+fn largest_pair(graph: &mut GraphBuilder, layer: &LayerValues, texts: Option<&TextTokens>) -> Value {
     let mut corners = Vec::with_capacity(4);
     for query_op in ["ReduceMin", "ReduceMax"] {
         let query = extreme(graph, &layer.query, query_op, texts);

@@ -57,29 +57,15 @@ impl CaptionTokenizer {
         let bytes = read_bounded(&path, TOKENIZER_LIMIT_BYTES)?;
         let malformed = |error| ModelError::malformed(&path, error);
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(malformed)?;
-        let n_added = tokenizer
-            .get_post_processor()
-            .map_or(0, |post_processor| post_processor.added_tokens(false));
+        let n_added = tokenizer.get_post_processor().map_or(0, |post_processor| post_processor.added_tokens(false));
         if n_added >= context_length {
-            let message = format!(
-                "{n_added} special tokens: expected fewer than the context {context_length}"
-            );
+            let message = format!("{n_added} special tokens: expected fewer than the context {context_length}");
             return Err(ModelError::malformed(&path, message));
         }
-        let truncation = TruncationParams {
-            max_length: context_length,
-            ..Default::default()
-        };
-        tokenizer
-            .with_truncation(Some(truncation))
-            .map_err(malformed)?;
+        let truncation = TruncationParams { max_length: context_length, ..Default::default() };
+        tokenizer.with_truncation(Some(truncation)).map_err(malformed)?;
         tokenizer.with_padding(None);
-        Ok(Self {
-            tokenizer,
-            context_length,
-            vocab_size,
-            end_of_text,
-        })
+        Ok(Self { tokenizer, context_length, vocab_size, end_of_text })
     }
 
     /// The ids of one caption, start and end of text included, at most the context length.
@@ -91,41 +77,25 @@ impl CaptionTokenizer {
         let size_bytes = caption.len();
         if size_bytes > CAPTION_LIMIT_BYTES {
             let limit_bytes = CAPTION_LIMIT_BYTES;
-            return Err(ModelError::CaptionTooLong {
-                size_bytes,
-                limit_bytes,
-            });
+            return Err(ModelError::CaptionTooLong { size_bytes, limit_bytes });
         }
         let quoted = || caption.chars().take(60).collect::<String>();
-        let encoding =
-            self.tokenizer
-                .encode_fast(caption, true)
-                .map_err(|error| ModelError::Tokenize {
-                    caption: quoted(),
-                    message: error.to_string(),
-                })?;
+        let encoding = self
+            .tokenizer
+            .encode_fast(caption, true)
+            .map_err(|error| ModelError::Tokenize { caption: quoted(), message: error.to_string() })?;
         let ids = encoding.get_ids().to_vec();
         if ids.is_empty() {
             let message = "no tokens came out".to_owned();
-            return Err(ModelError::Tokenize {
-                caption: quoted(),
-                message,
-            });
+            return Err(ModelError::Tokenize { caption: quoted(), message });
         }
         let vocab_size = self.vocab_size;
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
-            return Err(ModelError::TokenId {
-                caption: quoted(),
-                id,
-                vocab_size,
-            });
+            return Err(ModelError::TokenId { caption: quoted(), id, vocab_size });
         }
         match self.end_of_text {
             EndOfText::FirstOf(expected) if !ids.contains(&expected) => {
-                Err(ModelError::NoEndOfText {
-                    caption: quoted(),
-                    expected,
-                })
+                Err(ModelError::NoEndOfText { caption: quoted(), expected })
             }
             _ => Ok(ids),
         }
@@ -144,16 +114,11 @@ impl CaptionTokenizer {
         let mut by_length: BTreeMap<usize, Vec<(usize, Vec<u32>)>> = BTreeMap::new();
         for (index, caption) in captions.iter().enumerate() {
             let ids = self.ids(caption.as_ref())?;
-            let n_tokens = ids
-                .len()
-                .next_multiple_of(PADDING_STEP)
-                .min(self.context_length);
+            let n_tokens = ids.len().next_multiple_of(PADDING_STEP).min(self.context_length);
             by_length.entry(n_tokens).or_default().push((index, ids));
         }
         let batches = by_length.into_iter();
-        Ok(batches
-            .map(|(n_tokens, captions)| TokenBatch::new(n_tokens, &captions))
-            .collect())
+        Ok(batches.map(|(n_tokens, captions)| TokenBatch::new(n_tokens, &captions)).collect())
     }
 }
 

@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ModelError;
 
 /// One of the two towers of CLIP.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Module {
     /// The image tower.
@@ -43,20 +41,7 @@ impl fmt::Display for Module {
 }
 
 /// The family of units: which activations of a layer are tapped.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Product of query and key along one dimension of one head (after bias, before scaling).
@@ -89,20 +74,7 @@ impl fmt::Display for Kind {
 }
 
 /// How the tokens of a stimulus become one number per unit; padding is always left out.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduce {
     /// Mean over tokens; for `query-key` the mean over all pairs of tokens.
@@ -172,19 +144,11 @@ impl UnitSelection {
     /// # Errors
     /// The kind has no such reduction, the module has no end-of-text token for `last`, or the
     /// list of layers is empty, repeats itself or goes past the module's layers.
-    pub fn checked_layers(
-        &self,
-        module: Module,
-        n_layers: usize,
-    ) -> Result<Vec<usize>, ModelError> {
+    pub fn checked_layers(&self, module: Module, n_layers: usize) -> Result<Vec<usize>, ModelError> {
         let allowed = self.kind.reductions();
         if !allowed.contains(&self.reduce) {
             let (kind, reduce) = (self.kind, self.reduce);
-            return Err(ModelError::Combination {
-                kind,
-                reduce,
-                allowed: allowed.to_vec(),
-            });
+            return Err(ModelError::Combination { kind, reduce, allowed: allowed.to_vec() });
         }
         if self.reduce == Reduce::Last && module == Module::Vision {
             return Err(ModelError::LastWithoutText { module });
@@ -203,11 +167,7 @@ impl UnitSelection {
         } else {
             return Ok(layers);
         };
-        Err(ModelError::Layers {
-            module,
-            problem,
-            n_layers,
-        })
+        Err(ModelError::Layers { module, problem, n_layers })
     }
 }
 
@@ -241,15 +201,9 @@ impl UnitTable {
     pub fn new(model: &str, module: Module, layers: Vec<LayerUnits>) -> Result<Self, ModelError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if model.is_empty() || !model.chars().all(plain) {
-            return Err(ModelError::ModelName {
-                name: model.to_owned(),
-            });
+            return Err(ModelError::ModelName { name: model.to_owned() });
         }
-        Ok(Self {
-            model: model.to_owned(),
-            module,
-            layers,
-        })
+        Ok(Self { model: model.to_owned(), module, layers })
     }
 
     /// How many units there are.
@@ -265,23 +219,15 @@ impl UnitTable {
         let mut tsv = String::from("unit\tmodule\tlayer\thead\tdim\n");
         let (model, module) = (&self.model, self.module);
         for layer in &self.layers {
-            let head_dim = layer
-                .n_heads
-                .map(|n_heads| (layer.n_units / n_heads.max(1)).max(1));
+            let head_dim = layer.n_heads.map(|n_heads| (layer.n_units / n_heads.max(1)).max(1));
             let number = layer.layer;
             for unit in 0..layer.n_units {
                 let line = match head_dim {
                     Some(head_dim) => {
                         let (head, dim) = (unit / head_dim, unit % head_dim);
-                        writeln!(
-                            tsv,
-                            "{model}/{module}/{number}/{head}/{dim}\t{module}\t{number}\t{head}\t{dim}"
-                        )
+                        writeln!(tsv, "{model}/{module}/{number}/{head}/{dim}\t{module}\t{number}\t{head}\t{dim}")
                     }
-                    None => writeln!(
-                        tsv,
-                        "{model}/{module}/{number}/-/{unit}\t{module}\t{number}\tn/a\t{unit}"
-                    ),
+                    None => writeln!(tsv, "{model}/{module}/{number}/-/{unit}\t{module}\t{number}\tn/a\t{unit}"),
                 };
                 line.expect("writing to a string cannot fail");
             }
@@ -295,63 +241,39 @@ mod tests {
     use super::*;
 
     fn selection(kind: Kind, reduce: Reduce, layers: Layers) -> UnitSelection {
-        UnitSelection {
-            kind,
-            reduce,
-            layers,
-        }
+        UnitSelection { kind, reduce, layers }
     }
 
     #[test]
     fn layers_come_sorted_and_are_checked() {
         let listed = |layers: &[usize]| {
-            selection(Kind::Mlp, Reduce::Mean, Layers::Listed(layers.to_vec()))
-                .checked_layers(Module::Text, 3)
+            selection(Kind::Mlp, Reduce::Mean, Layers::Listed(layers.to_vec())).checked_layers(Module::Text, 3)
         };
         assert_eq!(listed(&[2, 0]).unwrap(), [0, 2]);
         let message = |layers: &[usize]| listed(layers).unwrap_err().to_string();
-        assert_eq!(
-            message(&[1, 1]),
-            "`layers` of module `text` has 1 twice: expected distinct numbers from 0 to 2"
-        );
+        assert_eq!(message(&[1, 1]), "`layers` of module `text` has 1 twice: expected distinct numbers from 0 to 2");
         assert!(message(&[3]).contains("has 3:"));
         assert!(message(&[]).contains("is empty"));
     }
 
     #[test]
     fn combinations_without_meaning_are_refused() {
-        let refused = selection(Kind::QueryKey, Reduce::Last, Layers::default())
-            .checked_layers(Module::Text, 3)
-            .unwrap_err();
+        let refused =
+            selection(Kind::QueryKey, Reduce::Last, Layers::default()).checked_layers(Module::Text, 3).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "units of kind `query-key` cannot be reduced by `last`: expected `mean`, `token-mean`, `max`"
         );
-        let refused = selection(Kind::Mlp, Reduce::Last, Layers::default())
-            .checked_layers(Module::Vision, 3)
-            .unwrap_err();
-        assert!(matches!(
-            refused,
-            ModelError::LastWithoutText {
-                module: Module::Vision
-            }
-        ));
+        let refused =
+            selection(Kind::Mlp, Reduce::Last, Layers::default()).checked_layers(Module::Vision, 3).unwrap_err();
+        assert!(matches!(refused, ModelError::LastWithoutText { module: Module::Vision }));
     }
 
     #[test]
     fn selections_read_as_a_study_writes_them() {
-        let read: UnitSelection = serde_json::from_str(
-            r#"{"kind": "query-key", "reduce": "token-mean", "layers": [1, 0]}"#,
-        )
-        .unwrap();
-        assert_eq!(
-            read,
-            selection(
-                Kind::QueryKey,
-                Reduce::TokenMean,
-                Layers::Listed(vec![1, 0])
-            )
-        );
+        let read: UnitSelection =
+            serde_json::from_str(r#"{"kind": "query-key", "reduce": "token-mean", "layers": [1, 0]}"#).unwrap();
+        assert_eq!(read, selection(Kind::QueryKey, Reduce::TokenMean, Layers::Listed(vec![1, 0])));
         let read: UnitSelection = serde_json::from_str(r#"{"layers": "all"}"#).unwrap();
         assert_eq!(read, UnitSelection::default());
         assert!(serde_json::from_str::<UnitSelection>(r#"{"layer": 1}"#).is_err());
@@ -359,12 +281,7 @@ mod tests {
 
     #[test]
     fn the_table_names_units_head_by_head() {
-        let units = |layer, n_heads, n_units| LayerUnits {
-            output: String::new(),
-            layer,
-            n_heads,
-            n_units,
-        };
+        let units = |layer, n_heads, n_units| LayerUnits { output: String::new(), layer, n_heads, n_units };
         let layers = vec![units(0, Some(2), 4), units(11, None, 1)];
         let table = UnitTable::new("clip", Module::Vision, layers).unwrap();
         assert_eq!(table.n_units(), 5);

@@ -45,11 +45,7 @@ pub fn tokenizer_json(vocab_size: usize) -> Value {
     let n_merges = vocab_size.saturating_sub(SMALLEST_VOCABULARY);
     let alphabet = byte_characters();
     let mut tokens: Vec<String> = alphabet.iter().map(char::to_string).collect();
-    tokens.extend(
-        alphabet
-            .iter()
-            .map(|character| format!("{character}{END_OF_WORD}")),
-    );
+    tokens.extend(alphabet.iter().map(|character| format!("{character}{END_OF_WORD}")));
     let merges = merges(n_merges);
     tokens.extend(merges.iter().map(|(left, right)| format!("{left}{right}")));
     tokens.extend([START_OF_TEXT.to_owned(), END_OF_TEXT.to_owned()]);
@@ -61,15 +57,9 @@ pub fn tokenizer_json(vocab_size: usize) -> Value {
             "rstrip": false, "normalized": false, "special": true,
         })
     };
-    let vocab: Map<String, Value> = tokens
-        .into_iter()
-        .enumerate()
-        .map(|(id, token)| (token, Value::from(id)))
-        .collect();
-    let merges: Vec<String> = merges
-        .iter()
-        .map(|(left, right)| format!("{left} {right}"))
-        .collect();
+    let vocab: Map<String, Value> =
+        tokens.into_iter().enumerate().map(|(id, token)| (token, Value::from(id))).collect();
+    let merges: Vec<String> = merges.iter().map(|(left, right)| format!("{left} {right}")).collect();
     json!({
         "version": "1.0",
         "truncation": null,
@@ -162,10 +152,7 @@ mod tests {
         for vocab_size in [SMALLEST_VOCABULARY, 600, 2000, 49_408] {
             let tokenizer = tokenizer(vocab_size);
             assert_eq!(tokenizer.get_vocab_size(true), vocab_size);
-            assert_eq!(
-                tokenizer.token_to_id(END_OF_TEXT),
-                Some(vocab_size as u32 - 1)
-            );
+            assert_eq!(tokenizer.token_to_id(END_OF_TEXT), Some(vocab_size as u32 - 1));
         }
     }
 
@@ -173,22 +160,9 @@ mod tests {
     fn texts_are_lower_cased_and_every_byte_is_known() {
         let tokenizer = tokenizer(2000);
         let tokens = |text| tokenizer.encode(text, true).unwrap().get_tokens().to_vec();
-        assert_eq!(
-            tokens("The  DOG é"),
-            [
-                "<|startoftext|>",
-                "the</w>",
-                "dog</w>",
-                "Ã",
-                "©</w>",
-                "<|endoftext|>"
-            ]
-        );
+        assert_eq!(tokens("The  DOG é"), ["<|startoftext|>", "the</w>", "dog</w>", "Ã", "©</w>", "<|endoftext|>"]);
         let all: String = (0u8..=255).map(char::from).chain("日本𝄞".chars()).collect();
         let ids = tokenizer.encode(all, false).unwrap().get_ids().to_vec();
-        assert!(
-            ids.iter().all(|&id| id < 1998),
-            "a byte became the unknown token"
-        );
+        assert!(ids.iter().all(|&id| id < 1998), "a byte became the unknown token");
     }
 }

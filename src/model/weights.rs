@@ -116,17 +116,11 @@ impl Weights {
     /// # Errors
     /// Lists all that are missing, misshaped or of a type that is not read.
     pub fn check(&self, expected: &[TensorSpec]) -> Result<(), ModelError> {
-        let problems: Vec<_> = expected
-            .iter()
-            .filter_map(|spec| self.problem(spec))
-            .collect();
+        let problems: Vec<_> = expected.iter().filter_map(|spec| self.problem(spec)).collect();
         if problems.is_empty() {
             return Ok(());
         }
-        Err(ModelError::Tensors {
-            folder: self.folder.clone(),
-            problems,
-        })
+        Err(ModelError::Tensors { folder: self.folder.clone(), problems })
     }
 
     fn problem(&self, spec: &TensorSpec) -> Option<TensorProblem> {
@@ -136,11 +130,7 @@ impl Weights {
         };
         if tensor.shape != expected {
             let found = tensor.shape.clone();
-            return Some(TensorProblem::Shape {
-                name,
-                found,
-                expected,
-            });
+            return Some(TensorProblem::Shape { name, found, expected });
         }
         let readable = matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
         let found = format!("{:?}", tensor.dtype);
@@ -150,11 +140,7 @@ impl Weights {
     /// The tensors that none of `expected` names, in order of name.
     pub fn unused(&self, expected: &[TensorSpec]) -> Vec<String> {
         let used: BTreeSet<&str> = expected.iter().map(|spec| spec.name.as_str()).collect();
-        self.tensors
-            .keys()
-            .filter(|name| !used.contains(name.as_str()))
-            .cloned()
-            .collect()
+        self.tensors.keys().filter(|name| !used.contains(name.as_str())).cloned().collect()
     }
 
     /// Writes one tensor to `out` as little-endian f32 in C order, a matrix transposed if asked.
@@ -192,20 +178,15 @@ fn shard_names(folder: &Path) -> Result<Vec<String>, ModelError> {
     }
     let path = folder.join(INDEX_FILE);
     if !path.is_file() {
-        return Err(ModelError::NoWeights {
-            folder: folder.to_owned(),
-        });
+        return Err(ModelError::NoWeights { folder: folder.to_owned() });
     }
     let index: ShardIndex = read_json(&path)?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     // A name with a separator could point out of the folder.
-    if let Some(name) = names.iter().find(|name| {
-        name.contains(['/', '\\']) || !name.ends_with(".safetensors") || name.starts_with('.')
-    }) {
-        return Err(ModelError::malformed(
-            &path,
-            format!("shard `{name}` is no plain file name"),
-        ));
+    if let Some(name) =
+        names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors") || name.starts_with('.'))
+    {
+        return Err(ModelError::malformed(&path, format!("shard `{name}` is no plain file name")));
     }
     if names.is_empty() || names.len() > SHARD_LIMIT {
         let message = format!("{} shards: expected 1 to {SHARD_LIMIT}", names.len());
@@ -222,10 +203,7 @@ fn write_widened(bytes: &[u8], dtype: Dtype, out: &mut impl Write) -> io::Result
     };
     let (pairs, _) = bytes.as_chunks::<2>();
     for block in pairs.chunks(1 << 18) {
-        let values: Vec<u8> = block
-            .iter()
-            .flat_map(|&pair| widen(pair).to_le_bytes())
-            .collect();
+        let values: Vec<u8> = block.iter().flat_map(|&pair| widen(pair).to_le_bytes()).collect();
         out.write_all(&values)?;
     }
     Ok(())
@@ -270,56 +248,36 @@ mod tests {
     }
 
     fn spec(name: &str, shape: &[usize]) -> TensorSpec {
-        TensorSpec {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-        }
+        TensorSpec { name: name.to_owned(), shape: shape.to_vec() }
     }
 
     fn save(path: &Path, tensors: &[(&str, Dtype, &[usize], &[u8])]) {
-        let views = tensors.iter().map(|&(name, dtype, shape, data)| {
-            (name, TensorView::new(dtype, shape.to_vec(), data).unwrap())
-        });
+        let views = tensors
+            .iter()
+            .map(|&(name, dtype, shape, data)| (name, TensorView::new(dtype, shape.to_vec(), data).unwrap()));
         std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
     }
 
     fn floats(bytes: &[u8]) -> Vec<f32> {
-        bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&four| f32::from_le_bytes(four))
-            .collect()
+        bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
     }
 
     #[test]
     fn half_precision_is_widened_and_matrices_transposed() {
         let folder = tempfile::tempdir().unwrap();
         let values = [1.5f32, -2.0, 0.25, 3.0, 4.0, -5.0];
-        let f16s: Vec<u8> = values
-            .iter()
-            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
-            .collect();
-        let bf16s: Vec<u8> = values
-            .iter()
-            .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
-            .collect();
+        let f16s: Vec<u8> = values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+        let bf16s: Vec<u8> = values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
         let f32s: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         save(
             &folder.path().join(SINGLE_FILE),
-            &[
-                ("a", Dtype::F16, &[2, 3], &f16s),
-                ("b", Dtype::BF16, &[6], &bf16s),
-                ("c", Dtype::F32, &[2, 3], &f32s),
-            ],
+            &[("a", Dtype::F16, &[2, 3], &f16s), ("b", Dtype::BF16, &[6], &bf16s), ("c", Dtype::F32, &[2, 3], &f32s)],
         );
         let weights = Weights::open(folder.path()).unwrap();
         assert_eq!(weights.file_names(), [SINGLE_FILE]);
         let read = |name, shape: &[usize], turn| {
             let mut out = Vec::new();
-            weights
-                .write_f32(&spec(name, shape), turn, &mut out, Path::new("out"))
-                .unwrap();
+            weights.write_f32(&spec(name, shape), turn, &mut out, Path::new("out")).unwrap();
             floats(&out)
         };
         assert_eq!(read("a", &[2, 3], false), values);
@@ -331,17 +289,9 @@ mod tests {
     #[test]
     fn all_misfits_are_listed_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        save(
-            &folder.path().join(SINGLE_FILE),
-            &[
-                ("a", Dtype::F32, &[1], &[0; 4]),
-                ("b", Dtype::I32, &[1], &[0; 4]),
-            ],
-        );
+        save(&folder.path().join(SINGLE_FILE), &[("a", Dtype::F32, &[1], &[0; 4]), ("b", Dtype::I32, &[1], &[0; 4])]);
         let weights = Weights::open(folder.path()).unwrap();
-        let refused = weights
-            .check(&[spec("a", &[2]), spec("b", &[1]), spec("c", &[3, 4])])
-            .unwrap_err();
+        let refused = weights.check(&[spec("a", &[2]), spec("b", &[1]), spec("c", &[3, 4])]).unwrap_err();
         let message = refused.to_string();
         for line in [
             "\n  `a` has shape [1]: expected [2]",
@@ -355,37 +305,18 @@ mod tests {
     #[test]
     fn shards_are_found_through_their_index_and_nowhere_else() {
         let folder = tempfile::tempdir().unwrap();
-        save(
-            &folder.path().join("one.safetensors"),
-            &[("a", Dtype::F32, &[1], &[0; 4])],
-        );
-        save(
-            &folder.path().join("two.safetensors"),
-            &[("b", Dtype::F32, &[1], &[0; 4])],
-        );
+        save(&folder.path().join("one.safetensors"), &[("a", Dtype::F32, &[1], &[0; 4])]);
+        save(&folder.path().join("two.safetensors"), &[("b", Dtype::F32, &[1], &[0; 4])]);
         let index = folder.path().join(INDEX_FILE);
-        std::fs::write(
-            &index,
-            r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#,
-        )
-        .unwrap();
+        std::fs::write(&index, r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#).unwrap();
         let weights = Weights::open(folder.path()).unwrap();
-        assert_eq!(
-            weights.file_names(),
-            [INDEX_FILE, "one.safetensors", "two.safetensors"]
-        );
+        assert_eq!(weights.file_names(), [INDEX_FILE, "one.safetensors", "two.safetensors"]);
         assert!(weights.check(&[spec("a", &[1]), spec("b", &[1])]).is_ok());
 
         std::fs::write(&index, r#"{"weight_map": {"a": "../one.safetensors"}}"#).unwrap();
-        assert!(matches!(
-            Weights::open(folder.path()),
-            Err(ModelError::Malformed { .. })
-        ));
+        assert!(matches!(Weights::open(folder.path()), Err(ModelError::Malformed { .. })));
         std::fs::remove_file(&index).unwrap();
-        assert!(matches!(
-            Weights::open(folder.path()),
-            Err(ModelError::NoWeights { .. })
-        ));
+        assert!(matches!(Weights::open(folder.path()), Err(ModelError::NoWeights { .. })));
     }
 
     #[test]
@@ -398,15 +329,11 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert!(Weights::open(folder.path()).is_err(), "cut at {cut}");
         }
-        let huge =
-            br#"{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,16]}}"#;
+        let huge = br#"{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,16]}}"#;
         let mut bytes = (huge.len() as u64).to_le_bytes().to_vec();
         bytes.extend(huge);
         bytes.extend([0; 16]);
         std::fs::write(&path, bytes).unwrap();
-        assert!(matches!(
-            Weights::open(folder.path()),
-            Err(ModelError::Malformed { .. })
-        ));
+        assert!(matches!(Weights::open(folder.path()), Err(ModelError::Malformed { .. })));
     }
 }

@@ -166,7 +166,8 @@ pub fn assess(plan: &Plan, store: &Store, last: &StudyNote, targets: &Targets<'_
                     Targets::Ends => plan.dependants(place).next().is_none(),
                     Targets::Only(wanted) => wanted.contains(&place),
                 };
-                let needed = is_target || plan.dependants(place).any(|user| matches!(standings[user.index()], Standing::Runs(_)));
+                let needed = is_target
+                    || plan.dependants(place).any(|user| matches!(standings[user.index()], Standing::Runs(_)));
                 if needed { Standing::Runs(Reason::NeverRun) } else { Standing::Unneeded }
             }
         };

@@ -189,13 +189,22 @@ impl LearnPatterns {
 
 fn tell(warning: &DictionaryWarning, bench: &Workbench<'_>) {
     match warning {
-        DictionaryWarning::NotConverged { n_epochs, relative_change } => bench.warn(
-            "dictionary-not-converged",
-            format!("after {n_epochs} epochs the objective still fell by {relative_change:.1e} of itself in one epoch: raise `max_epochs` or `tolerance`"),
+        DictionaryWarning::NotConverged { n_epochs, relative_change } => {
+            let still = relative_change.map_or(String::new(), |change| {
+                format!(", and the last lowered the objective by {change:.1e} of itself")
+            });
+            bench.warn(
+                "dictionary-not-converged",
+                format!("learning stopped after {n_epochs} epochs{still}: raise `max_epochs` or `tolerance`"),
+            );
+        }
+        DictionaryWarning::CodesNotConverged { n_units } => {
+            bench.warn("codes-not-converged", format!("the codes of {n_units} units are less exact than asked for"))
+        }
+        DictionaryWarning::UnusedPatterns { patterns } => bench.warn(
+            "unused-patterns",
+            format!("no unit uses {} of the patterns: fewer patterns or a smaller penalty would do", patterns.len()),
         ),
-        DictionaryWarning::CodesNotConverged { n_units } => bench.warn("codes-not-converged", format!("the codes of {n_units} units are less exact than asked for")),
-        DictionaryWarning::UnusedPatterns { patterns } => bench
-            .warn("unused-patterns", format!("no unit uses {} of the patterns: fewer patterns or a smaller penalty would do", patterns.len())),
     }
 }
 

@@ -9,10 +9,7 @@ use ndarray::Array2;
 use super::fixture;
 
 fn runs() -> Vec<RunFiles> {
-    let query = RunQuery {
-        subject: "sub-01".to_owned(),
-        ..RunQuery::default()
-    };
+    let query = RunQuery { subject: "sub-01".to_owned(), ..RunQuery::default() };
     find_runs(&fixture("derivatives"), &query).unwrap()
 }
 
@@ -27,22 +24,16 @@ fn prepare(run: &RunFiles, preparation: &Preparation) -> Result<BoldRun, Prepare
 /// The largest difference over the largest expected value.
 fn relative_error(found: &Array2<f32>, expected: &Array2<f32>) -> f64 {
     assert_eq!(found.dim(), expected.dim());
-    let largest = expected
-        .iter()
-        .fold(0.0_f64, |most, &value| most.max(f64::from(value).abs()));
-    let worst = found.iter().zip(expected).fold(0.0_f64, |most, (a, b)| {
-        most.max((f64::from(*a) - f64::from(*b)).abs())
-    });
+    let largest = expected.iter().fold(0.0_f64, |most, &value| most.max(f64::from(value).abs()));
+    let worst =
+        found.iter().zip(expected).fold(0.0_f64, |most, (a, b)| most.max((f64::from(*a) - f64::from(*b)).abs()));
     worst / largest
 }
 
 const MOTION: [&str; 6] = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"];
 
 fn names(patterns: &[&str]) -> Vec<String> {
-    patterns
-        .iter()
-        .map(|pattern| (*pattern).to_owned())
-        .collect()
+    patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
 }
 
 #[test]
@@ -53,56 +44,29 @@ fn both_runs_are_found_with_everything_beside_them() {
         ["sub-01_task-movie_run-1", "sub-01_task-movie_run-2"]
     );
     for run in &runs {
-        assert_eq!(
-            (run.repetition_time_s, run.space.as_deref()),
-            (Some(1.5), Some("MNI152NLin2009cAsym"))
-        );
+        assert_eq!((run.repetition_time_s, run.space.as_deref()), (Some(1.5), Some("MNI152NLin2009cAsym")));
         assert!(run.confounds.is_some() && run.events.is_some());
     }
-    assert_eq!(
-        DatasetDescription::read(&fixture("derivatives"))
-            .unwrap()
-            .name,
-        "tiny"
-    );
+    assert_eq!(DatasetDescription::read(&fixture("derivatives")).unwrap().name, "tiny");
 }
 
 #[test]
 fn masks_meet_in_their_common_voxels() {
-    let masks: Vec<Mask> = runs()
-        .iter()
-        .map(|run| Mask::read(&run.mask).unwrap())
-        .collect();
-    let common =
-        VoxelTable::new(&intersection(&masks).unwrap(), None, &VoxelSelection::All).unwrap();
-    assert_eq!(
-        (own_mask(&runs()[1]).n_voxels(), common.n_voxels()),
-        (25, 24)
-    );
+    let masks: Vec<Mask> = runs().iter().map(|run| Mask::read(&run.mask).unwrap()).collect();
+    let common = VoxelTable::new(&intersection(&masks).unwrap(), None, &VoxelSelection::All).unwrap();
+    assert_eq!((own_mask(&runs()[1]).n_voxels(), common.n_voxels()), (25, 24));
     assert!(common.voxels.is_sorted() && !common.voxels.contains(&[2, 2, 2]));
 }
 
 #[test]
 fn cleaned_series_are_those_of_nilearn() {
-    let plain = Preparation {
-        z_score: false,
-        ..Preparation::default()
-    };
-    let motion = Preparation {
-        confounds: names(&MOTION),
-        ..Preparation::default()
-    };
+    let plain = Preparation { z_score: false, ..Preparation::default() };
+    let motion = Preparation { confounds: names(&MOTION), ..Preparation::default() };
     let cases = [
         ("raw", plain.clone()),
         ("z_score", Preparation::default()),
         ("motion", motion.clone()),
-        (
-            "motion_no_z_score",
-            Preparation {
-                z_score: false,
-                ..motion.clone()
-            },
-        ),
+        ("motion_no_z_score", Preparation { z_score: false, ..motion.clone() }),
         (
             "all",
             Preparation {
@@ -121,30 +85,17 @@ fn cleaned_series_are_those_of_nilearn() {
                 ..motion
             },
         ),
-        (
-            "detrend",
-            Preparation {
-                detrend: true,
-                ..plain
-            },
-        ),
+        ("detrend", Preparation { detrend: true, ..plain }),
     ];
     for (name, preparation) in cases {
         for (number, run) in runs().iter().enumerate() {
-            let expected = read_matrix(&fixture(&format!(
-                "derivatives/run-{}_{name}.npy",
-                number + 1
-            )))
-            .unwrap();
+            let expected = read_matrix(&fixture(&format!("derivatives/run-{}_{name}.npy", number + 1))).unwrap();
             let prepared = prepare(run, &preparation).unwrap();
             let error = relative_error(&prepared.series, &expected);
             println!("{name} run {}: relative error {error:.1e}", number + 1);
             assert!(error < 2e-6, "{name}: {error}");
             assert!(prepared.constant.is_empty() && prepared.non_finite.is_empty());
-            assert_eq!(
-                prepared.kept.len() + prepared.dropped().len(),
-                prepared.n_tr
-            );
+            assert_eq!(prepared.kept.len() + prepared.dropped().len(), prepared.n_tr);
         }
     }
 }
@@ -163,18 +114,9 @@ fn projection_is_that_of_nilearn() {
 #[test]
 fn constant_confounds_change_nothing() {
     let run = &runs()[0];
-    let with = Preparation {
-        confounds: names(&["constant", "trans_x"]),
-        ..Preparation::default()
-    };
-    let without = Preparation {
-        confounds: names(&["trans_x"]),
-        ..Preparation::default()
-    };
-    let (with, without) = (
-        prepare(run, &with).unwrap(),
-        prepare(run, &without).unwrap(),
-    );
+    let with = Preparation { confounds: names(&["constant", "trans_x"]), ..Preparation::default() };
+    let without = Preparation { confounds: names(&["trans_x"]), ..Preparation::default() };
+    let (with, without) = (prepare(run, &with).unwrap(), prepare(run, &without).unwrap());
     assert_eq!((with.series, with.n_regressors), (without.series, 1));
     assert_eq!(with.confounds, ["trans_x", "constant"]);
 }
@@ -182,63 +124,28 @@ fn constant_confounds_change_nothing() {
 #[test]
 fn contradictions_are_named() {
     let run = runs().remove(0);
-    let message = |run: &RunFiles, preparation: &Preparation| {
-        prepare(run, preparation).unwrap_err().to_string()
-    };
-    let two = RunFiles {
-        repetition_time_s: Some(2.0),
-        ..run.clone()
-    };
+    let message = |run: &RunFiles, preparation: &Preparation| prepare(run, preparation).unwrap_err().to_string();
+    let two = RunFiles { repetition_time_s: Some(2.0), ..run.clone() };
     let expected = "run `sub-01_task-movie_run-1` has repetition time 1.5 s in the header and 2 s in the sidecar: correct one of them";
     assert_eq!(message(&two, &Preparation::default()), expected);
-    let motion = Preparation {
-        confounds: names(&["motion_*"]),
-        ..Preparation::default()
-    };
+    let motion = Preparation { confounds: names(&["motion_*"]), ..Preparation::default() };
     assert!(message(&run, &motion).starts_with("`motion_*` names no column of `"));
-    let bare = RunFiles {
-        confounds: None,
-        ..run.clone()
-    };
-    assert!(
-        message(&bare, &motion).starts_with("run `sub-01_task-movie_run-1` has no confounds table")
-    );
-    let everything = Preparation {
-        high_pass_s: Some(3.1),
-        confounds: names(&["csf"]),
-        ..Preparation::default()
-    };
-    assert!(
-        message(&run, &everything).contains("has 60 volumes left and 59 independent regressors")
-    );
-    let nothing_passes = Preparation {
-        high_pass_s: Some(3.0),
-        ..Preparation::default()
-    };
-    assert_eq!(
-        message(&run, &nothing_passes),
-        "`high_pass_s` is 3, expected more seconds than two volumes take (3)"
-    );
-    let gone = Preparation {
-        drop_initial: 59,
-        ..Preparation::default()
-    };
+    let bare = RunFiles { confounds: None, ..run.clone() };
+    assert!(message(&bare, &motion).starts_with("run `sub-01_task-movie_run-1` has no confounds table"));
+    let everything = Preparation { high_pass_s: Some(3.1), confounds: names(&["csf"]), ..Preparation::default() };
+    assert!(message(&run, &everything).contains("has 60 volumes left and 59 independent regressors"));
+    let nothing_passes = Preparation { high_pass_s: Some(3.0), ..Preparation::default() };
+    assert_eq!(message(&run, &nothing_passes), "`high_pass_s` is 3, expected more seconds than two volumes take (3)");
+    let gone = Preparation { drop_initial: 59, ..Preparation::default() };
     assert!(message(&run, &gone).contains("has 1 volumes left and 0 independent regressors"));
 }
 
 #[test]
 fn thread_count_changes_no_bit() {
     let run = &runs()[0];
-    let preparation = Preparation {
-        confounds: names(&MOTION),
-        high_pass_s: Some(40.0),
-        ..Preparation::default()
-    };
+    let preparation = Preparation { confounds: names(&MOTION), high_pass_s: Some(40.0), ..Preparation::default() };
     let with_threads = |n| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(n)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
         pool.install(|| prepare(run, &preparation).unwrap())
     };
     assert_eq!(with_threads(1), with_threads(5));

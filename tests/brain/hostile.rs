@@ -11,8 +11,7 @@ use hebb::brain::mask::{Mask, MaskError, VoxelSelection, VoxelTable};
 use hebb::brain::prepare::{Preparation, PrepareError, prepare_run};
 use hebb::format::bids::{RunFiles, RunQuery, find_runs};
 use hebb::format::nifti::{
-    ImageHeader, NiftiError, VolumeReader, VolumeWriter, read_info, read_volume, write_labels,
-    write_volume,
+    ImageHeader, NiftiError, VolumeReader, VolumeWriter, read_info, read_volume, write_labels, write_volume,
 };
 
 use super::fixture;
@@ -34,21 +33,13 @@ fn read_all(path: &Path) -> Result<(), NiftiError> {
 
 #[test]
 fn truncation_anywhere_is_an_error() {
-    for name in [
-        "series_seconds.nii.gz",
-        "series_microseconds_big.nii",
-        "extension.nii.gz",
-    ] {
+    for name in ["series_seconds.nii.gz", "series_microseconds_big.nii", "extension.nii.gz"] {
         let whole = bytes(name);
         for length in (0..whole.len()).step_by(7) {
             let result = with_file("x.nii", &whole[..length], read_all);
             // The last bytes of a gzip stream are only its checksum.
             let in_checksum = name.ends_with("gz") && length + 9 > whole.len();
-            assert!(
-                result.is_err() || in_checksum,
-                "{name} cut to {length} of {}",
-                whole.len()
-            );
+            assert!(result.is_err() || in_checksum, "{name} cut to {length} of {}", whole.len());
         }
     }
 }
@@ -57,16 +48,8 @@ fn truncation_anywhere_is_an_error() {
 fn truncated_series_says_where() {
     let whole = bytes("series_seconds.nii.gz");
     let error = with_file("x.nii.gz", &whole[..whole.len() - 60], read_all).unwrap_err();
-    assert!(
-        matches!(error, NiftiError::Truncated { n_volumes: 5, .. }),
-        "{error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("of 5: it was cut off or damaged"),
-        "{error}"
-    );
+    assert!(matches!(error, NiftiError::Truncated { n_volumes: 5, .. }), "{error}");
+    assert!(error.to_string().contains("of 5: it was cut off or damaged"), "{error}");
 }
 
 #[test]
@@ -84,30 +67,17 @@ fn damaged_headers_never_panic() {
 
 #[test]
 fn other_formats_are_named() {
-    let error = read_info(&fixture("nifti2.nii.gz"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.ends_with("is not a NIfTI-1 image: it is NIfTI-2, save it as NIfTI-1"),
-        "{error}"
-    );
+    let error = read_info(&fixture("nifti2.nii.gz")).unwrap_err().to_string();
+    assert!(error.ends_with("is not a NIfTI-1 image: it is NIfTI-2, save it as NIfTI-1"), "{error}");
     let mut pair = bytes("i2_big.nii");
     pair[344..348].copy_from_slice(b"ni1\0");
     let error = with_file("x.hdr", &pair, read_all).unwrap_err().to_string();
-    assert!(
-        error.contains("half of a `.hdr` and `.img` pair"),
-        "{error}"
-    );
+    assert!(error.contains("half of a `.hdr` and `.img` pair"), "{error}");
     pair[344..348].copy_from_slice(b"what");
     let error = with_file("x.nii", &pair, read_all).unwrap_err().to_string();
     assert!(error.contains("the magic `n+1` is missing"), "{error}");
-    let error = with_file("x.nii", b"onset\tduration\n", read_all)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("its header of 348 bytes cannot be read"),
-        "{error}"
-    );
+    let error = with_file("x.nii", b"onset\tduration\n", read_all).unwrap_err().to_string();
+    assert!(error.contains("its header of 348 bytes cannot be read"), "{error}");
 }
 
 #[test]
@@ -126,22 +96,12 @@ fn promised_terabytes_are_refused_before_allocation() {
 }
 
 fn affine(step: f64, offset: f64) -> [[f64; 4]; 4] {
-    [
-        [step, 0.0, 0.0, offset],
-        [0.0, step, 0.0, offset],
-        [0.0, 0.0, step, offset],
-        [0.0, 0.0, 0.0, 1.0],
-    ]
+    [[step, 0.0, 0.0, offset], [0.0, step, 0.0, offset], [0.0, 0.0, step, offset], [0.0, 0.0, 0.0, 1.0]]
 }
 
 fn first_run() -> RunFiles {
-    let query = RunQuery {
-        subject: "01".to_owned(),
-        ..RunQuery::default()
-    };
-    find_runs(&fixture("derivatives"), &query)
-        .unwrap()
-        .remove(0)
+    let query = RunQuery { subject: "01".to_owned(), ..RunQuery::default() };
+    find_runs(&fixture("derivatives"), &query).unwrap().remove(0)
 }
 
 #[test]
@@ -153,7 +113,12 @@ fn mask_on_another_grid_is_refused_with_both_grids() {
     let error = prepare_run(&first_run(), &table, &Preparation::default()).unwrap_err();
     assert!(matches!(error, PrepareError::OtherGrid { .. }));
     let text = error.to_string();
-    assert!(text.contains("has shape 5x6x4, affine [-2 0 0 9], [0 2 0 -12], [0 0 2.5 -7], expected shape 5x6x4, affine [2 0 0 0]"), "{text}");
+    assert!(
+        text.contains(
+            "has shape 5x6x4, affine [-2 0 0 9], [0 2 0 -12], [0 0 2.5 -7], expected shape 5x6x4, affine [2 0 0 0]"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -165,13 +130,7 @@ fn atlas_in_another_space_is_refused() {
     let atlas = Atlas::read(&image, &rows).unwrap();
     let mask = Mask::read(&first_run().mask).unwrap();
     let error = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::InNetworks).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            MaskError::Atlas(AtlasError::Grid(GridError::NoOverlap { .. }))
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, MaskError::Atlas(AtlasError::Grid(GridError::NoOverlap { .. }))), "{error}");
 }
 
 #[test]
@@ -181,30 +140,18 @@ fn images_without_affine_have_no_grid() {
     with_file("x.nii", &bare, |path| {
         let (info, _) = read_volume(path).unwrap();
         assert_eq!(info.affine, None);
-        assert!(matches!(
-            Grid::of_image(&info),
-            Err(GridError::NoAffine { .. })
-        ));
+        assert!(matches!(Grid::of_image(&info), Err(GridError::NoAffine { .. })));
     });
 }
 
 /// A run whose series is `value(t, v)` on a grid of 2 x 2 x 2, all in the mask.
-fn tiny_run(
-    folder: &Path,
-    n_tr: usize,
-    value: impl Fn(usize, usize) -> f32,
-) -> (RunFiles, VoxelTable) {
+fn tiny_run(folder: &Path, n_tr: usize, value: impl Fn(usize, usize) -> f32) -> (RunFiles, VoxelTable) {
     let (bold, mask) = (folder.join("x_bold.nii.gz"), folder.join("x_mask.nii.gz"));
-    let header = ImageHeader {
-        n_volumes: Some(n_tr),
-        repetition_time_s: 1.0,
-        ..ImageHeader::map([2, 2, 2], affine(2.0, 0.0))
-    };
+    let header =
+        ImageHeader { n_volumes: Some(n_tr), repetition_time_s: 1.0, ..ImageHeader::map([2, 2, 2], affine(2.0, 0.0)) };
     let mut writer = VolumeWriter::create(&bold, &header).unwrap();
     for t in 0..n_tr {
-        writer
-            .write_volume(&(0..8).map(|v| value(t, v)).collect::<Vec<f32>>())
-            .unwrap();
+        writer.write_volume(&(0..8).map(|v| value(t, v)).collect::<Vec<f32>>()).unwrap();
     }
     writer.finish().unwrap();
     write_volume(&mask, [2, 2, 2], affine(2.0, 0.0), &[1.0; 8]).unwrap();
@@ -232,19 +179,10 @@ fn flat_and_infinite_voxels_are_listed_and_zero() {
     });
     let prepared = prepare_run(&run, &table, &Preparation::default()).unwrap();
     // Offset 1 is voxel (1, 0, 0), which is column 4 in C order; 2 is (0, 1, 0), column 2; 4 is (0, 0, 1), column 1.
-    assert_eq!(
-        (prepared.constant, prepared.non_finite),
-        (vec![4], vec![1, 2])
-    );
+    assert_eq!((prepared.constant, prepared.non_finite), (vec![4], vec![1, 2]));
     assert!(prepared.series.iter().all(|value| value.is_finite()));
     for column in [1, 2, 4] {
-        assert!(
-            prepared
-                .series
-                .column(column)
-                .iter()
-                .all(|&value| value == 0.0)
-        );
+        assert!(prepared.series.column(column).iter().all(|&value| value == 0.0));
     }
     assert_eq!(prepared.repetition_time_s, 1.0);
 }
@@ -253,14 +191,8 @@ fn flat_and_infinite_voxels_are_listed_and_zero() {
 fn single_volumes_are_no_series() {
     let folder = tempfile::tempdir().unwrap();
     let (run, table) = tiny_run(folder.path(), 1, |_, v| v as f32);
-    assert!(matches!(
-        prepare_run(&run, &table, &Preparation::default()),
-        Err(PrepareError::NoRepetitionTime { .. })
-    ));
-    let run = RunFiles {
-        repetition_time_s: Some(1.0),
-        ..run
-    };
+    assert!(matches!(prepare_run(&run, &table, &Preparation::default()), Err(PrepareError::NoRepetitionTime { .. })));
+    let run = RunFiles { repetition_time_s: Some(1.0), ..run };
     assert!(matches!(
         prepare_run(&run, &table, &Preparation::default()),
         Err(PrepareError::NothingLeft { n_kept: 1, .. })

@@ -27,21 +27,10 @@ fn values_and_affines_are_those_of_nibabel() {
         let mut reader = VolumeReader::open(&fixture(&format!("images/{name}"))).unwrap();
         let info = reader.info().clone();
         assert_eq!(info.shape[..], expected.shape[..3], "{name}");
-        assert_eq!(
-            info.n_volumes,
-            expected.shape[3..].iter().product::<usize>(),
-            "{name}"
-        );
+        assert_eq!(info.n_volumes, expected.shape[3..].iter().product::<usize>(), "{name}");
         let affine = info.affine.unwrap();
-        for (found, expected) in affine
-            .as_flattened()
-            .iter()
-            .zip(expected.affine.as_flattened())
-        {
-            assert!(
-                (found - expected).abs() < 1e-12 * expected.abs().max(1.0),
-                "{name} {affine:?}"
-            );
+        for (found, expected) in affine.as_flattened().iter().zip(expected.affine.as_flattened()) {
+            assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{name} {affine:?}");
         }
         let mut values = Vec::new();
         reader
@@ -50,15 +39,7 @@ fn values_and_affines_are_those_of_nibabel() {
                 Ok::<(), NiftiError>(())
             })
             .unwrap();
-        assert_eq!(
-            values,
-            expected
-                .values
-                .iter()
-                .map(|&value| value as f32)
-                .collect::<Vec<f32>>(),
-            "{name}"
-        );
+        assert_eq!(values, expected.values.iter().map(|&value| value as f32).collect::<Vec<f32>>(), "{name}");
     }
 }
 
@@ -80,18 +61,7 @@ fn repetition_times_are_seconds() {
 fn whole_numbers_are_labels_and_fractions_are_not() {
     let (_, labels) = read_labels(&fixture("images/i4_big.nii")).unwrap();
     let (_, values) = read_volume(&fixture("images/i4_big.nii")).unwrap();
-    assert!(
-        labels
-            .iter()
-            .zip(values)
-            .all(|(&label, value)| label as f32 == value)
-    );
-    assert!(matches!(
-        read_labels(&fixture("images/scaled.nii.gz")),
-        Err(NiftiError::Label { .. })
-    ));
-    assert!(matches!(
-        read_volume(&fixture("images/series_seconds.nii.gz")),
-        Err(NiftiError::Dimensions { .. })
-    ));
+    assert!(labels.iter().zip(values).all(|(&label, value)| label as f32 == value));
+    assert!(matches!(read_labels(&fixture("images/scaled.nii.gz")), Err(NiftiError::Label { .. })));
+    assert!(matches!(read_volume(&fixture("images/series_seconds.nii.gz")), Err(NiftiError::Dimensions { .. })));
 }

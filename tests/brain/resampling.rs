@@ -13,20 +13,8 @@ fn labels_are_those_of_nilearn() {
         let (info, expected) = read_labels(&fixture(&format!("resampling/{name}.nii.gz"))).unwrap();
         let target = Grid::of_image(&info).unwrap();
         let resampled = resample_labels(&labels, &source, &target).unwrap();
-        let differing = resampled
-            .iter()
-            .zip(&expected)
-            .filter(|(a, b)| a != b)
-            .count();
-        assert_eq!(
-            differing,
-            0,
-            "{name}: {differing} of {} voxels",
-            expected.len()
-        );
-        assert!(
-            expected.iter().filter(|&&label| label != 0).count() > 200,
-            "{name}"
-        );
+        let differing = resampled.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        assert_eq!(differing, 0, "{name}: {differing} of {} voxels", expected.len());
+        assert!(expected.iter().filter(|&&label| label != 0).count() > 200, "{name}");
     }
 }

@@ -14,13 +14,8 @@ struct Penalties {
 
 #[test]
 fn lasso_codes_equal_scikit_learn() {
-    let (patterns, samples): (Array2<f32>, Array2<f32>) =
-        (matrix("lasso_patterns"), matrix("lasso_samples"));
-    for (index, penalty) in table::<Penalties>("lasso")
-        .penalties
-        .into_iter()
-        .enumerate()
-    {
+    let (patterns, samples): (Array2<f32>, Array2<f32>) = (matrix("lasso_patterns"), matrix("lasso_samples"));
+    for (index, penalty) in table::<Penalties>("lasso").penalties.into_iter().enumerate() {
         let expected: Array2<f32> = matrix(&format!("lasso_codes_{index}"));
         let found = lasso_codes(samples.view(), patterns.view(), penalty).unwrap();
         let error = relative_error(&found.codes, expected.view());
@@ -48,17 +43,11 @@ struct Case {
 fn objective_is_no_worse_than_scikit_learn() {
     let series: Array2<f32> = matrix("dictionary_series");
     for case in table::<Cases>("dictionary").cases {
-        let options = DictionaryOptions {
-            n_patterns: case.n_patterns,
-            penalty: case.penalty,
-            ..DictionaryOptions::default()
-        };
+        let options =
+            DictionaryOptions { n_patterns: case.n_patterns, penalty: case.penalty, ..DictionaryOptions::default() };
         let found = learn_dictionary(series.view(), &options).unwrap();
         let objective = found.objective.last().unwrap() / series.nrows() as f64;
-        let (batch, minibatch) = (
-            objective / case.batch_objective,
-            objective / case.minibatch_objective,
-        );
+        let (batch, minibatch) = (objective / case.batch_objective, objective / case.minibatch_objective);
         println!(
             "{} patterns, penalty {}: {:.4} of batch, {:.4} of minibatch, {} epochs",
             case.n_patterns,

@@ -12,9 +12,7 @@ use ndarray_npy::ReadableElement;
 use serde::de::DeserializeOwned;
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/math")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math").join(name)
 }
 
 fn matrix<A: ReadableElement, D: ndarray::Dimension>(name: &str) -> ndarray::Array<A, D> {
@@ -22,8 +20,7 @@ fn matrix<A: ReadableElement, D: ndarray::Dimension>(name: &str) -> ndarray::Arr
 }
 
 fn table<T: DeserializeOwned>(name: &str) -> T {
-    let text =
-        std::fs::read_to_string(fixture(&format!("{name}.json"))).expect("a committed fixture");
+    let text = std::fs::read_to_string(fixture(&format!("{name}.json"))).expect("a committed fixture");
     serde_json::from_str(&text).expect("a fixture of this form")
 }
 
@@ -33,9 +30,5 @@ fn relative_error<D: ndarray::Dimension>(
     expected: ndarray::ArrayView<'_, f32, D>,
 ) -> f32 {
     let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    found
-        .iter()
-        .zip(&expected)
-        .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()))
-        / scale
+    found.iter().zip(&expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / scale
 }

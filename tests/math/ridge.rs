@@ -40,11 +40,7 @@ fn penalties_coefficients_and_predictions_equal_himalaya() {
         for form in [RidgeForm::Auto, RidgeForm::Primal, RidgeForm::Dual] {
             let options = RidgeOptions {
                 alphas: case.alphas.clone(),
-                alpha_choice: if case.per_target {
-                    AlphaChoice::PerTarget
-                } else {
-                    AlphaChoice::Shared
-                },
+                alpha_choice: if case.per_target { AlphaChoice::PerTarget } else { AlphaChoice::Shared },
                 score: case.score,
                 intercept: case.intercept,
                 form,
@@ -52,43 +48,24 @@ fn penalties_coefficients_and_predictions_equal_himalaya() {
             };
             let ridge = Ridge::factorise(x.slice(train), &folds, options).unwrap();
             let (fit, prediction) = ridge.fit_predict(y.slice(train), x.slice(test)).unwrap();
-            let chosen: Vec<f64> = fit
-                .best_alpha
-                .iter()
-                .map(|best| case.alphas[best.unwrap()])
-                .collect();
-            for expected in [Some(&case.best_alphas), case.sklearn_alphas.as_ref()]
-                .into_iter()
-                .flatten()
-            {
+            let chosen: Vec<f64> = fit.best_alpha.iter().map(|best| case.alphas[best.unwrap()]).collect();
+            for expected in [Some(&case.best_alphas), case.sklearn_alphas.as_ref()].into_iter().flatten() {
                 assert!(
-                    chosen
-                        .iter()
-                        .zip(expected)
-                        .all(|(a, b)| (a / b - 1.0).abs() < 1e-9),
+                    chosen.iter().zip(expected).all(|(a, b)| (a / b - 1.0).abs() < 1e-9),
                     "{chosen:?} {expected:?}"
                 );
             }
             let own_coefficients = fit.coefficients.as_ref().expect("asked for");
-            worst.0 = worst.0.max(relative_error(
-                own_coefficients,
-                coefficients.index_axis(Axis(0), case.row),
-            ));
+            worst.0 = worst.0.max(relative_error(own_coefficients, coefficients.index_axis(Axis(0), case.row)));
             let expected = predictions.index_axis(Axis(0), case.row);
             worst.1 = worst.1.max(relative_error(&prediction, expected));
-            let through_coefficients = fit
-                .predict(x.slice(test))
-                .unwrap()
-                .expect("coefficients were kept");
+            let through_coefficients = fit.predict(x.slice(test)).unwrap().expect("coefficients were kept");
             worst.1 = worst.1.max(relative_error(&through_coefficients, expected));
             for (found, expected) in fit.intercepts.unwrap().iter().zip(&case.intercepts) {
                 assert!((found - expected).abs() < 1e-5, "{found} {expected}");
             }
         }
     }
-    println!(
-        "largest relative error: coefficients {:.1e}, predictions {:.1e}",
-        worst.0, worst.1
-    );
+    println!("largest relative error: coefficients {:.1e}, predictions {:.1e}", worst.0, worst.1);
     assert!(worst.0 < 1e-5 && worst.1 < 1e-5, "{worst:?}");
 }

@@ -25,19 +25,9 @@ struct Kernel {
 #[test]
 fn kernels_equal_nilearn() {
     for case in table::<Kernels>("hrf").cases {
-        let found = case
-            .hrf
-            .kernel(
-                case.repetition_time_s,
-                case.oversampling,
-                case.time_length_s,
-            )
-            .unwrap();
+        let found = case.hrf.kernel(case.repetition_time_s, case.oversampling, case.time_length_s).unwrap();
         assert_eq!(found.len(), case.kernel.len());
-        let error = found
-            .iter()
-            .zip(&case.kernel)
-            .fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        let error = found.iter().zip(&case.kernel).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
         assert!(error < 1e-13, "{:?}: {error}", case.hrf);
     }
 }
@@ -64,15 +54,10 @@ fn scores_equal_scipy_and_scikit_learn() {
         r2: Vec<f64>,
     }
     let expected: Scores = table("scores");
-    let (data, prediction): (Array2<f32>, Array2<f32>) =
-        (matrix("scores_data"), matrix("scores_prediction"));
+    let (data, prediction): (Array2<f32>, Array2<f32>) = (matrix("scores_data"), matrix("scores_prediction"));
     let r = pearson_columns(data.view(), prediction.view()).unwrap();
     let r2 = r2_columns(data.view(), prediction.view()).unwrap();
-    for (found, expected) in r
-        .iter()
-        .chain(&r2)
-        .zip(expected.r.iter().chain(&expected.r2))
-    {
+    for (found, expected) in r.iter().chain(&r2).zip(expected.r.iter().chain(&expected.r2)) {
         assert!((found.unwrap() - expected).abs() < 1e-12);
     }
 }

@@ -26,20 +26,10 @@ fn edit(path: &Path, from: &str, to: &str) {
 #[test]
 fn a_folder_says_what_it_offers() {
     let facts = inspect(&model_folder()).unwrap();
-    assert_eq!(
-        (facts.n_layers(Module::Vision), facts.n_layers(Module::Text)),
-        (3, 2)
-    );
+    assert_eq!((facts.n_layers(Module::Vision), facts.n_layers(Module::Text)), (3, 2));
     assert_eq!(facts.units_per_layer(Module::Vision, Kind::QueryKey), 36);
     assert_eq!(facts.units_per_layer(Module::Text, Kind::Mlp), 56);
-    assert_eq!(
-        facts.files(Module::Vision),
-        [
-            "config.json",
-            "model.safetensors",
-            "preprocessor_config.json"
-        ]
-    );
+    assert_eq!(facts.files(Module::Vision), ["config.json", "model.safetensors", "preprocessor_config.json"]);
     assert_eq!(facts.files(Module::Text)[2], "tokenizer.json");
     assert_eq!(
         facts.unused_tensors,
@@ -59,26 +49,14 @@ fn a_folder_says_what_it_offers() {
 fn weights_that_do_not_fit_the_configuration_are_all_listed() {
     let folder = copied();
     let config = folder.path().join("config.json");
-    edit(
-        &config,
-        "\"intermediate_size\": 56",
-        "\"intermediate_size\": 57",
-    );
-    edit(
-        &config,
-        "\"num_hidden_layers\": 3",
-        "\"num_hidden_layers\": 4",
-    );
+    edit(&config, "\"intermediate_size\": 56", "\"intermediate_size\": 57");
+    edit(&config, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");
     let Err(ModelError::Tensors { problems, .. }) = inspect(folder.path()) else {
         panic!("misfits were not found");
     };
     // Sixteen tensors of a layer that is not there; two layers with three misshaped tensors.
     assert_eq!(problems.len(), 16 + 6);
-    let text = problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n");
+    let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for expected in [
         "`text_model.encoder.layers.1.mlp.fc1.weight` has shape [56, 24]: expected [57, 24]",
         "`vision_model.encoder.layers.3.self_attn.q_proj.bias` is missing: expected shape [36]",
@@ -90,16 +68,9 @@ fn weights_that_do_not_fit_the_configuration_are_all_listed() {
 #[test]
 fn preprocessing_for_another_network_is_refused() {
     let folder = copied();
-    edit(
-        &folder.path().join("preprocessor_config.json"),
-        "\"height\": 32",
-        "\"height\": 16",
-    );
+    edit(&folder.path().join("preprocessor_config.json"), "\"height\": 32", "\"height\": 16");
     let message = inspect(folder.path()).unwrap_err().to_string();
-    assert!(
-        message.contains("`crop_size` is [16, 32]: expected [32, 32]"),
-        "{message}"
-    );
+    assert!(message.contains("`crop_size` is [16, 32]: expected [32, 32]"), "{message}");
 }
 
 #[test]
@@ -112,10 +83,7 @@ fn missing_files_are_named() {
     }
     let folder = copied();
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();
-    assert!(matches!(
-        inspect(folder.path()),
-        Err(ModelError::NoWeights { .. })
-    ));
+    assert!(matches!(inspect(folder.path()), Err(ModelError::NoWeights { .. })));
 }
 
 #[test]
@@ -123,13 +91,7 @@ fn an_export_goes_to_an_empty_folder_only() {
     let out = tempfile::tempdir().unwrap();
     fs::write(out.path().join("notes"), "").unwrap();
     let selection = UnitSelection::default();
-    let refused = export(
-        &model_folder(),
-        "tiny",
-        Module::Text,
-        &selection,
-        out.path(),
-    );
+    let refused = export(&model_folder(), "tiny", Module::Text, &selection, out.path());
     assert!(matches!(refused, Err(ModelError::NotEmpty { .. })));
     let refused = export(&model_folder(), "a b", Module::Text, &selection, out.path());
     assert!(matches!(refused, Err(ModelError::ModelName { .. })));

@@ -43,12 +43,7 @@ struct Expected {
 
 impl Expected {
     fn floats(&self) -> Vec<f32> {
-        self.bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&four| f32::from_le_bytes(four))
-            .collect()
+        self.bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
     }
 }
 

@@ -14,14 +14,9 @@ fn tokenizer(vocab_size: usize, end_of_text: EndOfText) -> CaptionTokenizer {
 /// Differences in grey levels to Pillow's pixels: the largest, and the share that is zero.
 fn compare(name: &str) -> (f64, f64) {
     let preprocessor = Preprocessor::open(&model_folder()).unwrap();
-    let ours = preprocessor
-        .load(&fixtures().join("stimuli").join(name))
-        .unwrap();
+    let ours = preprocessor.load(&fixtures().join("stimuli").join(name)).unwrap();
     let theirs = &expected()[&format!("pixels.{name}")];
-    let (mean, deviation) = (
-        [0.481_454_66, 0.457_827_5, 0.408_210_73],
-        [0.268_629_54, 0.261_302_58, 0.275_777_11],
-    );
+    let (mean, deviation) = ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]);
     let mut worst = 0f64;
     let mut n_equal = 0;
     for ((channel, row, column), &value) in ours.indexed_iter() {
@@ -55,9 +50,7 @@ fn images_become_pillow_s_pixels() {
 fn normalised_images_equal_the_processor_s() {
     let name = &fixture().images[0];
     let preprocessor = Preprocessor::open(&model_folder()).unwrap();
-    let ours = preprocessor
-        .load(&fixtures().join("stimuli").join(name))
-        .unwrap();
+    let ours = preprocessor.load(&fixtures().join("stimuli").join(name)).unwrap();
     let theirs = expected()[&format!("input.{name}")].floats();
     for (found, expected) in ours.iter().zip(theirs) {
         assert!((found - expected).abs() < 1e-6, "{found} {expected}");
@@ -73,11 +66,7 @@ fn captions_become_transformers_ids() {
     }
     let batches = tokenizer.batches(&fixture.captions).unwrap();
     let shapes: Vec<_> = batches.iter().map(|batch| batch.ids.dim()).collect();
-    assert_eq!(
-        shapes,
-        [(3, 16), (2, 24)],
-        "padded to 16 tokens or the context"
-    );
+    assert_eq!(shapes, [(3, 16), (2, 24)], "padded to 16 tokens or the context");
     for batch in batches {
         for (row, &place) in batch.places.iter().enumerate() {
             let expected = &fixture.ids[place];
@@ -91,18 +80,9 @@ fn captions_become_transformers_ids() {
 #[test]
 fn captions_that_do_not_fit_the_network_are_errors() {
     let small = tokenizer(400, EndOfText::LargestId).ids("a dog");
-    assert!(matches!(
-        small,
-        Err(ModelError::TokenId {
-            vocab_size: 400,
-            ..
-        })
-    ));
+    assert!(matches!(small, Err(ModelError::TokenId { vocab_size: 400, .. })));
     let other = tokenizer(600, EndOfText::FirstOf(5)).ids("a dog");
-    assert!(matches!(
-        other,
-        Err(ModelError::NoEndOfText { expected: 5, .. })
-    ));
+    assert!(matches!(other, Err(ModelError::NoEndOfText { expected: 5, .. })));
     let tokenizer = tokenizer(600, EndOfText::FirstOf(599));
     assert_eq!(tokenizer.ids(&"dog ".repeat(10_000)).unwrap().len(), 24);
     let endless = tokenizer.ids(&"x".repeat(1 << 20));

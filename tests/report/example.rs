@@ -52,26 +52,14 @@ pub fn page() -> Page {
 }
 
 fn subject(name: &str) -> Subject {
-    Subject {
-        name: name.into(),
-        n_runs: 4,
-        n_tr: 3655,
-        n_voxels: 68_099,
-    }
+    Subject { name: name.into(), n_runs: 4, n_tr: 3655, n_voxels: 68_099 }
 }
 
 fn warnings() -> Vec<Warning> {
-    let warning = |severity, place: &str, message: &str| Warning {
-        severity,
-        place: place.into(),
-        message: message.into(),
-    };
+    let warning =
+        |severity, place: &str, message: &str| Warning { severity, place: place.into(), message: message.into() };
     vec![
-        warning(
-            Severity::Notice,
-            "stimuli",
-            "412 samples of rest were left out",
-        ),
+        warning(Severity::Notice, "stimuli", "412 samples of rest were left out"),
         warning(
             Severity::Caution,
             "network `limbic`",
@@ -89,13 +77,9 @@ fn warnings() -> Vec<Warning> {
 pub fn panel(subject: &str, seed: usize) -> PredictionPanel {
     let score = |module: usize, layer: usize, network: usize| {
         let (peak, width) = ([8.0, 10.0][module], 5.0);
-        let affinity = [
-            [0.32, 0.03, 0.16, 0.09, 0.08, 0.05, 0.06],
-            [0.08, 0.02, 0.06, 0.07, 0.24, 0.09, 0.15],
-        ];
+        let affinity = [[0.32, 0.03, 0.16, 0.09, 0.08, 0.05, 0.06], [0.08, 0.02, 0.06, 0.07, 0.24, 0.09, 0.15]];
         let bump = (-((layer as f64 - peak) / width).powi(2)).exp();
-        affinity[module][network] * (0.35 + 0.65 * bump)
-            + 0.008 * wobble(seed * 1000 + module * 100 + layer, network)
+        affinity[module][network] * (0.35 + 0.65 * bump) + 0.008 * wobble(seed * 1000 + module * 100 + layer, network)
     };
     let cell = |module: usize, layer: usize, network: usize| {
         if NETWORKS[network].1 == 0 {
@@ -104,44 +88,31 @@ pub fn panel(subject: &str, seed: usize) -> PredictionPanel {
             score(module, layer, network).into()
         }
     };
-    let modules = MODULES
-        .iter()
-        .enumerate()
-        .map(|(module, &(name, n_layers))| ModuleScores {
+    let modules = MODULES.iter().enumerate().map(|(module, &(name, n_layers))| ModuleScores {
+        name: name.into(),
+        layers: (0..n_layers)
+            .map(|layer| LayerScores {
+                name: (layer + 1).to_string(),
+                cells: (0..NETWORKS.len()).map(|network| cell(module, layer, network)).collect(),
+            })
+            .collect(),
+    });
+    let networks = NETWORKS.iter().enumerate().map(|(network, &(name, n_voxels))| {
+        let places = (0..MODULES.len()).flat_map(|module| (0..MODULES[module].1).map(move |layer| (module, layer)));
+        let scored =
+            places.filter(|_| n_voxels > 0).map(|(module, layer)| (score(module, layer, network), module, layer));
+        let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
+        let absent = || Value::absent("the network has no voxel");
+        NetworkScores {
             name: name.into(),
-            layers: (0..n_layers)
-                .map(|layer| LayerScores {
-                    name: (layer + 1).to_string(),
-                    cells: (0..NETWORKS.len())
-                        .map(|network| cell(module, layer, network))
-                        .collect(),
-                })
-                .collect(),
-        });
-    let networks = NETWORKS
-        .iter()
-        .enumerate()
-        .map(|(network, &(name, n_voxels))| {
-            let places = (0..MODULES.len())
-                .flat_map(|module| (0..MODULES[module].1).map(move |layer| (module, layer)));
-            let scored = places
-                .filter(|_| n_voxels > 0)
-                .map(|(module, layer)| (score(module, layer, network), module, layer));
-            let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
-            let absent = || Value::absent("the network has no voxel");
-            NetworkScores {
-                name: name.into(),
-                n_voxels,
-                median: best.map_or_else(absent, |best| Value::from(0.94 * best.0)),
-                mean: best.map_or_else(absent, |best| Value::from(best.0)),
-                significant_share: best
-                    .map_or_else(absent, |best| Value::from((2.6 * best.0).min(1.0))),
-                best_layer: best.map(|(_, module, layer)| LayerId {
-                    module: MODULES[module].0.into(),
-                    layer: (layer + 1).to_string(),
-                }),
-            }
-        });
+            n_voxels,
+            median: best.map_or_else(absent, |best| Value::from(0.94 * best.0)),
+            mean: best.map_or_else(absent, |best| Value::from(best.0)),
+            significant_share: best.map_or_else(absent, |best| Value::from((2.6 * best.0).min(1.0))),
+            best_layer: best
+                .map(|(_, module, layer)| LayerId { module: MODULES[module].0.into(), layer: (layer + 1).to_string() }),
+        }
+    });
     PredictionPanel {
         subject: subject.into(),
         model: "clip-vit-b-32".into(),
@@ -158,56 +129,30 @@ fn brain() -> BrainMap {
         for y in 0..shape[1] {
             for z in 0..shape[2] {
                 // The first axis runs to the left, as in many templates.
-                let place = [
-                    (24.5 - x as f64) / 24.0,
-                    (y as f64 - 29.5) / 29.0,
-                    (z as f64 - 20.0) / 24.0,
-                ];
+                let place = [(24.5 - x as f64) / 24.0, (y as f64 - 29.5) / 29.0, (z as f64 - 20.0) / 24.0];
                 let radius = place.iter().map(|p| p * p).sum::<f64>().sqrt();
                 let blob = |centre: [f64; 3], width: f64| {
-                    (-place
-                        .iter()
-                        .zip(centre)
-                        .map(|(p, c)| ((p - c) / width).powi(2))
-                        .sum::<f64>())
-                    .exp()
+                    (-place.iter().zip(centre).map(|(p, c)| ((p - c) / width).powi(2)).sum::<f64>()).exp()
                 };
                 let score = 0.45 * blob([0.1, -0.85, 0.0], 0.45)
                     + 0.3 * blob([-0.8, 0.0, 0.1], 0.3)
                     + 0.04 * wobble(x * 64 + y, z);
                 mask.push(radius < 1.0 && place[2] > -0.8);
-                values.push(if radius > 0.55 && place[2] > -0.6 {
-                    score as f32
-                } else {
-                    f32::NAN
-                });
+                values.push(if radius > 0.55 && place[2] > -0.6 { score as f32 } else { f32::NAN });
             }
         }
     }
-    let affine = [
-        [-3.0, 0.0, 0.0, 73.5],
-        [0.0, 3.0, 0.0, -105.0],
-        [0.0, 0.0, 3.0, -50.0],
-    ];
+    let affine = [[-3.0, 0.0, 0.0, 73.5], [0.0, 3.0, 0.0, -105.0], [0.0, 0.0, 3.0, -50.0]];
     BrainMap {
         title: "sub-01, clip-vit-b-32, best layer of each voxel".into(),
-        measure: Measure {
-            name: "Pearson r (held-out runs)".into(),
-            scale: Scale::FromZero,
-        },
+        measure: Measure { name: "Pearson r (held-out runs)".into(), scale: Scale::FromZero },
         volume: Volume::new(shape, values, mask, affine).expect("arrays fill the shape"),
     }
 }
 
 fn layers() -> Vec<LayerId> {
-    let layer = |module: &str, layer: usize| LayerId {
-        module: module.into(),
-        layer: (layer + 1).to_string(),
-    };
-    MODULES
-        .iter()
-        .flat_map(|&(module, n_layers)| (0..n_layers).map(move |index| layer(module, index)))
-        .collect()
+    let layer = |module: &str, layer: usize| LayerId { module: module.into(), layer: (layer + 1).to_string() };
+    MODULES.iter().flat_map(|&(module, n_layers)| (0..n_layers).map(move |index| layer(module, index))).collect()
 }
 
 fn patterns() -> PatternSet {
@@ -219,19 +164,11 @@ fn patterns() -> PatternSet {
             (level + 0.5 * (sample as f64 / (23.0 + 9.0 * k as f64)).sin()) as f32
         });
         let series = series.collect();
-        let profile = layers()
-            .into_iter()
-            .enumerate()
-            .map(|(index, layer)| LayerCode {
-                layer,
-                code: 0.02 * ((index as f64 - 4.0 * k as f64) / 5.0).cos()
-                    + 0.004 * wobble(k + 50, index),
-            });
-        Pattern {
-            name: format!("pattern {}", k + 1),
-            series,
-            profile: profile.collect(),
-        }
+        let profile = layers().into_iter().enumerate().map(|(index, layer)| LayerCode {
+            layer,
+            code: 0.02 * ((index as f64 - 4.0 * k as f64) / 5.0).cos() + 0.004 * wobble(k + 50, index),
+        });
+        Pattern { name: format!("pattern {}", k + 1), series, profile: profile.collect() }
     };
     PatternSet {
         title: "clip-vit-b-32, one dictionary for the whole model".into(),
@@ -240,10 +177,7 @@ fn patterns() -> PatternSet {
         runs: n_tr
             .iter()
             .enumerate()
-            .map(|(index, &n_tr)| Run {
-                name: format!("movie {}", index + 1),
-                n_tr,
-            })
+            .map(|(index, &n_tr)| Run { name: format!("movie {}", index + 1), n_tr })
             .collect(),
         n_patterns: 40,
         patterns: (0..5).map(pattern).collect(),
@@ -272,9 +206,7 @@ pub fn redundancy(n_patterns: usize) -> Redundancy {
         subject: "sub-01".into(),
         model: "clip-vit-b-32".into(),
         patterns: (1..=n_patterns).map(|k| format!("pattern {k}")).collect(),
-        dice: (0..n_patterns)
-            .map(|k| (0..n_patterns).map(|j| dice(k, j)).collect())
-            .collect(),
+        dice: (0..n_patterns).map(|k| (0..n_patterns).map(|j| dice(k, j)).collect()).collect(),
         mean_dice: Value::Known(0.157),
         null: Null {
             name: "permuted memberships".into(),
@@ -290,25 +222,18 @@ pub fn redundancy(n_patterns: usize) -> Redundancy {
 fn polarity(subject: &str, n_pairs: usize) -> Polarity {
     let pair = |index: usize| {
         let code = |place: usize| 0.02 * ((place as f64 + 3.0 * index as f64) / 4.0).sin();
-        let profiles = layers()
-            .into_iter()
-            .enumerate()
-            .map(|(place, layer)| PairCode {
-                layer,
-                k: code(place) + 0.003 * wobble(index, place),
-                j: -code(place) + 0.003 * wobble(index + 9, place),
-            });
+        let profiles = layers().into_iter().enumerate().map(|(place, layer)| PairCode {
+            layer,
+            k: code(place) + 0.003 * wobble(index, place),
+            j: -code(place) + 0.003 * wobble(index + 9, place),
+        });
         OpposedPair {
             k: format!("pattern {}", index + 1),
             j: format!("pattern {}", 12 - index),
             maps_r: Value::Known(-0.81 + 0.1 * index as f64),
             series_r: Value::Known(-0.12),
             mirror_index: Value::Known(0.93 - 0.05 * index as f64),
-            p: if index == 2 {
-                Value::absent("fewer than 20 pairs in the null")
-            } else {
-                Value::Known(0.004)
-            },
+            p: if index == 2 { Value::absent("fewer than 20 pairs in the null") } else { Value::Known(0.004) },
             profiles: profiles.collect(),
         }
     };
@@ -330,10 +255,7 @@ fn provenance() -> Provenance {
         run_time_s: Some(run_time_s),
         cached,
     };
-    let file = |path: &str, holds: &str| OutputFile {
-        path: path.into(),
-        holds: holds.into(),
-    };
+    let file = |path: &str, holds: &str| OutputFile { path: path.into(), holds: holds.into() };
     Provenance {
         tasks: vec![
             task("export clip", "export", 4.2, true),
@@ -343,7 +265,10 @@ fn provenance() -> Provenance {
             task("redundancy sub-01", "redundancy", 3.3, false),
         ],
         engines: vec![Engine { name: "ONNX Runtime".into(), version: "1.31.1".into() }],
-        seeds: vec![Seed { name: "redundancy null".into(), value: 20 }, Seed { name: "polarity null".into(), value: 21 }],
+        seeds: vec![
+            Seed { name: "redundancy null".into(), value: 20 },
+            Seed { name: "polarity null".into(), value: 21 },
+        ],
         files: vec![
             file("results/sub-01_r.nii.gz", "Pearson r of each voxel, 50 x 60 x 46"),
             file("results/networks.tsv", "scores per model, layer and network"),

@@ -19,25 +19,15 @@ fn tags(html: &str) -> Result<Vec<Tag<'_>>, String> {
         rest = &rest[start + 1..];
         let end = rest.starts_with('/');
         let text = rest.trim_start_matches('/');
-        let name_length = text
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .ok_or("a tag that never ends")?;
+        let name_length = text.find(|c: char| !c.is_ascii_alphanumeric()).ok_or("a tag that never ends")?;
         let name = &text[..name_length];
         if name.is_empty() {
             return Err(format!("a `<` that starts no tag: {:.40}", text));
         }
         let (attributes, after) = attributes(&text[name_length..])?;
-        tags.push(Tag {
-            name,
-            end,
-            attributes,
-        });
+        tags.push(Tag { name, end, attributes });
         // The style sheet is not markup.
-        rest = if name == "style" && !end {
-            &after[after.find("</style>").ok_or("an open style")?..]
-        } else {
-            after
-        };
+        rest = if name == "style" && !end { &after[after.find("</style>").ok_or("an open style")?..] } else { after };
     }
     Ok(tags)
 }
@@ -52,9 +42,7 @@ fn attributes(mut text: &str) -> Result<(Attributes<'_>, &str), String> {
         if let Some(after) = text.strip_prefix('>') {
             return Ok((attributes, after));
         }
-        let equals = text
-            .find("=\"")
-            .ok_or_else(|| format!("an attribute without a value: {text:.40}"))?;
+        let equals = text.find("=\"").ok_or_else(|| format!("an attribute without a value: {text:.40}"))?;
         let name = &text[..equals];
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             return Err(format!("a malformed attribute name: `{name:.40}`"));
@@ -82,9 +70,7 @@ pub fn check(html: &str) -> Result<(), String> {
                 }
                 "href" if value.starts_with('#') => targets.push(&value[1..]),
                 "aria-labelledby" => targets.push(value),
-                "fill" if value.starts_with("url(#") => {
-                    targets.push(value[5..].trim_end_matches(')'))
-                }
+                "fill" if value.starts_with("url(#") => targets.push(value[5..].trim_end_matches(')')),
                 _ => {}
             }
         }
@@ -100,39 +86,20 @@ pub fn check(html: &str) -> Result<(), String> {
     if let Some(target) = targets.into_iter().find(|target| !ids.contains(target)) {
         return Err(format!("a link to `#{target}`, which is not there"));
     }
-    if open.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("never closed: {open:?}"))
-    }
+    if open.is_empty() { Ok(()) } else { Err(format!("never closed: {open:?}")) }
 }
 
 /// Names of the elements, in order.
 pub fn elements(html: &str) -> Vec<&str> {
     let tags = tags(html).expect("well formed");
-    tags.into_iter()
-        .filter(|tag| !tag.end)
-        .map(|tag| tag.name)
-        .collect()
+    tags.into_iter().filter(|tag| !tag.end).map(|tag| tag.name).collect()
 }
 
 /// Attributes that could make a browser fetch something.
 pub fn references(html: &str) -> Vec<(&str, &str)> {
-    let fetching = [
-        "src",
-        "href",
-        "srcset",
-        "data",
-        "poster",
-        "action",
-        "background",
-        "formaction",
-    ];
+    let fetching = ["src", "href", "srcset", "data", "poster", "action", "background", "formaction"];
     let tags = tags(html).expect("well formed");
-    tags.into_iter()
-        .flat_map(|tag| tag.attributes)
-        .filter(|(name, _)| fetching.contains(name))
-        .collect()
+    tags.into_iter().flat_map(|tag| tag.attributes).filter(|(name, _)| fetching.contains(name)).collect()
 }
 
 /// The page without the data of its pictures.

@@ -14,27 +14,16 @@ fn unusual_pages() -> Vec<(&'static str, Page)> {
         for network in &mut panel.networks {
             network.n_voxels = 0;
         }
-        for layer in panel
-            .modules
-            .iter_mut()
-            .flat_map(|module| &mut module.layers)
-        {
+        for layer in panel.modules.iter_mut().flat_map(|module| &mut module.layers) {
             layer.cells.fill(Value::absent("the mask is empty"));
         }
     }
-    let affine = [
-        [1.0, 0.0, 0.0, 0.0],
-        [0.0, 1.0, 0.0, 0.0],
-        [0.0, 0.0, 1.0, 0.0],
-    ];
-    let empty = Volume::new([2, 2, 2], vec![0.0; 8], vec![false; 8], affine)
-        .expect("arrays fill the shape");
+    let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    let empty = Volume::new([2, 2, 2], vec![0.0; 8], vec![false; 8], affine).expect("arrays fill the shape");
     no_voxels.brain[0].volume = empty;
 
     let mut ragged = example::page();
-    ragged.prediction.panels[0].modules[0].layers[0]
-        .cells
-        .truncate(2);
+    ragged.prediction.panels[0].modules[0].layers[0].cells.truncate(2);
     ragged.redundancy[0].dice.truncate(3);
     ragged.redundancy[0].dice[0].clear();
     ragged.patterns[0].patterns[0].series.truncate(10);
@@ -94,59 +83,30 @@ fn with_every_text(text: &str) -> Page {
     let mut texts = vec![study, description, &mut prediction.measure.name];
     texts.extend(models.iter_mut().chain(methods));
     texts.extend(subjects.iter_mut().map(|subject| &mut subject.name));
-    texts.extend(
-        warnings
-            .iter_mut()
-            .flat_map(|warning| [&mut warning.place, &mut warning.message]),
-    );
+    texts.extend(warnings.iter_mut().flat_map(|warning| [&mut warning.place, &mut warning.message]));
     for panel in &mut prediction.panels {
         texts.extend([&mut panel.subject, &mut panel.model]);
         for network in &mut panel.networks {
             texts.push(&mut network.name);
-            texts.extend(
-                network
-                    .best_layer
-                    .iter_mut()
-                    .flat_map(|best| [&mut best.module, &mut best.layer]),
-            );
+            texts.extend(network.best_layer.iter_mut().flat_map(|best| [&mut best.module, &mut best.layer]));
         }
         for module in &mut panel.modules {
             texts.push(&mut module.name);
             texts.extend(module.layers.iter_mut().map(|layer| &mut layer.name));
         }
     }
-    texts.extend(
-        brain
-            .iter_mut()
-            .flat_map(|map| [&mut map.title, &mut map.measure.name]),
-    );
+    texts.extend(brain.iter_mut().flat_map(|map| [&mut map.title, &mut map.measure.name]));
     for set in patterns {
         texts.extend([&mut set.title, &mut set.unit]);
         texts.extend(set.runs.iter_mut().map(|run| &mut run.name));
         for pattern in &mut set.patterns {
             texts.push(&mut pattern.name);
-            texts.extend(
-                pattern
-                    .profile
-                    .iter_mut()
-                    .flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]),
-            );
+            texts.extend(pattern.profile.iter_mut().flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]));
         }
     }
     for result in redundancy {
-        texts.extend([
-            &mut result.subject,
-            &mut result.model,
-            &mut result.null.name,
-        ]);
-        texts.extend(
-            result.patterns.iter_mut().chain(
-                result
-                    .networks
-                    .iter_mut()
-                    .map(|network| &mut network.network),
-            ),
-        );
+        texts.extend([&mut result.subject, &mut result.model, &mut result.null.name]);
+        texts.extend(result.patterns.iter_mut().chain(result.networks.iter_mut().map(|network| &mut network.network)));
         for value in result.dice.iter_mut().flatten() {
             if let Value::Absent(reason) = value {
                 texts.push(reason);
@@ -157,32 +117,13 @@ fn with_every_text(text: &str) -> Page {
         texts.extend([&mut result.subject, &mut result.model, &mut result.null]);
         for pair in &mut result.pairs {
             texts.extend([&mut pair.k, &mut pair.j]);
-            texts.extend(
-                pair.profiles
-                    .iter_mut()
-                    .flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]),
-            );
+            texts.extend(pair.profiles.iter_mut().flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]));
         }
     }
-    texts.extend(
-        provenance
-            .tasks
-            .iter_mut()
-            .flat_map(|task| [&mut task.id, &mut task.kind, &mut task.key]),
-    );
-    texts.extend(
-        provenance
-            .engines
-            .iter_mut()
-            .flat_map(|engine| [&mut engine.name, &mut engine.version]),
-    );
+    texts.extend(provenance.tasks.iter_mut().flat_map(|task| [&mut task.id, &mut task.kind, &mut task.key]));
+    texts.extend(provenance.engines.iter_mut().flat_map(|engine| [&mut engine.name, &mut engine.version]));
     texts.extend(provenance.seeds.iter_mut().map(|seed| &mut seed.name));
-    texts.extend(
-        provenance
-            .files
-            .iter_mut()
-            .flat_map(|file| [&mut file.path, &mut file.holds]),
-    );
+    texts.extend(provenance.files.iter_mut().flat_map(|file| [&mut file.path, &mut file.holds]));
     texts.push(&mut provenance.spec);
     texts.into_iter().for_each(|slot| *slot = text.to_owned());
     page
@@ -199,22 +140,12 @@ fn every_page_is_well_formed() {
 
 #[test]
 fn no_text_becomes_markup() {
-    for text in [
-        "<script>alert(1)</script>",
-        "\"><img src=x onerror=alert(1)>",
-        "</style><b>",
-        "'&amp;<!--",
-        "]]>",
-    ] {
+    for text in ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style><b>", "'&amp;<!--", "]]>"] {
         // Labels that do not fit are left out, so the harmless text must have the same length.
         let harmless = render(&with_every_text(&"x".repeat(text.chars().count())));
         let html = render(&with_every_text(text));
         markup::check(&html).unwrap_or_else(|fault| panic!("{text}: {fault}"));
-        assert_eq!(
-            markup::elements(&html),
-            markup::elements(&harmless),
-            "{text}"
-        );
+        assert_eq!(markup::elements(&html), markup::elements(&harmless), "{text}");
         assert!(!html.contains("<script") && !html.contains("<img src=x"));
     }
 }
@@ -237,14 +168,8 @@ fn nothing_is_fetched() {
                 "{name}: {attribute} {value:.80}"
             );
         }
-        assert!(
-            html.matches("url(").count() == html.matches("url(#").count(),
-            "{name}"
-        );
-        assert!(
-            !html.contains("@import") && !html.contains("http://") && !html.contains("https://"),
-            "{name}"
-        );
+        assert!(html.matches("url(").count() == html.matches("url(#").count(), "{name}");
+        assert!(!html.contains("@import") && !html.contains("http://") && !html.contains("https://"), "{name}");
     }
 }
 

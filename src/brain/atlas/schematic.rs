@@ -54,48 +54,24 @@ pub fn schematic(grid: &Grid) -> (Vec<bool>, Atlas) {
             labels[offset] = 1 + network as i32 + hemisphere * NETWORKS.len() as i32;
         }
     }
-    let parcels = ["left", "right"]
-        .iter()
-        .enumerate()
-        .flat_map(|(hemisphere, side)| {
-            NETWORKS
-                .iter()
-                .enumerate()
-                .map(move |(network, (name, _, _))| Parcel {
-                    index: 1 + (network + hemisphere * NETWORKS.len()) as i32,
-                    name: format!("{side}-{name}"),
-                    network: Some(network),
-                })
-        });
-    let networks = NETWORKS.iter().map(|(name, color, _)| Network {
-        name: (*name).to_owned(),
-        color: Some((*color).to_owned()),
+    let parcels = ["left", "right"].iter().enumerate().flat_map(|(hemisphere, side)| {
+        NETWORKS.iter().enumerate().map(move |(network, (name, _, _))| Parcel {
+            index: 1 + (network + hemisphere * NETWORKS.len()) as i32,
+            name: format!("{side}-{name}"),
+            network: Some(network),
+        })
     });
-    let atlas = Atlas {
-        grid: *grid,
-        labels,
-        parcels: parcels.collect(),
-        networks: networks.collect(),
-        warnings: Vec::new(),
-    };
+    let networks =
+        NETWORKS.iter().map(|(name, color, _)| Network { name: (*name).to_owned(), color: Some((*color).to_owned()) });
+    let atlas =
+        Atlas { grid: *grid, labels, parcels: parcels.collect(), networks: networks.collect(), warnings: Vec::new() };
     (brain, atlas)
 }
 
 fn nearest_network(place: [f64; 3]) -> Option<usize> {
-    let squared_distance = |centre: [f64; 3]| {
-        place
-            .iter()
-            .zip(centre)
-            .map(|(a, b)| (a - b).powi(2))
-            .sum::<f64>()
-    };
-    let distances = NETWORKS
-        .iter()
-        .map(|(_, _, centre)| squared_distance(*centre))
-        .enumerate();
-    let (network, distance) = distances
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .expect("there are seven networks");
+    let squared_distance = |centre: [f64; 3]| place.iter().zip(centre).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let distances = NETWORKS.iter().map(|(_, _, centre)| squared_distance(*centre)).enumerate();
+    let (network, distance) = distances.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are seven networks");
     (distance <= PARCEL_RADIUS * PARCEL_RADIUS).then_some(network)
 }
 
@@ -104,12 +80,7 @@ mod tests {
     use super::*;
 
     fn grid(shape: [usize; 3]) -> Grid {
-        let affine = [
-            [3.0, 0.0, 0.0, -30.0],
-            [0.0, 3.0, 0.0, -36.0],
-            [0.0, 0.0, 3.0, -27.0],
-            [0.0, 0.0, 0.0, 1.0],
-        ];
+        let affine = [[3.0, 0.0, 0.0, -30.0], [0.0, 3.0, 0.0, -36.0], [0.0, 0.0, 3.0, -27.0], [0.0, 0.0, 0.0, 1.0]];
         Grid::new(shape, affine).unwrap()
     }
 
@@ -118,28 +89,12 @@ mod tests {
         for shape in [[20, 24, 18], [9, 11, 8], [91, 109, 91]] {
             let (brain, atlas) = schematic(&grid(shape));
             for parcel in &atlas.parcels {
-                let n_voxels = atlas
-                    .labels
-                    .iter()
-                    .filter(|&&label| label == parcel.index)
-                    .count();
-                assert!(
-                    n_voxels >= 3,
-                    "{parcel:?} has {n_voxels} voxels on {shape:?}"
-                );
+                let n_voxels = atlas.labels.iter().filter(|&&label| label == parcel.index).count();
+                assert!(n_voxels >= 3, "{parcel:?} has {n_voxels} voxels on {shape:?}");
             }
-            let unlabelled = brain
-                .iter()
-                .zip(&atlas.labels)
-                .filter(|(inside, label)| **inside && **label == 0)
-                .count();
+            let unlabelled = brain.iter().zip(&atlas.labels).filter(|(inside, label)| **inside && **label == 0).count();
             assert!(unlabelled > 0);
-            assert!(
-                brain
-                    .iter()
-                    .zip(&atlas.labels)
-                    .all(|(inside, label)| *inside || *label == 0)
-            );
+            assert!(brain.iter().zip(&atlas.labels).all(|(inside, label)| *inside || *label == 0));
         }
     }
 

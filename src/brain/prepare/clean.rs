@@ -25,25 +25,14 @@ const CONSTANT_TOLERANCE: f64 = 1e-24;
 ///
 /// # Errors
 /// If the cut-off is not a positive number or leaves no frequency to pass.
-pub fn cosine_drift(
-    n_tr: usize,
-    repetition_time_s: f64,
-    high_pass_s: f64,
-) -> Result<Vec<Vec<f64>>, PrepareError> {
+pub fn cosine_drift(n_tr: usize, repetition_time_s: f64, high_pass_s: f64) -> Result<Vec<Vec<f64>>, PrepareError> {
     let n = n_tr as f64;
     let order = (2.0 * n * repetition_time_s / high_pass_s).floor();
     let usable = high_pass_s.is_finite() && high_pass_s > 0.0 && order < n - 1.0;
     if !usable {
-        return Err(PrepareError::HighPass {
-            found: high_pass_s,
-            shortest_s: 2.0 * repetition_time_s,
-        });
+        return Err(PrepareError::HighPass { found: high_pass_s, shortest_s: 2.0 * repetition_time_s });
     }
-    let cosine = |k: usize| {
-        (0..n_tr)
-            .map(|t| (PI * k as f64 * (t as f64 + 0.5) / n).cos())
-            .collect()
-    };
+    let cosine = |k: usize| (0..n_tr).map(|t| (PI * k as f64 * (t as f64 + 0.5) / n).cos()).collect();
     Ok((1..=order as usize).map(cosine).collect())
 }
 
@@ -56,41 +45,21 @@ pub fn orthonormal_basis(regressors: &[Vec<f64>], n_samples: usize) -> Result<Ar
     for regressor in regressors {
         let mean = regressor.iter().sum::<f64>() / n_samples as f64;
         let centred: Vec<f64> = regressor.iter().map(|value| value - mean).collect();
-        let norm = centred
-            .iter()
-            .map(|value| value * value)
-            .sum::<f64>()
-            .sqrt();
-        let raw_norm = regressor
-            .iter()
-            .map(|value| value * value)
-            .sum::<f64>()
-            .sqrt();
+        let norm = centred.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let raw_norm = regressor.iter().map(|value| value * value).sum::<f64>().sqrt();
         // A constant regressor says nothing beyond the mean.
         if norm > RANK_TOLERANCE * raw_norm {
-            columns.push(
-                centred
-                    .into_iter()
-                    .map(|value| value / norm)
-                    .collect::<Vec<f64>>(),
-            );
+            columns.push(centred.into_iter().map(|value| value / norm).collect::<Vec<f64>>());
         }
     }
     if columns.is_empty() {
         return Ok(Array2::zeros((n_samples, 0)));
     }
-    let design = Array2::from_shape_fn((n_samples, columns.len()), |(sample, column)| {
-        columns[column][sample]
-    });
-    let (u, singular_values, _) = design
-        .svddc(JobSvd::Some)
-        .map_err(|error| error.to_string())?;
+    let design = Array2::from_shape_fn((n_samples, columns.len()), |(sample, column)| columns[column][sample]);
+    let (u, singular_values, _) = design.svddc(JobSvd::Some).map_err(|error| error.to_string())?;
     let u = u.expect("left singular vectors were asked for");
     let largest = singular_values.iter().copied().fold(0.0, f64::max);
-    let rank = singular_values
-        .iter()
-        .filter(|&&value| value > RANK_TOLERANCE * largest)
-        .count();
+    let rank = singular_values.iter().filter(|&&value| value > RANK_TOLERANCE * largest).count();
     Ok(u.slice(s![.., ..rank]).to_owned())
 }
 
@@ -99,31 +68,18 @@ pub fn orthonormal_basis(regressors: &[Vec<f64>], n_samples: usize) -> Result<Ar
 /// Objective per voxel y (n_samples): r = (y - mean) - B B' (y - mean), then r / sd(r) with n - 1 in the denominator if
 /// `z_score`, or r + mean if the mean shall stay. A column counts as without variance if it was constant, or if what the
 /// regressors leave is of the size of rounding.
-pub fn clean(
-    series: &mut Array2<f32>,
-    basis: &Array2<f64>,
-    remove_mean: bool,
-    z_score: bool,
-) -> Vec<usize> {
+pub fn clean(series: &mut Array2<f32>, basis: &Array2<f64>, remove_mean: bool, z_score: bool) -> Vec<usize> {
     let blocks: Vec<Vec<usize>> = series
         .axis_chunks_iter_mut(Axis(1), BLOCK_VOXELS)
         .into_par_iter()
         .map(|block| clean_block(block, basis, remove_mean, z_score))
         .collect();
-    let shifted = |(block, voxels): (usize, Vec<usize>)| {
-        voxels
-            .into_iter()
-            .map(move |voxel| block * BLOCK_VOXELS + voxel)
-    };
+    let shifted =
+        |(block, voxels): (usize, Vec<usize>)| voxels.into_iter().map(move |voxel| block * BLOCK_VOXELS + voxel);
     blocks.into_iter().enumerate().flat_map(shifted).collect()
 }
 
-fn clean_block(
-    mut block: ArrayViewMut2<'_, f32>,
-    basis: &Array2<f64>,
-    remove_mean: bool,
-    z_score: bool,
-) -> Vec<usize> {
+fn clean_block(mut block: ArrayViewMut2<'_, f32>, basis: &Array2<f64>, remove_mean: bool, z_score: bool) -> Vec<usize> {
     let n_samples = block.nrows();
     let mut values = block.mapv(f64::from);
     let raw_squares = (&values * &values).sum_axis(Axis(0));
@@ -142,22 +98,14 @@ fn clean_block(
         let first = out[0];
         let column = values.column(voxel);
         let squares = column.iter().map(|value| value * value).sum::<f64>();
-        if out.iter().all(|&value| value == first)
-            || squares <= CONSTANT_TOLERANCE * raw_squares[voxel]
-        {
+        if out.iter().all(|&value| value == first) || squares <= CONSTANT_TOLERANCE * raw_squares[voxel] {
             constant.push(voxel);
             out.fill(0.0);
             continue;
         }
-        let scale = if z_score {
-            ((n_samples - 1) as f64 / squares).sqrt()
-        } else {
-            1.0
-        };
+        let scale = if z_score { ((n_samples - 1) as f64 / squares).sqrt() } else { 1.0 };
         let offset = if remove_mean { 0.0 } else { means[voxel] };
-        out.iter_mut()
-            .zip(column)
-            .for_each(|(slot, value)| *slot = (value * scale + offset) as f32);
+        out.iter_mut().zip(column).for_each(|(slot, value)| *slot = (value * scale + offset) as f32);
     }
     constant
 }
@@ -211,34 +159,18 @@ mod tests {
         let mut series = wave(40, 3);
         series.column_mut(0).fill(7.0);
         // Exact multiples of a regressor made of small powers of two leave rounding only.
-        let steps: Vec<f64> = cosine
-            .iter()
-            .map(|&x| if x > 0.0 { 1.0 } else { -1.0 })
-            .collect();
-        series
-            .column_mut(1)
-            .iter_mut()
-            .zip(&steps)
-            .for_each(|(slot, step)| *slot = 4.0 * *step as f32);
+        let steps: Vec<f64> = cosine.iter().map(|&x| if x > 0.0 { 1.0 } else { -1.0 }).collect();
+        series.column_mut(1).iter_mut().zip(&steps).for_each(|(slot, step)| *slot = 4.0 * *step as f32);
         let basis = orthonormal_basis(&[steps], 40).unwrap();
         assert_eq!(clean(&mut series, &basis, false, false), [0, 1]);
-        assert!(
-            series
-                .column(0)
-                .iter()
-                .chain(series.column(1))
-                .all(|&value| value == 0.0)
-        );
+        assert!(series.column(0).iter().chain(series.column(1)).all(|&value| value == 0.0));
         assert!(series.column(2).mean().unwrap() > 900.0);
     }
 
     #[test]
     fn cut_offs_that_are_no_periods_are_refused() {
         for cut_off in [0.0, -1.0, f64::NAN, 1e-300, 2.0] {
-            assert!(matches!(
-                cosine_drift(10, 1.0, cut_off),
-                Err(PrepareError::HighPass { .. })
-            ));
+            assert!(matches!(cosine_drift(10, 1.0, cut_off), Err(PrepareError::HighPass { .. })));
         }
         assert!(cosine_drift(10, 1.0, 128.0).unwrap().is_empty());
     }

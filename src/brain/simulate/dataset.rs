@@ -9,10 +9,7 @@ use serde_json::json;
 
 use super::noise::{SharedNoise, VoxelNoise};
 use super::truth::{Truth, normal};
-use super::{
-    SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder,
-    subject_label,
-};
+use super::{SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder, subject_label};
 use crate::brain::atlas::Atlas;
 use crate::brain::atlas::schematic::schematic;
 use crate::brain::grid::Grid;
@@ -53,22 +50,11 @@ pub fn simulate_subject(
     unit_columns: &[(String, usize)],
     out: &Path,
 ) -> Result<SimulatedSubject, SimulateError> {
-    check(
-        simulation,
-        subject,
-        task,
-        repetition_time_s,
-        runs,
-        unit_columns,
-    )?;
+    check(simulation, subject, task, repetition_time_s, runs, unit_columns)?;
     let subject = subject_label(subject);
     let grid = grid(simulation)?;
     let (brain, atlas) = schematic(&grid);
-    let mask = Mask {
-        path: PathBuf::new(),
-        grid,
-        inside: brain,
-    };
+    let mask = Mask { path: PathBuf::new(), grid, inside: brain };
     let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::All)
         .expect("the schematic brain has voxels on every grid that passed the check");
     let truth = Truth::draw(simulation, &table, unit_columns, runs)?;
@@ -82,23 +68,10 @@ pub fn simulate_subject(
     for run in runs {
         let stem = format!("sub-{subject}_task-{task}_run-{}", run.name);
         let paths = run_paths(&func, &stem, &simulation.space, repetition_time_s);
-        write_run(
-            simulation,
-            subject,
-            &table,
-            &truth,
-            run,
-            &paths,
-            repetition_time_s,
-        )?;
+        write_run(simulation, subject, &table, &truth, run, &paths, repetition_time_s)?;
         files.push(paths);
     }
-    Ok(SimulatedSubject {
-        runs: files,
-        atlas_image,
-        atlas_table,
-        truth,
-    })
+    Ok(SimulatedSubject { runs: files, atlas_image, atlas_table, truth })
 }
 
 fn check(
@@ -111,18 +84,10 @@ fn check(
 ) -> Result<(), SimulateError> {
     simulation.check()?;
     let parameter = |field: &str, found: String, expected| {
-        Err(SimulateError::Parameter {
-            field: field.to_owned(),
-            found,
-            expected,
-        })
+        Err(SimulateError::Parameter { field: field.to_owned(), found, expected })
     };
     if !(repetition_time_s.is_finite() && repetition_time_s > 0.0) {
-        return parameter(
-            "repetition_time_s",
-            repetition_time_s.to_string(),
-            "a positive number of seconds",
-        );
+        return parameter("repetition_time_s", repetition_time_s.to_string(), "a positive number of seconds");
     }
     let names = [("subject", subject_label(subject)), ("task", task)].into_iter();
     for (field, label) in names.chain(runs.iter().map(|run| ("run", run.name.as_str()))) {
@@ -134,17 +99,10 @@ fn check(
     for run in runs {
         let (name, [n_tr, found]) = (run.name.clone(), [run.units.nrows(), run.units.ncols()]);
         if found != unit_columns.len() {
-            return Err(SimulateError::UnitColumns {
-                run: name,
-                found,
-                expected: unit_columns.len(),
-            });
+            return Err(SimulateError::UnitColumns { run: name, found, expected: unit_columns.len() });
         }
         if n_tr < MIN_TR {
-            return Err(SimulateError::TooShort {
-                run: name,
-                found: n_tr,
-            });
+            return Err(SimulateError::TooShort { run: name, found: n_tr });
         }
         if run.units.iter().any(|value| !value.is_finite()) {
             return Err(SimulateError::NotFinite { run: name });
@@ -156,15 +114,8 @@ fn check(
 /// The grid of a simulation: axes to the right, front and top, the origin in the middle.
 fn grid(simulation: &Simulation) -> Result<Grid, SimulateError> {
     let step = simulation.voxel_size_mm;
-    let [x, y, z] = simulation
-        .shape
-        .map(|length| -step * (length as f64 - 1.0) / 2.0);
-    let affine = [
-        [step, 0.0, 0.0, x],
-        [0.0, step, 0.0, y],
-        [0.0, 0.0, step, z],
-        [0.0, 0.0, 0.0, 1.0],
-    ];
+    let [x, y, z] = simulation.shape.map(|length| -step * (length as f64 - 1.0) / 2.0);
+    let affine = [[step, 0.0, 0.0, x], [0.0, step, 0.0, y], [0.0, 0.0, step, z], [0.0, 0.0, 0.0, 1.0]];
     Ok(Grid::new(simulation.shape, affine)?)
 }
 
@@ -203,9 +154,7 @@ fn write_run(
     let shared = SharedNoise::draw(simulation, labels, n_tr, repetition_time_s);
     let mut noise = VoxelNoise::draw(simulation, labels, table.n_voxels(), &shared);
     let mut rng = generator(simulation.seed, &["means", subject]);
-    let means: Vec<f64> = (0..table.n_voxels())
-        .map(|_| MEAN + MEAN_SPREAD * normal(&mut rng))
-        .collect();
+    let means: Vec<f64> = (0..table.n_voxels()).map(|_| MEAN + MEAN_SPREAD * normal(&mut rng)).collect();
     let signal_sd = NOISE_SD * simulation.snr.sqrt();
 
     let header = ImageHeader {
@@ -213,9 +162,7 @@ fn write_run(
         n_volumes: Some(n_tr),
         affine: table.grid.affine,
         repetition_time_s,
-        sample_type: SampleType::ScaledI16 {
-            slope: INTEGER_STEP,
-        },
+        sample_type: SampleType::ScaledI16 { slope: INTEGER_STEP },
     };
     let offsets = table.offsets();
     let mut writer = VolumeWriter::create(&paths.bold, &header)?;
@@ -225,10 +172,7 @@ fn write_run(
         let mut sum = 0.0;
         noise.volume(t, |voxel, noise| {
             let loadings = &truth.voxels[voxel].loadings;
-            let signal: f64 = loadings
-                .iter()
-                .map(|&(source, loading)| loading * sources[[t, source]])
-                .sum();
+            let signal: f64 = loadings.iter().map(|&(source, loading)| loading * sources[[t, source]]).sum();
             let value = means[voxel] + signal_sd * signal + NOISE_SD * noise;
             sum += value;
             volume[offsets[voxel]] = value as f32;
@@ -241,15 +185,9 @@ fn write_run(
     let mut inside = vec![0; table.grid.n_voxels()];
     offsets.iter().for_each(|&offset| inside[offset] = 1);
     nifti::write_labels(&paths.mask, table.grid.shape, table.grid.affine, &inside)?;
-    let places = [
-        (&paths.confounds, shared.confounds(&global_signal)),
-        (&paths.events, run.events.clone()),
-    ];
+    let places = [(&paths.confounds, shared.confounds(&global_signal)), (&paths.events, run.events.clone())];
     for (path, rows) in places {
-        rows.write(
-            path.as_deref()
-                .expect("a simulated run has confounds and events"),
-        )?;
+        rows.write(path.as_deref().expect("a simulated run has confounds and events"))?;
     }
     write_sidecar(paths, repetition_time_s)
 }
@@ -257,17 +195,9 @@ fn write_run(
 fn write_sidecar(paths: &RunFiles, repetition_time_s: f64) -> Result<(), SimulateError> {
     let bold = paths.bold.to_string_lossy();
     let path = PathBuf::from(format!("{}.json", bold.trim_end_matches(".nii.gz")));
-    let task = paths
-        .name
-        .split("_task-")
-        .nth(1)
-        .and_then(|rest| rest.split('_').next())
-        .unwrap_or_default();
-    let sidecar =
-        json!({ "RepetitionTime": repetition_time_s, "SkullStripped": true, "TaskName": task });
-    let text = serde_json::to_string_pretty(&sidecar).map_err(|source| BidsError::Json {
-        path: path.clone(),
-        source,
-    })?;
+    let task = paths.name.split("_task-").nth(1).and_then(|rest| rest.split('_').next()).unwrap_or_default();
+    let sidecar = json!({ "RepetitionTime": repetition_time_s, "SkullStripped": true, "TaskName": task });
+    let text =
+        serde_json::to_string_pretty(&sidecar).map_err(|source| BidsError::Json { path: path.clone(), source })?;
     std::fs::write(&path, text + "\n").map_err(|source| BidsError::Io { path, source }.into())
 }

@@ -58,21 +58,10 @@ impl Truth {
         let mut sources = Vec::new();
         let mut voxels = vec![PlantedVoxel::default(); table.n_voxels()];
         for (name, planted) in &simulation.networks {
-            let network = table
-                .networks
-                .iter()
-                .position(|network| network.name == *name)
-                .ok_or_else(|| {
-                    let available = table
-                        .networks
-                        .iter()
-                        .map(|network| network.name.clone())
-                        .collect();
-                    SimulateError::UnknownNetwork {
-                        name: name.clone(),
-                        available,
-                    }
-                })?;
+            let network = table.networks.iter().position(|network| network.name == *name).ok_or_else(|| {
+                let available = table.networks.iter().map(|network| network.name.clone()).collect();
+                SimulateError::UnknownNetwork { name: name.clone(), available }
+            })?;
             let candidates = candidates(name, &planted.module, &planted.layers, unit_columns)?;
             let mut rng = generator(simulation.seed, &["sources", name]);
             let first = sources.len();
@@ -82,32 +71,15 @@ impl Truth {
                 units.truncate(planted.units_per_source);
                 units.sort_unstable();
                 let n_negative = (planted.negative_units * units.len() as f64).round() as usize;
-                let mut signs: Vec<f64> = (0..units.len())
-                    .map(|unit| if unit < n_negative { -1.0 } else { 1.0 })
-                    .collect();
+                let mut signs: Vec<f64> =
+                    (0..units.len()).map(|unit| if unit < n_negative { -1.0 } else { 1.0 }).collect();
                 signs.shuffle(&mut rng);
-                let weights = signs
-                    .into_iter()
-                    .map(|sign| sign * rng.random_range(0.5..1.5))
-                    .collect();
-                sources.push(PlantedSource {
-                    network,
-                    units,
-                    weights,
-                });
+                let weights = signs.into_iter().map(|sign| sign * rng.random_range(0.5..1.5)).collect();
+                sources.push(PlantedSource { network, units, weights });
             }
             let mut rng = generator(simulation.seed, &["loadings", name]);
-            for (voxel, _) in table
-                .network
-                .iter()
-                .enumerate()
-                .filter(|(_, of)| **of == Some(network))
-            {
-                let sign = if rng.random_bool(planted.mirrored_voxels) {
-                    -1.0
-                } else {
-                    1.0
-                };
+            for (voxel, _) in table.network.iter().enumerate().filter(|(_, of)| **of == Some(network)) {
+                let sign = if rng.random_bool(planted.mirrored_voxels) { -1.0 } else { 1.0 };
                 let main = rng.random_range(0..planted.sources);
                 voxels[voxel].loadings.push((first + main, sign));
                 // Drawn whether used or not, so that one share can be changed without redrawing the rest.
@@ -115,9 +87,7 @@ impl Truth {
                 let step = 1 + rng.random_range(0..planted.sources.max(2) - 1);
                 let loading = sign * rng.random_range(WEAKEST_SECOND_LOADING..1.0);
                 if second && planted.sources > 1 {
-                    voxels[voxel]
-                        .loadings
-                        .push((first + (main + step) % planted.sources, loading));
+                    voxels[voxel].loadings.push((first + (main + step) % planted.sources, loading));
                 }
             }
         }
@@ -131,9 +101,7 @@ impl Truth {
         let mut series = Array2::zeros((units.nrows(), self.sources.len()));
         for (mut column, source) in series.columns_mut().into_iter().zip(&self.sources) {
             for (&unit, &weight) in source.units.iter().zip(&source.weights) {
-                column.zip_mut_with(&units.column(unit), |sum, &value| {
-                    *sum += weight * f64::from(value)
-                });
+                column.zip_mut_with(&units.column(unit), |sum, &value| *sum += weight * f64::from(value));
             }
         }
         series
@@ -145,15 +113,12 @@ impl Truth {
     fn scale(&mut self, runs: &[SimulatedRun<'_>]) {
         let mut covariance = Array2::<f64>::zeros((self.sources.len(), self.sources.len()));
         let mut n_samples = 0.0;
-        let series: Vec<Array2<f64>> = runs
-            .iter()
-            .map(|run| self.source_series(run.units))
-            .collect();
+        let series: Vec<Array2<f64>> = runs.iter().map(|run| self.source_series(run.units)).collect();
         let n_total: usize = series.iter().map(Array2::nrows).sum();
-        let mean = series.iter().fold(
-            ndarray::Array1::<f64>::zeros(self.sources.len()),
-            |sum, run| sum + run.sum_axis(Axis(0)),
-        ) / n_total.max(1) as f64;
+        let mean = series
+            .iter()
+            .fold(ndarray::Array1::<f64>::zeros(self.sources.len()), |sum, run| sum + run.sum_axis(Axis(0)))
+            / n_total.max(1) as f64;
         for run in &series {
             for row in run.rows() {
                 let centred = &row - &mean;
@@ -164,18 +129,10 @@ impl Truth {
             }
         }
         for voxel in &mut self.voxels {
-            let pairs = voxel
-                .loadings
-                .iter()
-                .flat_map(|a| voxel.loadings.iter().map(move |b| (a, b)));
-            let variance: f64 = pairs
-                .map(|((a, x), (b, y))| x * y * covariance[[*a, *b]] / n_samples)
-                .sum();
+            let pairs = voxel.loadings.iter().flat_map(|a| voxel.loadings.iter().map(move |b| (a, b)));
+            let variance: f64 = pairs.map(|((a, x), (b, y))| x * y * covariance[[*a, *b]] / n_samples).sum();
             if variance > 1e-12 {
-                voxel
-                    .loadings
-                    .iter_mut()
-                    .for_each(|(_, loading)| *loading /= variance.sqrt());
+                voxel.loadings.iter_mut().for_each(|(_, loading)| *loading /= variance.sqrt());
             } else {
                 voxel.loadings.clear();
             }
@@ -186,12 +143,7 @@ impl Truth {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn write(
-        &self,
-        simulation: &Simulation,
-        table: &VoxelTable,
-        folder: &Path,
-    ) -> Result<(), SimulateError> {
+    pub fn write(&self, simulation: &Simulation, table: &VoxelTable, folder: &Path) -> Result<(), SimulateError> {
         let list = |values: &mut dyn Iterator<Item = String>| values.collect::<Vec<_>>().join(",");
         let mut rows = Table::new(["source", "network", "module", "layers", "units", "weights"]);
         for (index, source) in self.sources.iter().enumerate() {
@@ -208,21 +160,13 @@ impl Truth {
         }
         rows.write(&folder.join("planted.tsv"))?;
         let mut rows = Table::new(["i", "j", "k", "network", "source", "loading"]);
-        for ((voxel, planted), network) in table.voxels.iter().zip(&self.voxels).zip(&table.network)
-        {
+        for ((voxel, planted), network) in table.voxels.iter().zip(&self.voxels).zip(&table.network) {
             let (Some(network), [i, j, k]) = (network, voxel.map(|index| index.to_string())) else {
                 continue;
             };
             for (source, loading) in &planted.loadings {
                 let name = table.networks[*network].name.clone();
-                rows.push([
-                    i.clone(),
-                    j.clone(),
-                    k.clone(),
-                    name,
-                    source.to_string(),
-                    format!("{loading:.6}"),
-                ]);
+                rows.push([i.clone(), j.clone(), k.clone(), name, source.to_string(), format!("{loading:.6}")]);
             }
         }
         Ok(rows.write(&folder.join("planted_voxels.tsv"))?)
@@ -236,28 +180,14 @@ fn candidates(
     unit_columns: &[(String, usize)],
 ) -> Result<Vec<usize>, SimulateError> {
     let of_layer = |layer: usize| {
-        let column =
-            move |(_, (name, of)): &(usize, &(String, usize))| name == module && *of == layer;
-        unit_columns
-            .iter()
-            .enumerate()
-            .filter(column)
-            .map(|(column, _)| column)
+        let column = move |(_, (name, of)): &(usize, &(String, usize))| name == module && *of == layer;
+        unit_columns.iter().enumerate().filter(column).map(|(column, _)| column)
     };
-    if let Some(&layer) = layers
-        .iter()
-        .find(|&&layer| of_layer(layer).next().is_none())
-    {
-        let mut available: Vec<(&String, usize)> = unit_columns
-            .iter()
-            .map(|(name, layer)| (name, *layer))
-            .collect();
+    if let Some(&layer) = layers.iter().find(|&&layer| of_layer(layer).next().is_none()) {
+        let mut available: Vec<(&String, usize)> = unit_columns.iter().map(|(name, layer)| (name, *layer)).collect();
         available.sort();
         available.dedup();
-        let available = available
-            .into_iter()
-            .map(|(name, layer)| format!("`{name}` {layer}"))
-            .collect();
+        let available = available.into_iter().map(|(name, layer)| format!("`{name}` {layer}")).collect();
         return Err(SimulateError::NoUnits {
             network: network.to_owned(),
             module: module.to_owned(),

@@ -17,43 +17,21 @@ pub(super) fn qform(path: &Path, header: &NiftiHeader) -> Result<[[f64; 4]; 3], 
     if square.is_nan() || square < -3.0 * f64::from(f32::EPSILON) {
         let expected = "at most 1";
         let field = "squared quaternion length";
-        return Err(NiftiError::Field {
-            path: path.to_owned(),
-            field,
-            found: 1.0 - square,
-            expected,
-        });
+        return Err(NiftiError::Field { path: path.to_owned(), field, found: 1.0 - square, expected });
     }
     let a = square.max(0.0).sqrt();
     let handedness = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
     let [dx, dy, dz] = [1, 2, 3].map(|axis| f64::from(header.pixdim[axis]));
     let scale = [dx, dy, dz * handedness];
     let rotation = [
-        [
-            a * a + b * b - c * c - d * d,
-            2.0 * (b * c - a * d),
-            2.0 * (b * d + a * c),
-        ],
-        [
-            2.0 * (b * c + a * d),
-            a * a + c * c - b * b - d * d,
-            2.0 * (c * d - a * b),
-        ],
-        [
-            2.0 * (b * d - a * c),
-            2.0 * (c * d + a * b),
-            a * a + d * d - b * b - c * c,
-        ],
+        [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
+        [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
+        [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
     ];
     let offset = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
     Ok(std::array::from_fn(|row| {
         let r = rotation[row];
-        [
-            r[0] * scale[0],
-            r[1] * scale[1],
-            r[2] * scale[2],
-            offset[row],
-        ]
+        [r[0] * scale[0], r[1] * scale[1], r[2] * scale[2], offset[row]]
     }))
 }
 
@@ -67,15 +45,10 @@ pub(super) struct Axes {
 
 impl Axes {
     pub(super) fn of(affine: &[[f64; 4]; 4]) -> Self {
-        let lengths: [f64; 3] = std::array::from_fn(|column| {
-            (0..3)
-                .map(|row| affine[row][column].powi(2))
-                .sum::<f64>()
-                .sqrt()
-        });
-        let mut rotation: [[f64; 3]; 3] = std::array::from_fn(|row| {
-            std::array::from_fn(|column| affine[row][column] / lengths[column])
-        });
+        let lengths: [f64; 3] =
+            std::array::from_fn(|column| (0..3).map(|row| affine[row][column].powi(2)).sum::<f64>().sqrt());
+        let mut rotation: [[f64; 3]; 3] =
+            std::array::from_fn(|row| std::array::from_fn(|column| affine[row][column] / lengths[column]));
         let [x, y, z] = rotation;
         let determinant = x[0] * (y[1] * z[2] - y[2] * z[1]) - x[1] * (y[0] * z[2] - y[2] * z[0])
             + x[2] * (y[0] * z[1] - y[1] * z[0]);
@@ -83,20 +56,14 @@ impl Axes {
         for row in &mut rotation {
             row[2] *= handedness;
         }
-        Axes {
-            rotation,
-            lengths,
-            handedness,
-        }
+        Axes { rotation, lengths, handedness }
     }
 
     /// The components b, c, d of the unit quaternion; absent where the axes are not at right angles.
     pub(super) fn quaternion(&self) -> Option<[f64; 3]> {
         let r = &self.rotation;
         let cosine = |a: usize, b: usize| (0..3).map(|row| r[row][a] * r[row][b]).sum::<f64>();
-        let right_angles = [(0, 1), (0, 2), (1, 2)]
-            .iter()
-            .all(|&(a, b)| cosine(a, b).abs() <= SHEAR_TOLERANCE);
+        let right_angles = [(0, 1), (0, 2), (1, 2)].iter().all(|&(a, b)| cosine(a, b).abs() <= SHEAR_TOLERANCE);
         if !right_angles {
             return None;
         }
@@ -107,46 +74,18 @@ impl Axes {
             1.0 - r[0][0] + r[1][1] - r[2][2],
             1.0 - r[0][0] - r[1][1] + r[2][2],
         ];
-        let largest = (1..4).fold(0, |best, next| {
-            if squares[next] > squares[best] {
-                next
-            } else {
-                best
-            }
-        });
+        let largest = (1..4).fold(0, |best, next| if squares[next] > squares[best] { next } else { best });
         let twice = squares[largest].sqrt();
         let differences = [r[2][1] - r[1][2], r[0][2] - r[2][0], r[1][0] - r[0][1]];
         let mut components: [f64; 4] = match largest {
-            0 => [
-                twice * twice,
-                differences[0],
-                differences[1],
-                differences[2],
-            ],
-            1 => [
-                differences[0],
-                twice * twice,
-                r[0][1] + r[1][0],
-                r[0][2] + r[2][0],
-            ],
-            2 => [
-                differences[1],
-                r[0][1] + r[1][0],
-                twice * twice,
-                r[1][2] + r[2][1],
-            ],
-            _ => [
-                differences[2],
-                r[0][2] + r[2][0],
-                r[1][2] + r[2][1],
-                twice * twice,
-            ],
+            0 => [twice * twice, differences[0], differences[1], differences[2]],
+            1 => [differences[0], twice * twice, r[0][1] + r[1][0], r[0][2] + r[2][0]],
+            2 => [differences[1], r[0][1] + r[1][0], twice * twice, r[1][2] + r[2][1]],
+            _ => [differences[2], r[0][2] + r[2][0], r[1][2] + r[2][1], twice * twice],
         };
         // The format stores no scalar component and takes it for positive.
         let sign = if components[0] < 0.0 { -1.0 } else { 1.0 };
-        components
-            .iter_mut()
-            .for_each(|component| *component *= 0.5 * sign / twice);
+        components.iter_mut().for_each(|component| *component *= 0.5 * sign / twice);
         Some([components[1], components[2], components[3]])
     }
 }
@@ -201,27 +140,14 @@ mod tests {
 
     #[test]
     fn sheared_axes_have_no_quaternion() {
-        let affine = [
-            [2.0, 0.5, 0.0, 0.0],
-            [0.0, 2.0, 0.0, 0.0],
-            [0.0, 0.0, 2.0, 0.0],
-            [0.0, 0.0, 0.0, 1.0],
-        ];
+        let affine = [[2.0, 0.5, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
         assert!(Axes::of(&affine).quaternion().is_none());
     }
 
     #[test]
     fn impossible_quaternions_are_errors() {
-        let header = NiftiHeader {
-            quatern_b: 1.0,
-            quatern_c: 1.0,
-            ..NiftiHeader::default()
-        };
+        let header = NiftiHeader { quatern_b: 1.0, quatern_c: 1.0, ..NiftiHeader::default() };
         let error = qform(Path::new("x.nii"), &header).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("squared quaternion length 2, expected at most 1")
-        );
+        assert!(error.to_string().contains("squared quaternion length 2, expected at most 1"));
     }
 }

@@ -45,9 +45,7 @@ pub fn read_labels(path: &Path) -> Result<(NiftiInfo, Vec<i32>), NiftiError> {
     reader.each_raw_volume(|_, bytes, endianness| {
         let mut refused = None;
         decode(&info, bytes, endianness, |position, value| {
-            let whole = value.fract() == 0.0
-                && value >= f64::from(i32::MIN)
-                && value <= f64::from(i32::MAX);
+            let whole = value.fract() == 0.0 && value >= f64::from(i32::MIN) && value <= f64::from(i32::MAX);
             if whole {
                 labels.push(value as i32);
             } else if refused.is_none() {
@@ -59,11 +57,7 @@ pub fn read_labels(path: &Path) -> Result<(NiftiInfo, Vec<i32>), NiftiError> {
             Some((position, found)) => {
                 let [nx, ny, _] = info.shape;
                 let voxel = [position % nx, position / nx % ny, position / nx / ny];
-                Err(NiftiError::Label {
-                    path: info.path.clone(),
-                    found,
-                    voxel,
-                })
+                Err(NiftiError::Label { path: info.path.clone(), found, voxel })
             }
         }
     })?;
@@ -77,11 +71,7 @@ fn single_volume(path: &Path) -> Result<VolumeReader, NiftiError> {
     }
     let mut found = reader.info.shape.to_vec();
     found.push(reader.info.n_volumes);
-    Err(NiftiError::Dimensions {
-        path: path.to_owned(),
-        found,
-        reason: "a single volume was expected",
-    })
+    Err(NiftiError::Dimensions { path: path.to_owned(), found, reason: "a single volume was expected" })
 }
 
 type Source = Box<dyn Read + Send>;
@@ -100,16 +90,10 @@ impl VolumeReader {
     pub fn open(path: &Path) -> Result<Self, NiftiError> {
         let (info, mut source) = open(path)?;
         let before_data = info.data_offset - HEADER_BYTES as u64;
-        let skipped = io::copy(&mut source.by_ref().take(before_data), &mut io::sink())
-            .map_err(io_error(path))?;
+        let skipped = io::copy(&mut source.by_ref().take(before_data), &mut io::sink()).map_err(io_error(path))?;
         if skipped < before_data {
             let source = io::ErrorKind::UnexpectedEof.into();
-            return Err(NiftiError::Truncated {
-                path: path.to_owned(),
-                volume: 0,
-                n_volumes: info.n_volumes,
-                source,
-            });
+            return Err(NiftiError::Truncated { path: path.to_owned(), volume: 0, n_volumes: info.n_volumes, source });
         }
         Ok(VolumeReader { info, source })
     }
@@ -132,9 +116,7 @@ impl VolumeReader {
         let info = self.info.clone();
         let mut values = vec![0.0_f32; info.n_voxels()];
         self.each_raw_volume(|volume, bytes, endianness| {
-            decode(&info, bytes, endianness, |position, value| {
-                values[position] = value as f32
-            });
+            decode(&info, bytes, endianness, |position, value| values[position] = value as f32);
             visit(volume, &values)
         })
     }
@@ -154,20 +136,15 @@ impl VolumeReader {
         let [nx, ny, nz] = info.shape.map(|n| n as u16);
         let dim = [4, nx, ny, nz, info.n_volumes as u16, 1, 1, 1];
         let endianness = info.header.endianness;
-        let header = NiftiHeader {
-            dim,
-            ..info.header.clone()
-        };
+        let header = NiftiHeader { dim, ..info.header.clone() };
         let mut volumes = StreamedNiftiVolume::from_reader_rank(&mut self.source, &header, 3)
             .map_err(|error| damaged(0, io::Error::other(error)))?;
         let mut buffer = Vec::new();
         for volume in 0..info.n_volumes {
-            let slice = volumes
-                .read_slice_inline(buffer)
-                .map_err(|error| match error {
-                    ::nifti::NiftiError::Io(source) => damaged(volume, source),
-                    other => damaged(volume, io::Error::other(other)),
-                })?;
+            let slice = volumes.read_slice_inline(buffer).map_err(|error| match error {
+                ::nifti::NiftiError::Io(source) => damaged(volume, source),
+                other => damaged(volume, io::Error::other(other)),
+            })?;
             visit(volume, slice.raw_data(), endianness)?;
             buffer = slice.into_raw_data();
         }
@@ -179,35 +156,22 @@ fn open(path: &Path) -> Result<(NiftiInfo, Source), NiftiError> {
     let mut file = File::open(path).map_err(io_error(path))?;
     let found_bytes = file.metadata().map_err(io_error(path))?.len();
     let mut start = Vec::with_capacity(2);
-    file.by_ref()
-        .take(2)
-        .read_to_end(&mut start)
-        .map_err(io_error(path))?;
+    file.by_ref().take(2).read_to_end(&mut start).map_err(io_error(path))?;
     file.seek(SeekFrom::Start(0)).map_err(io_error(path))?;
     let compressed = start == [0x1f, 0x8b];
     let file = BufReader::with_capacity(1 << 17, file);
-    let mut source: Source = if compressed {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
+    let mut source: Source = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
 
     let mut bytes = [0; HEADER_BYTES];
-    source
-        .read_exact(&mut bytes)
-        .map_err(|error| NiftiError::NotNifti {
-            path: path.to_owned(),
-            reason: format!("its header of 348 bytes cannot be read ({error})"),
-        })?;
+    source.read_exact(&mut bytes).map_err(|error| NiftiError::NotNifti {
+        path: path.to_owned(),
+        reason: format!("its header of 348 bytes cannot be read ({error})"),
+    })?;
     let info = NiftiInfo::parse(path, &bytes)?;
     let promised_bytes = info.promised_bytes();
     let capacity = u128::from(found_bytes) * if compressed { MAX_GZIP_RATIO } else { 1 };
     if promised_bytes > capacity {
-        return Err(NiftiError::TooShort {
-            path: path.to_owned(),
-            found_bytes,
-            promised_bytes,
-        });
+        return Err(NiftiError::TooShort { path: path.to_owned(), found_bytes, promised_bytes });
     }
     Ok((info, source))
 }
@@ -225,14 +189,7 @@ fn decode(info: &NiftiInfo, bytes: &[u8], endianness: Endianness, mut put: impl 
             };
             for (position, chunk) in chunks.iter().enumerate() {
                 let value = convert(*chunk) as f64;
-                put(
-                    position,
-                    if scaled {
-                        value * slope + intercept
-                    } else {
-                        value
-                    },
-                );
+                put(position, if scaled { value * slope + intercept } else { value });
             }
         }};
     }

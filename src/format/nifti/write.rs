@@ -64,13 +64,7 @@ pub struct ImageHeader {
 impl ImageHeader {
     /// The header of a single volume of 32-bit floats.
     pub fn map(shape: [usize; 3], affine: [[f64; 4]; 4]) -> Self {
-        ImageHeader {
-            shape,
-            n_volumes: None,
-            affine,
-            repetition_time_s: 0.0,
-            sample_type: SampleType::F32,
-        }
+        ImageHeader { shape, n_volumes: None, affine, repetition_time_s: 0.0, sample_type: SampleType::F32 }
     }
 }
 
@@ -106,23 +100,13 @@ impl VolumeWriter {
         let bytes = header_bytes(path, header)?;
         let file = BufWriter::new(File::create(path).map_err(io_error(path))?);
         let mut sink = if path.extension().is_some_and(|extension| extension == "gz") {
-            let gzip = GzBuilder::new()
-                .mtime(0)
-                .operating_system(GZIP_UNKNOWN_SYSTEM);
-            Sink::Gzip(Box::new(
-                gzip.write(file, Compression::new(COMPRESSION_LEVEL)),
-            ))
+            let gzip = GzBuilder::new().mtime(0).operating_system(GZIP_UNKNOWN_SYSTEM);
+            Sink::Gzip(Box::new(gzip.write(file, Compression::new(COMPRESSION_LEVEL))))
         } else {
             Sink::Plain(file)
         };
         sink.write_all(&bytes).map_err(io_error(path))?;
-        Ok(VolumeWriter {
-            sink,
-            path: path.to_owned(),
-            header: header.clone(),
-            n_written: 0,
-            bytes: Vec::new(),
-        })
+        Ok(VolumeWriter { sink, path: path.to_owned(), header: header.clone(), n_written: 0, bytes: Vec::new() })
     }
 
     /// Appends one volume, first axis fastest.
@@ -133,51 +117,29 @@ impl VolumeWriter {
         self.append(values.len(), values.iter().map(|&value| f64::from(value)))
     }
 
-    fn append(
-        &mut self,
-        found: usize,
-        values: impl Iterator<Item = f64>,
-    ) -> Result<(), NiftiError> {
+    fn append(&mut self, found: usize, values: impl Iterator<Item = f64>) -> Result<(), NiftiError> {
         let expected = self.header.shape.iter().product();
         if found != expected {
-            return Err(NiftiError::Count {
-                path: self.path.clone(),
-                what: "voxels",
-                found,
-                expected,
-            });
+            return Err(NiftiError::Count { path: self.path.clone(), what: "voxels", found, expected });
         }
         self.bytes.clear();
         for value in values {
             self.push_sample(value)?;
         }
         self.n_written += 1;
-        self.sink
-            .write_all(&self.bytes)
-            .map_err(io_error(&self.path))
+        self.sink.write_all(&self.bytes).map_err(io_error(&self.path))
     }
 
     fn push_sample(&mut self, value: f64) -> Result<(), NiftiError> {
-        let exact = |low: f64, high: f64, sample_type| match value.fract() == 0.0
-            && value >= low
-            && value <= high
-        {
+        let exact = |low: f64, high: f64, sample_type| match value.fract() == 0.0 && value >= low && value <= high {
             true => Ok(value),
-            false => Err(NiftiError::Unwritable {
-                path: self.path.clone(),
-                found: value,
-                sample_type,
-            }),
+            false => Err(NiftiError::Unwritable { path: self.path.clone(), found: value, sample_type }),
         };
         match self.header.sample_type {
             SampleType::F32 => self.bytes.extend((value as f32).to_le_bytes()),
             SampleType::ScaledI16 { .. } if value.is_nan() => {
                 let sample_type = "scaled 16-bit integer";
-                return Err(NiftiError::Unwritable {
-                    path: self.path.clone(),
-                    found: value,
-                    sample_type,
-                });
+                return Err(NiftiError::Unwritable { path: self.path.clone(), found: value, sample_type });
             }
             SampleType::ScaledI16 { slope } => {
                 let stored = (value / f64::from(slope)).round_ties_even();
@@ -206,12 +168,7 @@ impl VolumeWriter {
     pub fn finish(self) -> Result<(), NiftiError> {
         let expected = self.header.n_volumes.unwrap_or(1);
         if self.n_written != expected {
-            return Err(NiftiError::Count {
-                path: self.path,
-                what: "volumes",
-                found: self.n_written,
-                expected,
-            });
+            return Err(NiftiError::Count { path: self.path, what: "volumes", found: self.n_written, expected });
         }
         let flushed = match self.sink {
             Sink::Plain(mut file) => file.flush(),
@@ -225,12 +182,7 @@ impl VolumeWriter {
 ///
 /// # Errors
 /// If the number of values is not the number of voxels, or the file cannot be written.
-pub fn write_volume(
-    path: &Path,
-    shape: [usize; 3],
-    affine: [[f64; 4]; 4],
-    values: &[f32],
-) -> Result<(), NiftiError> {
+pub fn write_volume(path: &Path, shape: [usize; 3], affine: [[f64; 4]; 4], values: &[f32]) -> Result<(), NiftiError> {
     let mut writer = VolumeWriter::create(path, &ImageHeader::map(shape, affine))?;
     writer.write_volume(values)?;
     writer.finish()
@@ -240,25 +192,14 @@ pub fn write_volume(
 ///
 /// # Errors
 /// If the number of labels is not the number of voxels, or the file cannot be written.
-pub fn write_labels(
-    path: &Path,
-    shape: [usize; 3],
-    affine: [[f64; 4]; 4],
-    labels: &[i32],
-) -> Result<(), NiftiError> {
+pub fn write_labels(path: &Path, shape: [usize; 3], affine: [[f64; 4]; 4], labels: &[i32]) -> Result<(), NiftiError> {
     let fits = |low, high| labels.iter().all(|label| (low..=high).contains(label));
     let sample_type = match () {
         () if fits(0, 255) => SampleType::U8,
         () if fits(i32::from(i16::MIN), i32::from(i16::MAX)) => SampleType::I16,
         () => SampleType::I32,
     };
-    let mut writer = VolumeWriter::create(
-        path,
-        &ImageHeader {
-            sample_type,
-            ..ImageHeader::map(shape, affine)
-        },
-    )?;
+    let mut writer = VolumeWriter::create(path, &ImageHeader { sample_type, ..ImageHeader::map(shape, affine) })?;
     writer.append(labels.len(), labels.iter().map(|&label| f64::from(label)))?;
     writer.finish()
 }
@@ -270,14 +211,11 @@ fn header_bytes(path: &Path, header: &ImageHeader) -> Result<Vec<u8>, NiftiError
     let mut dim = [1_i16; 8];
     dim[0] = lengths.len() as i16;
     for (slot, &length) in dim[1..].iter_mut().zip(&lengths) {
-        *slot = i16::try_from(length)
-            .ok()
-            .filter(|&n| n > 0)
-            .ok_or_else(|| NiftiError::Dimensions {
-                path: path.to_owned(),
-                found: lengths.clone(),
-                reason: "every axis has a length between 1 and 32767",
-            })?;
+        *slot = i16::try_from(length).ok().filter(|&n| n > 0).ok_or_else(|| NiftiError::Dimensions {
+            path: path.to_owned(),
+            found: lengths.clone(),
+            reason: "every axis has a length between 1 and 32767",
+        })?;
     }
     let (code, bits) = header.sample_type.code_and_bits();
     let slope = match header.sample_type {
@@ -294,22 +232,11 @@ fn header_bytes(path: &Path, header: &ImageHeader) -> Result<Vec<u8>, NiftiError
     let (qform_code, sform_code) = (if quaternion.is_some() { 4_i16 } else { 0 }, 4_i16);
 
     let mut bytes = vec![0; FIRST_DATA_BYTE as usize];
-    let mut put =
-        |offset: usize, field: &[u8]| bytes[offset..offset + field.len()].copy_from_slice(field);
-    let floats = |values: &[f32]| {
-        values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<u8>>()
-    };
+    let mut put = |offset: usize, field: &[u8]| bytes[offset..offset + field.len()].copy_from_slice(field);
+    let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     put(0, &348_i32.to_le_bytes());
     put(38, b"r");
-    put(
-        40,
-        &dim.iter()
-            .flat_map(|length| length.to_le_bytes())
-            .collect::<Vec<u8>>(),
-    );
+    put(40, &dim.iter().flat_map(|length| length.to_le_bytes()).collect::<Vec<u8>>());
     put(70, &code.to_le_bytes());
     put(72, &bits.to_le_bytes());
     put(76, &floats(&pixdim));
@@ -319,16 +246,10 @@ fn header_bytes(path: &Path, header: &ImageHeader) -> Result<Vec<u8>, NiftiError
     put(252, &qform_code.to_le_bytes());
     put(254, &sform_code.to_le_bytes());
     let offset = [0, 1, 2].map(|row| header.affine[row][3] as f32);
-    put(
-        256,
-        &floats(&quaternion.unwrap_or_default().map(|x| x as f32)),
-    );
+    put(256, &floats(&quaternion.unwrap_or_default().map(|x| x as f32)));
     put(268, &floats(&offset));
     for row in 0..3 {
-        put(
-            280 + 16 * row,
-            &floats(&header.affine[row].map(|x| x as f32)),
-        );
+        put(280 + 16 * row, &floats(&header.affine[row].map(|x| x as f32)));
     }
     put(344, b"n+1\0");
     Ok(bytes)
@@ -339,12 +260,8 @@ mod tests {
     use super::super::{VolumeReader, read_info, read_labels, read_volume};
     use super::*;
 
-    const AFFINE: [[f64; 4]; 4] = [
-        [-2.0, 0.0, 0.0, 90.0],
-        [0.0, 2.0, 0.0, -126.0],
-        [0.0, 0.0, 2.5, -72.0],
-        [0.0, 0.0, 0.0, 1.0],
-    ];
+    const AFFINE: [[f64; 4]; 4] =
+        [[-2.0, 0.0, 0.0, 90.0], [0.0, 2.0, 0.0, -126.0], [0.0, 0.0, 2.5, -72.0], [0.0, 0.0, 0.0, 1.0]];
 
     #[test]
     fn series_round_trip_and_equal_values_are_equal_bytes() {
@@ -356,26 +273,16 @@ mod tests {
             repetition_time_s: 0.72,
             sample_type: SampleType::ScaledI16 { slope: 0.0625 },
         };
-        let volumes: Vec<Vec<f32>> = (0..2)
-            .map(|t| {
-                (0..12)
-                    .map(|v| 900.0 + 0.0625 * (v + 20 * t) as f32)
-                    .collect()
-            })
-            .collect();
+        let volumes: Vec<Vec<f32>> =
+            (0..2).map(|t| (0..12).map(|v| 900.0 + 0.0625 * (v + 20 * t) as f32).collect()).collect();
         let mut written = Vec::new();
         for name in ["a.nii.gz", "b.nii.gz", "c.nii"] {
             let path = folder.path().join(name);
             let mut writer = VolumeWriter::create(&path, &header).unwrap();
-            volumes
-                .iter()
-                .for_each(|volume| writer.write_volume(volume).unwrap());
+            volumes.iter().for_each(|volume| writer.write_volume(volume).unwrap());
             writer.finish().unwrap();
             let mut reader = VolumeReader::open(&path).unwrap();
-            assert_eq!(
-                (reader.info().affine, reader.info().repetition_time_s),
-                (Some(AFFINE), Some(0.72))
-            );
+            assert_eq!((reader.info().affine, reader.info().repetition_time_s), (Some(AFFINE), Some(0.72)));
             reader
                 .each_volume(|t, volume| {
                     assert_eq!(volume, volumes[t]);
@@ -395,14 +302,7 @@ mod tests {
         write_labels(&path, [3, 2, 1], AFFINE, &labels).unwrap();
         assert_eq!(read_labels(&path).unwrap().1, labels);
         write_volume(&path, [3, 2, 1], AFFINE, &[0.0, 1.0, 2.0, 3.0, 4.5, 5.0]).unwrap();
-        assert!(matches!(
-            read_labels(&path),
-            Err(NiftiError::Label {
-                found: 4.5,
-                voxel: [1, 1, 0],
-                ..
-            })
-        ));
+        assert!(matches!(read_labels(&path), Err(NiftiError::Label { found: 4.5, voxel: [1, 1, 0], .. })));
         assert_eq!(read_volume(&path).unwrap().1[4], 4.5);
     }
 
@@ -410,34 +310,15 @@ mod tests {
     fn half_written_series_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.nii.gz");
-        let header = ImageHeader {
-            n_volumes: Some(3),
-            ..ImageHeader::map([2, 2, 2], AFFINE)
-        };
+        let header = ImageHeader { n_volumes: Some(3), ..ImageHeader::map([2, 2, 2], AFFINE) };
         let mut writer = VolumeWriter::create(&path, &header).unwrap();
         assert!(matches!(
             writer.write_volume(&[0.0; 7]),
-            Err(NiftiError::Count {
-                what: "voxels",
-                found: 7,
-                expected: 8,
-                ..
-            })
+            Err(NiftiError::Count { what: "voxels", found: 7, expected: 8, .. })
         ));
         writer.write_volume(&[0.0; 8]).unwrap();
-        assert!(matches!(
-            writer.finish(),
-            Err(NiftiError::Count {
-                what: "volumes",
-                found: 1,
-                expected: 3,
-                ..
-            })
-        ));
+        assert!(matches!(writer.finish(), Err(NiftiError::Count { what: "volumes", found: 1, expected: 3, .. })));
         assert!(VolumeWriter::create(&path, &ImageHeader::map([40_000, 1, 1], AFFINE)).is_err());
-        assert!(matches!(
-            read_info(&folder.path().join("absent.nii")),
-            Err(NiftiError::Io { .. })
-        ));
+        assert!(matches!(read_info(&folder.path().join("absent.nii")), Err(NiftiError::Io { .. })));
     }
 }

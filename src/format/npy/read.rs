@@ -25,11 +25,7 @@ impl MatrixReader {
         let [n_rows, n_columns] = body.shape[..] else {
             return Err(body.wrong_dimensions(2));
         };
-        Ok(MatrixReader {
-            body,
-            n_rows,
-            n_columns,
-        })
+        Ok(MatrixReader { body, n_rows, n_columns })
     }
 
     /// Number of rows.
@@ -62,11 +58,7 @@ impl MatrixReader {
     ///
     /// # Errors
     /// If a range leaves the matrix or the file cannot be read.
-    pub fn block(
-        &mut self,
-        rows: Range<usize>,
-        columns: Range<usize>,
-    ) -> Result<Array2<f32>, NpyError> {
+    pub fn block(&mut self, rows: Range<usize>, columns: Range<usize>) -> Result<Array2<f32>, NpyError> {
         self.check("rows", &rows, self.n_rows)?;
         self.check("columns", &columns, self.n_columns)?;
         // In Fortran order the columns are the contiguous runs, so the transpose is what lies in the file.
@@ -79,8 +71,7 @@ impl MatrixReader {
             self.body.read_elements(outer.start * stride, &mut values)?;
         } else if !inner.is_empty() {
             for (line, chunk) in outer.clone().zip(values.chunks_exact_mut(inner.len())) {
-                self.body
-                    .read_elements(line * stride + inner.start, chunk)?;
+                self.body.read_elements(line * stride + inner.start, chunk)?;
             }
         }
         let block = Array2::from_shape_vec((outer.len(), inner.len()), values)
@@ -95,12 +86,6 @@ impl MatrixReader {
         if range.start <= range.end && range.end <= len {
             return Ok(());
         }
-        Err(NpyError::Range {
-            path: self.body.path.clone(),
-            axis,
-            start: range.start,
-            end: range.end,
-            len,
-        })
+        Err(NpyError::Range { path: self.body.path.clone(), axis, start: range.start, end: range.end, len })
     }
 }

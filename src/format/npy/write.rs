@@ -28,14 +28,8 @@ impl MatrixWriter {
     pub fn create(path: &Path, n_columns: usize) -> Result<Self, NpyError> {
         let file = File::create(path).map_err(io_error(path))?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
-        out.write_all(&matrix_header(0, n_columns))
-            .map_err(io_error(path))?;
-        Ok(MatrixWriter {
-            out,
-            path: path.to_owned(),
-            n_rows: 0,
-            n_columns,
-        })
+        out.write_all(&matrix_header(0, n_columns)).map_err(io_error(path))?;
+        Ok(MatrixWriter { out, path: path.to_owned(), n_rows: 0, n_columns })
     }
 
     /// Appends one row.
@@ -52,9 +46,7 @@ impl MatrixWriter {
             });
         }
         for value in row {
-            self.out
-                .write_all(&value.to_le_bytes())
-                .map_err(io_error(&self.path))?;
+            self.out.write_all(&value.to_le_bytes()).map_err(io_error(&self.path))?;
         }
         self.n_rows += 1;
         Ok(())

@@ -29,16 +29,13 @@ pub(super) fn first_patterns(
             other => other?,
         };
         n_filled = components.patterns.ncols();
-        for (mut pattern, component) in patterns.outer_iter_mut().zip(components.patterns.columns())
-        {
+        for (mut pattern, component) in patterns.outer_iter_mut().zip(components.patterns.columns()) {
             pattern.assign(&component.mapv(f64::from));
         }
     }
     let n_drawn = n_patterns - n_filled;
     let chosen = match options.init {
-        DictionaryInit::Components | DictionaryInit::Spread => {
-            spread_units(units, power, n_drawn, rng)
-        }
+        DictionaryInit::Components | DictionaryInit::Spread => spread_units(units, power, n_drawn, rng),
         DictionaryInit::Random => {
             let mut varying: Vec<usize> = (0..units.nrows()).filter(|&i| power[i] > 0.0).collect();
             varying.shuffle(rng);
@@ -54,17 +51,9 @@ pub(super) fn first_patterns(
 }
 
 /// Draws units that differ from one another, the first uniformly.
-fn spread_units(
-    units: &Array2<f32>,
-    power: &[f64],
-    n_patterns: usize,
-    rng: &mut ChaCha8Rng,
-) -> Vec<usize> {
+fn spread_units(units: &Array2<f32>, power: &[f64], n_patterns: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::with_capacity(n_patterns);
-    let mut distance: Vec<f64> = power
-        .iter()
-        .map(|&p| if p > 0.0 { 1.0 } else { 0.0 })
-        .collect();
+    let mut distance: Vec<f64> = power.iter().map(|&p| if p > 0.0 { 1.0 } else { 0.0 }).collect();
     while chosen.len() < n_patterns {
         let total: f64 = distance.iter().sum();
         let unit = if total > 0.0 {

@@ -19,10 +19,7 @@ pub(super) struct Statistics {
 
 impl Statistics {
     pub fn new(n_patterns: usize, n_tr: usize) -> Self {
-        Self {
-            code_power: Array2::zeros((n_patterns, n_patterns)),
-            code_series: Array2::zeros((n_patterns, n_tr)),
-        }
+        Self { code_power: Array2::zeros((n_patterns, n_patterns)), code_series: Array2::zeros((n_patterns, n_tr)) }
     }
 
     /// Replaces the codes of some units (n_batch x n_tr): `old` and `new` are n_batch x n_patterns.
@@ -32,9 +29,7 @@ impl Statistics {
         self.code_power += &matmul(change.t(), new.view());
         self.code_power += &matmul(old.t(), change.view());
         let narrow = change.mapv(|v| v as f32);
-        Zip::from(&mut self.code_series)
-            .and(&matmul(narrow.t(), samples))
-            .for_each(|total, &v| *total += f64::from(v));
+        Zip::from(&mut self.code_series).and(&matmul(narrow.t(), samples)).for_each(|total, &v| *total += f64::from(v));
     }
 
     /// Drops what is left of a pattern that no unit uses.
@@ -67,18 +62,14 @@ impl Statistics {
             if norm > 1.0 {
                 change /= norm;
             }
-            Zip::from(&mut change)
-                .and(patterns.row_mut(k))
-                .for_each(|c, p| {
-                    let updated = *c;
-                    *c = updated - *p;
-                    *p = updated;
-                });
+            Zip::from(&mut change).and(patterns.row_mut(k)).for_each(|c, p| {
+                let updated = *c;
+                *c = updated - *p;
+                *p = updated;
+            });
             // Residuals of earlier patterns are not read again in this pass.
-            for (mut row, &a) in residual
-                .slice_mut(s![k + 1.., ..])
-                .axis_iter_mut(Axis(0))
-                .zip(self.code_power.slice(s![k + 1.., k]))
+            for (mut row, &a) in
+                residual.slice_mut(s![k + 1.., ..]).axis_iter_mut(Axis(0)).zip(self.code_power.slice(s![k + 1.., k]))
             {
                 if a != 0.0 {
                     row.scaled_add(-a, &change);

@@ -62,21 +62,14 @@ impl Factors {
     }
 
     /// Decomposes all `rows` and keeps the basis for coefficients and predictions.
-    pub fn of_all(
-        x: ArrayView2<'_, f32>,
-        rows: &[usize],
-        options: &RidgeOptions,
-    ) -> Result<Self, MathError> {
+    pub fn of_all(x: ArrayView2<'_, f32>, rows: &[usize], options: &RidgeOptions) -> Result<Self, MathError> {
         let (mut factors, parts, train_x) = Self::decompose(x, rows, options)?;
         let basis = match &parts.dual_vectors {
             Some(vectors) => matmul(train_x.t(), vectors.view()),
             None => parts.primal_vectors().clone(),
         };
-        factors.refit = Some(RefitBasis {
-            basis,
-            feature_mean: parts.feature_mean,
-            feature_scale: parts.feature_scale,
-        });
+        factors.refit =
+            Some(RefitBasis { basis, feature_mean: parts.feature_mean, feature_scale: parts.feature_scale });
         Ok(factors)
     }
 
@@ -88,28 +81,18 @@ impl Factors {
         let mut train_x = x.select(Axis(0), rows).mapv(f64::from);
         let n_features = train_x.ncols();
         let feature_mean = if options.intercept {
-            train_x
-                .mean_axis(Axis(0))
-                .expect("a fold has samples to fit on")
+            train_x.mean_axis(Axis(0)).expect("a fold has samples to fit on")
         } else {
             Array1::zeros(n_features)
         };
-        let feature_scale = if options.scale_features {
-            deviations(&train_x)
-        } else {
-            Array1::ones(n_features)
-        };
+        let feature_scale = if options.scale_features { deviations(&train_x) } else { Array1::ones(n_features) };
         standardise(&mut train_x, &feature_mean, &feature_scale);
         let is_dual = match options.form {
             RidgeForm::Auto => n_features > train_x.nrows(),
             RidgeForm::Primal => false,
             RidgeForm::Dual => true,
         };
-        let gram = if is_dual {
-            matmul(train_x.view(), train_x.t())
-        } else {
-            matmul(train_x.t(), train_x.view())
-        };
+        let gram = if is_dual { matmul(train_x.view(), train_x.t()) } else { matmul(train_x.t(), train_x.view()) };
         let eigen = symmetric_eigen(gram)?;
         let projector = if is_dual {
             eigen.vectors.mapv(|v| v as f32)
@@ -124,46 +107,26 @@ impl Factors {
             evaluation: Array2::zeros((0, 0)),
             refit: None,
         };
-        let (dual_vectors, primal_vectors) = if is_dual {
-            (Some(eigen.vectors), None)
-        } else {
-            (None, Some(eigen.vectors))
-        };
-        Ok((
-            factors,
-            Parts {
-                dual_vectors,
-                primal_vectors,
-                feature_mean,
-                feature_scale,
-            },
-            train_x,
-        ))
+        let (dual_vectors, primal_vectors) =
+            if is_dual { (Some(eigen.vectors), None) } else { (None, Some(eigen.vectors)) };
+        Ok((factors, Parts { dual_vectors, primal_vectors, feature_mean, feature_scale }, train_x))
     }
 
     /// The factor `sqrt(w + alpha_0) / (w + alpha)` of every basis vector.
     pub fn weights(&self, alpha: f64) -> Vec<f32> {
-        self.values
-            .iter()
-            .map(|w| ((w + self.smallest_alpha).sqrt() / (w + alpha)) as f32)
-            .collect()
+        self.values.iter().map(|w| ((w + self.smallest_alpha).sqrt() / (w + alpha)) as f32).collect()
     }
 
     fn balanced(&self, mut placed: Array2<f64>) -> Array2<f32> {
         for mut row in placed.outer_iter_mut() {
-            Zip::from(&mut row)
-                .and(&self.values)
-                .for_each(|v, w| *v /= (w + self.smallest_alpha).sqrt());
+            Zip::from(&mut row).and(&self.values).for_each(|v, w| *v /= (w + self.smallest_alpha).sqrt());
         }
         placed.mapv(|v| v as f32)
     }
 
     /// Places new samples (n_samples x n_features) in the basis of a refit (n_samples x rank).
     pub fn place(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
-        let refit = self
-            .refit
-            .as_ref()
-            .expect("only a refit places new samples");
+        let refit = self.refit.as_ref().expect("only a refit places new samples");
         let mut x = x.mapv(f64::from);
         standardise(&mut x, &refit.feature_mean, &refit.feature_scale);
         self.balanced(matmul(x.view(), refit.basis.view()))
@@ -190,18 +153,13 @@ struct Parts {
 
 impl Parts {
     fn primal_vectors(&self) -> &Array2<f64> {
-        self.primal_vectors
-            .as_ref()
-            .expect("a decomposition is primal unless it is dual")
+        self.primal_vectors.as_ref().expect("a decomposition is primal unless it is dual")
     }
 }
 
 fn standardise(x: &mut Array2<f64>, mean: &Array1<f64>, scale: &Array1<f64>) {
     for mut row in x.outer_iter_mut() {
-        Zip::from(&mut row)
-            .and(mean)
-            .and(scale)
-            .for_each(|v, m, s| *v = (*v - m) / s);
+        Zip::from(&mut row).and(mean).and(scale).for_each(|v, m, s| *v = (*v - m) / s);
     }
 }
 
@@ -210,17 +168,10 @@ fn deviations(x: &Array2<f64>) -> Array1<f64> {
     let mean = x.mean_axis(Axis(0)).expect("a fold has samples to fit on");
     let mut power = Array1::<f64>::zeros(x.ncols());
     for row in x.outer_iter() {
-        Zip::from(&mut power)
-            .and(&row)
-            .and(&mean)
-            .for_each(|p, v, m| *p += (v - m) * (v - m));
+        Zip::from(&mut power).and(&row).and(&mean).for_each(|p, v, m| *p += (v - m) * (v - m));
     }
     Zip::from(&power).and(&mean).map_collect(|p, m| {
         let deviation = (p / x.nrows() as f64).sqrt();
-        if deviation <= 4.0 * f64::from(f32::EPSILON) * m.abs() {
-            1.0
-        } else {
-            deviation
-        }
+        if deviation <= 4.0 * f64::from(f32::EPSILON) * m.abs() { 1.0 } else { deviation }
     })
 }

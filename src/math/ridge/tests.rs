@@ -26,10 +26,7 @@ fn study(n_samples: usize, n_features: usize, n_targets: usize) -> (Array2<f32>,
 }
 
 fn options(alphas: &[f64]) -> RidgeOptions {
-    RidgeOptions {
-        alphas: alphas.to_vec(),
-        ..RidgeOptions::default()
-    }
+    RidgeOptions { alphas: alphas.to_vec(), ..RidgeOptions::default() }
 }
 
 fn largest(a: &Array2<f32>, b: &Array2<f32>) -> f32 {
@@ -42,16 +39,7 @@ fn coefficients_equal_the_normal_equations() {
         let (x, y) = study(n_samples, n_features, 3);
         let folds = contiguous_blocks(n_samples, 3, 0).unwrap();
         for intercept in [true, false] {
-            let fit = ridge_cv(
-                x.view(),
-                y.view(),
-                &folds,
-                RidgeOptions {
-                    intercept,
-                    ..options(&[2.5])
-                },
-            )
-            .unwrap();
+            let fit = ridge_cv(x.view(), y.view(), &folds, RidgeOptions { intercept, ..options(&[2.5]) }).unwrap();
             let (mut wide_x, mut wide_y) = (x.mapv(f64::from), y.mapv(f64::from));
             if intercept {
                 wide_x -= &wide_x.mean_axis(Axis(0)).unwrap();
@@ -76,26 +64,13 @@ fn primal_equals_dual() {
         let (x, y) = study(n_samples, n_features, 40);
         let folds = contiguous_blocks(n_samples, 3, 1).unwrap();
         let with = |form| {
-            let options = RidgeOptions {
-                form,
-                scale_features: true,
-                ..options(&[0.1, 1.0, 10.0, 100.0])
-            };
-            Ridge::factorise(x.view(), &folds, options)
-                .unwrap()
-                .fit_predict(y.view(), x.slice(s![..9, ..]))
-                .unwrap()
+            let options = RidgeOptions { form, scale_features: true, ..options(&[0.1, 1.0, 10.0, 100.0]) };
+            Ridge::factorise(x.view(), &folds, options).unwrap().fit_predict(y.view(), x.slice(s![..9, ..])).unwrap()
         };
-        let ((primal, primal_test), (dual, dual_test)) =
-            (with(RidgeForm::Primal), with(RidgeForm::Dual));
+        let ((primal, primal_test), (dual, dual_test)) = (with(RidgeForm::Primal), with(RidgeForm::Dual));
         assert_eq!(primal.best_alpha, dual.best_alpha);
         assert!(largest(&primal_test, &dual_test) < 1e-4);
-        assert!(
-            largest(
-                primal.coefficients.as_ref().unwrap(),
-                dual.coefficients.as_ref().unwrap()
-            ) < 1e-4
-        );
+        assert!(largest(primal.coefficients.as_ref().unwrap(), dual.coefficients.as_ref().unwrap()) < 1e-4);
         for (p, d) in primal.cv_scores.iter().zip(&dual.cv_scores) {
             assert!((p.unwrap() - d.unwrap()).abs() < 1e-4);
         }
@@ -111,20 +86,11 @@ fn predictions_with_and_without_coefficients_agree() {
     let (fit, direct) = ridge.fit_predict(y.view(), x_test.view()).unwrap();
     assert!(largest(&direct, &fit.predict(x_test.view()).unwrap().unwrap()) < 1e-4);
 
-    let lean = RidgeOptions {
-        coefficients: false,
-        ..options(&[1.0, 30.0])
-    };
+    let lean = RidgeOptions { coefficients: false, ..options(&[1.0, 30.0]) };
     let ridge = Ridge::factorise(x.view(), &folds, lean).unwrap();
     let (fit, lean) = ridge.fit_predict(y.view(), x_test.view()).unwrap();
     assert_eq!(lean, direct);
-    assert_eq!(
-        (
-            fit.coefficients.is_none(),
-            fit.predict(x_test.view()).unwrap()
-        ),
-        (true, None)
-    );
+    assert_eq!((fit.coefficients.is_none(), fit.predict(x_test.view()).unwrap()), (true, None));
     assert!(ridge.fit(y.view()).unwrap().intercepts.is_none());
 }
 
@@ -132,42 +98,20 @@ fn predictions_with_and_without_coefficients_agree() {
 fn cross_validated_scores_equal_a_fit_on_the_fold() {
     let (x, y) = study(60, 10, 5);
     let folds = contiguous_blocks(60, 3, 2).unwrap();
-    type Score =
-        fn(ArrayView2<'_, f32>, ArrayView2<'_, f32>) -> Result<Vec<Option<f64>>, MathError>;
-    let scores: [(CvScore, Score); 2] = [
-        (CvScore::R2, r2_columns),
-        (CvScore::Pearson, pearson_columns),
-    ];
+    type Score = fn(ArrayView2<'_, f32>, ArrayView2<'_, f32>) -> Result<Vec<Option<f64>>, MathError>;
+    let scores: [(CvScore, Score); 2] = [(CvScore::R2, r2_columns), (CvScore::Pearson, pearson_columns)];
     for (score, by_column) in scores {
-        let fit = ridge_cv(
-            x.view(),
-            y.view(),
-            &folds,
-            RidgeOptions {
-                score,
-                ..options(&[3.0, 50.0])
-            },
-        )
-        .unwrap();
+        let fit = ridge_cv(x.view(), y.view(), &folds, RidgeOptions { score, ..options(&[3.0, 50.0]) }).unwrap();
         for (index, alpha) in [3.0, 50.0].into_iter().enumerate() {
             let mut mean = [0.0; 5];
             for fold in &folds {
-                let (train_x, train_y) = (
-                    x.select(Axis(0), &fold.train),
-                    y.select(Axis(0), &fold.train),
-                );
+                let (train_x, train_y) = (x.select(Axis(0), &fold.train), y.select(Axis(0), &fold.train));
                 let inner = contiguous_blocks(train_x.nrows(), 2, 0).unwrap();
-                let refit =
-                    ridge_cv(train_x.view(), train_y.view(), &inner, options(&[alpha])).unwrap();
-                let prediction = refit
-                    .predict(x.select(Axis(0), &fold.validation).view())
-                    .unwrap()
-                    .unwrap();
+                let refit = ridge_cv(train_x.view(), train_y.view(), &inner, options(&[alpha])).unwrap();
+                let prediction = refit.predict(x.select(Axis(0), &fold.validation).view()).unwrap().unwrap();
                 let held_out = y.select(Axis(0), &fold.validation);
                 let scores = by_column(held_out.view(), prediction.view()).unwrap();
-                mean.iter_mut()
-                    .zip(scores)
-                    .for_each(|(m, s)| *m += s.unwrap() / 3.0);
+                mean.iter_mut().zip(scores).for_each(|(m, s)| *m += s.unwrap() / 3.0);
             }
             for (found, expected) in fit.cv_scores.row(index).iter().zip(mean) {
                 assert!((f64::from(found.unwrap()) - expected).abs() < 1e-5);
@@ -181,20 +125,14 @@ fn bytes_depend_neither_on_threads_nor_on_neighbouring_blocks() {
     let (x, y) = study(48, 30, 700);
     let folds = contiguous_blocks(48, 3, 0).unwrap();
     let with = |n_threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(n_threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| ridge_cv(x.view(), y.view(), &folds, options(&[1.0, 10.0, 100.0])).unwrap())
     };
     let whole = with(1);
     assert_eq!(whole, with(2));
     let ridge = Ridge::factorise(x.view(), &folds, options(&[1.0, 10.0, 100.0])).unwrap();
     let tail = ridge.fit(y.slice(s![.., 512..])).unwrap();
-    assert_eq!(
-        tail.coefficients.unwrap(),
-        whole.coefficients.unwrap().slice(s![.., 512..])
-    );
+    assert_eq!(tail.coefficients.unwrap(), whole.coefficients.unwrap().slice(s![.., 512..]));
     assert_eq!(tail.best_alpha, whole.best_alpha[512..]);
 }
 
@@ -206,10 +144,7 @@ fn constant_targets_are_reported_and_predict_their_mean() {
     let fit = ridge_cv(x.view(), y.view(), &folds, options(&[1.0, 1e3])).unwrap();
     assert_eq!(fit.best_alpha[1], None);
     assert_eq!(fit.cv_scores[[0, 1]], None);
-    assert!(
-        fit.warnings
-            .contains(&RidgeWarning::UnscoredTargets { n_targets: 1 })
-    );
+    assert!(fit.warnings.contains(&RidgeWarning::UnscoredTargets { n_targets: 1 }));
     let prediction = fit.predict(x.view()).unwrap().unwrap();
     assert!(prediction.column(1).iter().all(|&p| p == 6.25));
 }
@@ -217,44 +152,21 @@ fn constant_targets_are_reported_and_predict_their_mean() {
 #[test]
 fn equal_scores_go_to_the_larger_penalty_and_edges_are_counted() {
     // Features that say nothing about the held-out half: every penalty predicts the mean.
-    let x = Array2::from_shape_fn((8, 1), |(i, _)| {
-        if i < 4 {
-            0.0
-        } else {
-            [1.0f32, 1.0, -1.0, -1.0][i - 4]
-        }
-    });
+    let x = Array2::from_shape_fn((8, 1), |(i, _)| if i < 4 { 0.0 } else { [1.0f32, 1.0, -1.0, -1.0][i - 4] });
     let y = Array2::from_shape_fn((8, 2), |(i, j)| ((i + j) % 2) as f32);
-    let folds = [Fold {
-        train: vec![0, 1, 2, 3],
-        validation: vec![4, 5, 6, 7],
-    }];
+    let folds = [Fold { train: vec![0, 1, 2, 3], validation: vec![4, 5, 6, 7] }];
     let fit = ridge_cv(x.view(), y.view(), &folds, options(&[1.0, 10.0, 100.0])).unwrap();
     assert_eq!(fit.best_alpha, [Some(2), Some(2)]);
-    assert_eq!(
-        fit.warnings,
-        [RidgeWarning::AlphaAtGridEdge {
-            n_at_smallest: 0,
-            n_at_largest: 2
-        }]
-    );
+    assert_eq!(fit.warnings, [RidgeWarning::AlphaAtGridEdge { n_at_smallest: 0, n_at_largest: 2 }]);
 }
 
 #[test]
 fn a_shared_penalty_is_the_best_on_average() {
     let (x, y) = study(60, 10, 30);
     let folds = contiguous_blocks(60, 3, 0).unwrap();
-    let shared = RidgeOptions {
-        alpha_choice: AlphaChoice::Shared,
-        ..options(&[0.1, 1.0, 10.0, 100.0, 1e3])
-    };
+    let shared = RidgeOptions { alpha_choice: AlphaChoice::Shared, ..options(&[0.1, 1.0, 10.0, 100.0, 1e3]) };
     let fit = ridge_cv(x.view(), y.view(), &folds, shared).unwrap();
-    let mean: Vec<f32> = fit
-        .cv_scores
-        .rows()
-        .into_iter()
-        .map(|r| r.iter().flatten().sum())
-        .collect();
+    let mean: Vec<f32> = fit.cv_scores.rows().into_iter().map(|r| r.iter().flatten().sum()).collect();
     let best = (0..5).max_by(|&a, &b| mean[a].total_cmp(&mean[b]));
     assert!(fit.best_alpha.iter().all(|&alpha| alpha == best));
 }
@@ -267,18 +179,11 @@ fn repeated_and_constant_features_are_harmless() {
     x.column_mut(2).fill(1e4);
     let folds = contiguous_blocks(40, 2, 0).unwrap();
     for form in [RidgeForm::Primal, RidgeForm::Dual] {
-        let options = RidgeOptions {
-            form,
-            scale_features: true,
-            ..options(&[1e-3, 1.0])
-        };
+        let options = RidgeOptions { form, scale_features: true, ..options(&[1e-3, 1.0]) };
         let fit = ridge_cv(x.view(), y.view(), &folds, options).unwrap();
         let b = fit.coefficients.unwrap();
         assert!(b.iter().all(|v| v.is_finite()));
-        assert!(
-            (&b.row(0) - &b.row(1)).iter().all(|d| d.abs() < 1e-4),
-            "copies share their weight"
-        );
+        assert!((&b.row(0) - &b.row(1)).iter().all(|d| d.abs() < 1e-4), "copies share their weight");
         assert!(b.row(2).iter().all(|v| v.abs() < 1e-6));
     }
 }
@@ -287,46 +192,17 @@ fn repeated_and_constant_features_are_harmless() {
 fn wrong_input_is_refused() {
     let (x, y) = study(20, 3, 2);
     let folds = contiguous_blocks(20, 2, 0).unwrap();
-    let refused = |folds: &[Fold], alphas: &[f64]| {
-        ridge_cv(x.view(), y.view(), folds, options(alphas)).unwrap_err()
-    };
-    assert!(matches!(
-        refused(&folds, &[]),
-        MathError::Empty { what: "alphas" }
-    ));
-    assert!(matches!(
-        refused(&folds, &[0.0]),
-        MathError::Parameter { .. }
-    ));
-    assert!(matches!(
-        refused(&folds, &[2.0, 2.0]),
-        MathError::Parameter { .. }
-    ));
-    assert!(matches!(
-        refused(&[], &[1.0]),
-        MathError::Empty { what: "folds" }
-    ));
-    let outside = Fold {
-        train: vec![0, 20],
-        validation: vec![1],
-    };
-    assert!(matches!(
-        refused(&[outside], &[1.0]),
-        MathError::Index { found: 20, .. }
-    ));
-    let nothing = Fold {
-        train: vec![],
-        validation: vec![1],
-    };
-    assert!(matches!(
-        refused(&[nothing], &[1.0]),
-        MathError::TooFew { .. }
-    ));
+    let refused = |folds: &[Fold], alphas: &[f64]| ridge_cv(x.view(), y.view(), folds, options(alphas)).unwrap_err();
+    assert!(matches!(refused(&folds, &[]), MathError::Empty { what: "alphas" }));
+    assert!(matches!(refused(&folds, &[0.0]), MathError::Parameter { .. }));
+    assert!(matches!(refused(&folds, &[2.0, 2.0]), MathError::Parameter { .. }));
+    assert!(matches!(refused(&[], &[1.0]), MathError::Empty { what: "folds" }));
+    let outside = Fold { train: vec![0, 20], validation: vec![1] };
+    assert!(matches!(refused(&[outside], &[1.0]), MathError::Index { found: 20, .. }));
+    let nothing = Fold { train: vec![], validation: vec![1] };
+    assert!(matches!(refused(&[nothing], &[1.0]), MathError::TooFew { .. }));
     let short = ridge_cv(x.view(), y.slice(s![..19, ..]), &folds, options(&[1.0])).unwrap_err();
-    assert_eq!(
-        short.to_string(),
-        "`rows of y` is 19, expected 20: one row for each row of x"
-    );
+    assert_eq!(short.to_string(), "`rows of y` is 19, expected 20: one row for each row of x");
     let none = ridge_cv(x.view(), y.slice(s![.., ..0]), &folds, options(&[1.0])).unwrap();
     assert_eq!(none.best_alpha.len(), 0);
 }

@@ -56,18 +56,10 @@ fn gamma_density(time_s: f64, shape: f64, scale_s: f64) -> f64 {
 impl Hrf {
     fn gamma_pair(self) -> Option<GammaPair> {
         match self {
-            Hrf::Glover => Some(GammaPair {
-                peak_shape: 6.0 / 0.9,
-                undershoot_shape: 12.0 / 0.9,
-                scale_s: 0.9,
-                ratio: 0.48,
-            }),
-            Hrf::Spm => Some(GammaPair {
-                peak_shape: 6.0,
-                undershoot_shape: 16.0,
-                scale_s: 1.0,
-                ratio: 0.167,
-            }),
+            Hrf::Glover => {
+                Some(GammaPair { peak_shape: 6.0 / 0.9, undershoot_shape: 12.0 / 0.9, scale_s: 0.9, ratio: 0.48 })
+            }
+            Hrf::Spm => Some(GammaPair { peak_shape: 6.0, undershoot_shape: 16.0, scale_s: 1.0, ratio: 0.167 }),
             Hrf::None => None,
         }
     }
@@ -103,11 +95,7 @@ impl Hrf {
         }
         let n_points = n_points as usize;
         let spacing_s = time_length_s / (n_points - 1) as f64;
-        Ok(unit_sum(
-            (0..n_points)
-                .map(|i| pair.at(i as f64 * spacing_s - step_s))
-                .collect(),
-        ))
+        Ok(unit_sum((0..n_points).map(|i| pair.at(i as f64 * spacing_s - step_s)).collect()))
     }
 
     /// Samples the response at the lags `0, TR, 2 TR, ...` up to [`HRF_LENGTH_S`], with unit sum.
@@ -131,11 +119,7 @@ impl Hrf {
             });
         }
         let last_lag = (HRF_LENGTH_S / repetition_time_s + 1e-9).floor() as usize;
-        Ok(unit_sum(
-            (0..=last_lag)
-                .map(|k| pair.at(k as f64 * repetition_time_s))
-                .collect(),
-        ))
+        Ok(unit_sum((0..=last_lag).map(|k| pair.at(k as f64 * repetition_time_s)).collect()))
     }
 
     /// Convolves every column of one run (n_tr x n_units) with the response sampled at the repetition time.
@@ -146,37 +130,27 @@ impl Hrf {
     ///
     /// # Errors
     /// As [`Hrf::at_repetition_times`], and [`MathError::NotFinite`] when the series is not finite.
-    pub fn convolve(
-        self,
-        series: ArrayView2<'_, f32>,
-        repetition_time_s: f64,
-    ) -> Result<Array2<f32>, MathError> {
+    pub fn convolve(self, series: ArrayView2<'_, f32>, repetition_time_s: f64) -> Result<Array2<f32>, MathError> {
         require_finite("series", series)?;
         let kernel = self.at_repetition_times(repetition_time_s)?;
         let mut response = series.to_owned();
         if self == Hrf::None {
             return Ok(response);
         }
-        response
-            .axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK)
-            .into_par_iter()
-            .for_each(|mut block| {
-                let mean = column_means(block.view());
-                let deviations =
-                    Array2::from_shape_fn(block.dim(), |(t, j)| f64::from(block[[t, j]]) - mean[j]);
-                let mut sum = vec![0.0; mean.len()];
-                for (t, mut row) in block.outer_iter_mut().enumerate() {
-                    sum.copy_from_slice(&mean);
-                    for (lag, weight) in kernel.iter().enumerate().take(t + 1) {
-                        for (s, d) in sum.iter_mut().zip(deviations.row(t - lag)) {
-                            *s += weight * d;
-                        }
+        response.axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK).into_par_iter().for_each(|mut block| {
+            let mean = column_means(block.view());
+            let deviations = Array2::from_shape_fn(block.dim(), |(t, j)| f64::from(block[[t, j]]) - mean[j]);
+            let mut sum = vec![0.0; mean.len()];
+            for (t, mut row) in block.outer_iter_mut().enumerate() {
+                sum.copy_from_slice(&mean);
+                for (lag, weight) in kernel.iter().enumerate().take(t + 1) {
+                    for (s, d) in sum.iter_mut().zip(deviations.row(t - lag)) {
+                        *s += weight * d;
                     }
-                    row.iter_mut()
-                        .zip(&sum)
-                        .for_each(|(out, &s)| *out = s as f32);
                 }
-            });
+                row.iter_mut().zip(&sum).for_each(|(out, &s)| *out = s as f32);
+            }
+        });
         Ok(response)
     }
 }
@@ -202,14 +176,8 @@ mod tests {
         let mut step = 0.0;
         for (t, value) in response.column(299).iter().enumerate() {
             step -= kernel.get(t).copied().unwrap_or(0.0);
-            let impulse = t
-                .checked_sub(3)
-                .and_then(|lag| kernel.get(lag))
-                .map_or(0.0, |w| 60.0 * w);
-            assert!(
-                (f64::from(*value) - (1.0 + step + impulse)).abs() < 1e-5,
-                "{t}"
-            );
+            let impulse = t.checked_sub(3).and_then(|lag| kernel.get(lag)).map_or(0.0, |w| 60.0 * w);
+            assert!((f64::from(*value) - (1.0 + step + impulse)).abs() < 1e-5, "{t}");
         }
     }
 
@@ -227,9 +195,7 @@ mod tests {
             let kernel = hrf.at_repetition_times(0.5).unwrap();
             assert_eq!((kernel.len(), kernel[0]), (65, 0.0));
             assert!((kernel.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-            let peak = (0..65)
-                .max_by(|&a, &b| kernel[a].total_cmp(&kernel[b]))
-                .unwrap();
+            let peak = (0..65).max_by(|&a, &b| kernel[a].total_cmp(&kernel[b])).unwrap();
             assert!((4.5..=5.5).contains(&(peak as f64 * 0.5)), "{peak}");
         }
         assert!(Hrf::Glover.at_repetition_times(0.0).is_err());
