@@ -36,7 +36,7 @@ impl Doctor {
                     .into_iter()
                     .flatten()
                     .filter_map(|entry| entry.metadata().ok())
-                    .filter(|facts| facts.is_file())
+                    .filter(std::fs::Metadata::is_file)
                     .map(|facts| facts.len())
                     .sum();
                 line("cache", &format!("{} ({})", store.root().display(), size(bytes)))?;

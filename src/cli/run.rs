@@ -98,15 +98,15 @@ pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summar
         open.plan.node(place).task.kind() == Kind::Extract
             && matches!(open.assessment.standing(place), Standing::Runs(_))
     };
-    if open.plan.places().any(extracts) {
-        if let Err(missing) = std::mem::replace(&mut open.runtime, Ok(String::new())) {
-            return Err(missing.into());
-        }
+    if open.plan.places().any(extracts)
+        && let Err(missing) = std::mem::replace(&mut open.runtime, Ok(String::new()))
+    {
+        return Err(missing.into());
     }
     let cancelled = cancel_on_interrupt();
     let mut display = Display::new(&open.plan, &open.assessment);
     let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| {
-        display.tell(&event)
+        display.tell(&event);
     })?;
     open.note()?;
     Ok(summary)

@@ -40,7 +40,7 @@ pub struct Limits {
 pub enum RunError {
     /// The task refused its input or could not write.
     #[error(transparent)]
-    Task(#[from] TaskError),
+    Task(#[from] Box<TaskError>),
     /// The cache could not be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -237,7 +237,9 @@ impl<'a> Schedule<'a> {
                     }
                 }
             }
-            Err(RunError::Task(TaskError::Cancelled)) => self.states[place.index()] = State::Lost,
+            Err(RunError::Task(error)) if matches!(*error, TaskError::Cancelled) => {
+                self.states[place.index()] = State::Lost;
+            }
             Err(error) => {
                 self.states[place.index()] = State::Lost;
                 self.summary.failed += 1;
@@ -309,7 +311,8 @@ fn compute(
         node.task.compute(&bench)?;
         bench.finish()
     }))
-    .map_err(|payload| RunError::Panic(panic_text(payload.as_ref())))??;
+    .map_err(|payload| RunError::Panic(panic_text(payload.as_ref())))?
+    .map_err(Box::new)?;
     let run = RunFacts {
         seconds: started.elapsed().as_secs_f64(),
         program: env!("CARGO_PKG_VERSION").to_owned(),

@@ -5,7 +5,7 @@
 
 use super::{
     Compute, Kind, TaskError, Workbench, bold, joined,
-    pattern::{read_patterns, used_series},
+    pattern::{Features, read_patterns, used_series},
 };
 use crate::{
     format::{
@@ -180,10 +180,7 @@ impl Compute for Encode {
 impl Encode {
     fn features(&self, bench: &Workbench<'_>) -> Result<Features, TaskError> {
         match self.features {
-            EncodeFeatures::Patterns => {
-                let (matrix, samples) = read_patterns(bench.input("patterns"))?;
-                Ok(Features { matrix, samples })
-            }
+            EncodeFeatures::Patterns => read_patterns(bench.input("patterns")),
             EncodeFeatures::Layer { first_unit, n_units } => {
                 let mut samples = Vec::new();
                 let mut parts = Vec::new();
@@ -203,12 +200,6 @@ impl Encode {
             Folds::Blocks(Blocks { n, .. }) => contiguous_blocks(run_of_row.len(), n, self.gap_tr)?,
         })
     }
-}
-
-/// Regressors with run and volume of each row.
-pub(super) struct Features {
-    pub(super) matrix: Array2<f32>,
-    pub(super) samples: Vec<(usize, usize)>,
 }
 
 /// A subject's prepared runs.
@@ -279,8 +270,11 @@ pub(super) fn cell(value: Option<f64>) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| value.to_string())
 }
 
+/// Rows of `voxels.tsv`, each with its value if it has one.
+pub(super) type VoxelValues = Vec<(usize, Option<f64>)>;
+
 /// Voxel and score of every row of an artifact's scores.
-pub(super) fn read_scores(artifact: &Path) -> Result<Vec<(usize, Option<f64>)>, TaskError> {
+pub(super) fn read_scores(artifact: &Path) -> Result<VoxelValues, TaskError> {
     let table = Table::read(&artifact.join(SCORES))?;
     let voxels = table
         .integers("voxel")?

@@ -2,7 +2,7 @@
 
 use super::{
     Compute, Kind, TaskError, Workbench,
-    encode::{Brain, Features, WEIGHTS, cell},
+    encode::{Brain, VoxelValues, WEIGHTS, cell},
     pattern::read_patterns,
 };
 use crate::{
@@ -63,8 +63,7 @@ impl Compute for PermuteBlocks {
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
         // Voxels are dropped over all runs, as the fit did.
         let brain = Brain::read(bench.inputs("bold"))?;
-        let (matrix, samples) = read_patterns(bench.input("patterns"))?;
-        let rows = Features { matrix, samples }.aligned_with(&brain)?;
+        let rows = read_patterns(bench.input("patterns"))?.aligned_with(&brain)?;
         let n_train = rows.run_of_row.iter().filter(|run| **run < self.n_train_runs).count();
         let weights = read_matrix(&bench.input("encode").join(WEIGHTS))?;
         bench.step(0, 2)?;
@@ -106,7 +105,7 @@ impl Compute for PermuteBlocks {
 }
 
 /// Voxel and false discovery rate of every row of an artifact.
-pub(super) fn read_significance(artifact: &Path) -> Result<Vec<(usize, Option<f64>)>, TaskError> {
+pub(super) fn read_significance(artifact: &Path) -> Result<VoxelValues, TaskError> {
     let table = Table::read(&artifact.join(SIGNIFICANCE))?;
     let voxels = table
         .integers("voxel")?

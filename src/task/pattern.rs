@@ -199,7 +199,7 @@ fn tell(warning: &DictionaryWarning, bench: &Workbench<'_>) {
             );
         }
         DictionaryWarning::CodesNotConverged { n_units } => {
-            bench.warn("codes-not-converged", format!("the codes of {n_units} units are less exact than asked for"))
+            bench.warn("codes-not-converged", format!("the codes of {n_units} units are less exact than asked for"));
         }
         DictionaryWarning::UnusedPatterns { patterns } => bench.warn(
             "unused-patterns",
@@ -253,13 +253,20 @@ fn join_tables(exports: &[std::path::PathBuf]) -> Result<Table, TaskError> {
     joined.ok_or_else(|| TaskError::Unanswerable("a model without modules has no units".to_owned()))
 }
 
+/// Regressors with run and volume of each row.
+pub(super) struct Features {
+    pub(super) matrix: Array2<f32>,
+    pub(super) samples: Vec<(usize, usize)>,
+}
+
 /// The time courses of an artifact with run and volume of each row.
-pub(super) fn read_patterns(artifact: &Path) -> Result<(Array2<f32>, Vec<(usize, usize)>), TaskError> {
-    let patterns = read_matrix(&artifact.join(PATTERNS))?;
+pub(super) fn read_patterns(artifact: &Path) -> Result<Features, TaskError> {
+    let matrix = read_matrix(&artifact.join(PATTERNS))?;
     let table = Table::read(&artifact.join(SAMPLES))?;
     let place = |value: Option<i32>| value.and_then(|value| usize::try_from(value).ok()).unwrap_or_default();
     let (runs, volumes) = (table.integers("run")?, table.integers("volume")?);
-    Ok((patterns, runs.into_iter().map(place).zip(volumes.into_iter().map(place)).collect()))
+    let samples = runs.into_iter().map(place).zip(volumes.into_iter().map(place)).collect();
+    Ok(Features { matrix, samples })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod maps;
 
 use super::{
     Compute, Kind, TaskError, Warning, Workbench,
-    encode::{self, EncodeFacts, read_scores},
+    encode::{self, EncodeFacts, VoxelValues, read_scores},
     null::read_significance,
     read_warnings,
     workbench::read_json,
@@ -216,11 +216,7 @@ impl Gather {
         })
     }
 
-    fn significance(
-        &self,
-        pair: &Pair<'_>,
-        bench: &Workbench<'_>,
-    ) -> Result<Option<Vec<(usize, Option<f64>)>>, TaskError> {
+    fn significance(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Option<VoxelValues>, TaskError> {
         self.fdr.map(|_| read_significance(&bench.inputs("null")[pair.index])).transpose()
     }
 }

@@ -88,12 +88,8 @@ impl Compute for UnitSeries {
         }
         write_matrix(&bench.out.join(SERIES), series.view())?;
         let mut samples = Table::new(["volume", "presented", "used"]);
-        for volume in 0..self.n_tr {
-            samples.push([
-                volume.to_string(),
-                u8::from(sampled.presented[volume]).to_string(),
-                u8::from(used[volume]).to_string(),
-            ]);
+        for (volume, (presented, used)) in sampled.presented.iter().zip(&used).enumerate() {
+            samples.push([volume.to_string(), u8::from(*presented).to_string(), u8::from(*used).to_string()]);
         }
         samples.write(&bench.out.join(SAMPLES))?;
         Ok(())

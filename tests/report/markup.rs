@@ -22,7 +22,7 @@ fn tags(html: &str) -> Result<Vec<Tag<'_>>, String> {
         let name_length = text.find(|c: char| !c.is_ascii_alphanumeric()).ok_or("a tag that never ends")?;
         let name = &text[..name_length];
         if name.is_empty() {
-            return Err(format!("a `<` that starts no tag: {:.40}", text));
+            return Err(format!("a `<` that starts no tag: {text:.40}"));
         }
         let (attributes, after) = attributes(&text[name_length..])?;
         tags.push(Tag { name, end, attributes });

@@ -117,7 +117,7 @@ impl Ridge {
             return Refit { coefficients: None, intercepts: None, prediction: None };
         }
         let weights: Vec<Vec<f32>> = self.options.alphas.iter().map(|&alpha| self.full.weights(alpha)).collect();
-        let n_rows = |m: &Option<Array2<f32>>| m.as_ref().map_or(0, |m| m.nrows());
+        let n_rows = |m: &Option<Array2<f32>>| m.as_ref().map_or(0, ndarray::ArrayBase::nrows);
         let mut coefficients = Array2::<f32>::zeros((n_rows(&to_coefficients), y.ncols()));
         let mut prediction = Array2::<f32>::zeros((n_rows(&test), y.ncols()));
         let mut intercepts = vec![0.0f32; y.ncols()];

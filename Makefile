@@ -1,0 +1,24 @@
+# Two commands do everything on a fresh machine: `make quickstart` and `make test`.
+
+HEBB = target/release/hebb
+
+.PHONY: quickstart test setup build schema
+
+## Install what is missing, build, run the first study.
+quickstart: build
+	$(HEBB) run experiments/quickstart.toml
+
+## Install what is missing, build, run all tests.
+test: setup
+	cargo test --release
+
+## Find or install OpenBLAS and ONNX Runtime; says exactly what is missing if it cannot.
+setup:
+	@bash scripts/setup.sh
+
+build: setup
+	cargo build --release
+
+## Write the JSON Schema of study files anew.
+schema: build
+	$(HEBB) schema > schemas/experiment.schema.json
