@@ -231,6 +231,45 @@ pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparati
     let n_tr = reader.info().n_volumes;
     let repetition_time_s = repetition_time(files, reader.info().repetition_time_s)?;
 
+    let Regression { kept, confounds, basis } = regression(files, n_tr, repetition_time_s, preparation)?;
+    let (mut series, non_finite) = read_series(&mut reader, table, &kept)?;
+    let remove_mean = preparation.detrend || preparation.z_score;
+    let mut constant = clean::clean(&mut series, &basis, remove_mean, preparation.z_score);
+    constant.retain(|voxel| non_finite.binary_search(voxel).is_err());
+    Ok(BoldRun {
+        name: files.name.clone(),
+        series,
+        kept,
+        n_tr,
+        repetition_time_s,
+        constant,
+        non_finite,
+        confounds,
+        n_regressors: basis.ncols(),
+    })
+}
+
+/// What is taken out of a run, known before its series are read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regression {
+    /// The volumes that are kept, counted from 0.
+    pub kept: Vec<usize>,
+    /// Names of the confounds among the regressors.
+    pub confounds: Vec<String>,
+    /// Orthonormal basis of confounds, trend and cosines (kept volumes x independent regressors), without the mean.
+    pub basis: Array2<f64>,
+}
+
+/// Chooses volumes and regressors of a run of `n_tr` volumes; reads the confounds table and nothing else.
+///
+/// # Errors
+/// If the table is missing, is not as long as the run or lacks a column, or if the regressors leave nothing of the series.
+pub fn regression(
+    files: &RunFiles,
+    n_tr: usize,
+    repetition_time_s: f64,
+    preparation: &Preparation,
+) -> Result<Regression, PrepareError> {
     let confounds_table = match (&files.confounds, preparation.needs_table()) {
         (_, false) => None,
         (Some(path), true) => Some(Table::read(path)?),
@@ -257,25 +296,14 @@ pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparati
     if kept.len() < n_regressors + 2 {
         return Err(PrepareError::NothingLeft { run: files.name.clone(), n_kept: kept.len(), n_regressors });
     }
-
-    let (mut series, non_finite) = read_series(&mut reader, table, &kept)?;
-    let remove_mean = preparation.detrend || preparation.z_score;
-    let mut constant = clean::clean(&mut series, &basis, remove_mean, preparation.z_score);
-    constant.retain(|voxel| non_finite.binary_search(voxel).is_err());
-    Ok(BoldRun {
-        name: files.name.clone(),
-        series,
-        kept,
-        n_tr,
-        repetition_time_s,
-        constant,
-        non_finite,
-        confounds: names,
-        n_regressors,
-    })
+    Ok(Regression { kept, confounds: names, basis })
 }
 
-fn repetition_time(files: &RunFiles, header_s: Option<f64>) -> Result<f64, PrepareError> {
+/// Seconds between the volumes of a run: what its sidecar says, else its header.
+///
+/// # Errors
+/// If neither says it, or they contradict each other.
+pub fn repetition_time(files: &RunFiles, header_s: Option<f64>) -> Result<f64, PrepareError> {
     match (files.repetition_time_s, header_s) {
         (Some(sidecar_s), Some(header_s)) if (sidecar_s - header_s).abs() > REPETITION_TIME_TOLERANCE * sidecar_s => {
             Err(PrepareError::TwoRepetitionTimes { run: files.name.clone(), header_s, sidecar_s })

@@ -94,9 +94,11 @@ fn lines(plan: &Plan, assessment: &Assessment) -> Vec<Line> {
         .collect()
 }
 
-/// Neighbours of one kind with one reason, taken together when there are many.
+/// Neighbours of one kind, one subject or model and one reason, taken together when there are many.
 fn grouped(lines: &[Line], all: bool) -> Vec<&[Line]> {
-    let alike = |one: &Line, other: &Line| one.kind == other.kind && one.reason == other.reason;
+    let family = |line: &Line| line.task.split('/').nth(1).map(str::to_owned);
+    let alike =
+        |one: &Line, other: &Line| one.kind == other.kind && one.reason == other.reason && family(one) == family(other);
     let together = |group: &&[Line]| !all && group.len() > LISTED;
     lines
         .chunk_by(alike)

@@ -78,6 +78,7 @@ struct SubjectTasks {
     voxels: NodeIndex,
     bold: Vec<NodeIndex>,
     n_grid_voxels: usize,
+    n_brain_voxels: usize,
 }
 
 impl Build<'_> {
@@ -313,6 +314,8 @@ impl Build<'_> {
 
     fn simulated_subject(&mut self, name: &str, dataset: NodeIndex, n_grid_voxels: usize) -> SubjectTasks {
         let study = self.study;
+        // The schematic brain is an ellipsoid within the grid: less than half of it.
+        let n_brain_voxels = n_grid_voxels / 2;
         let task = ChooseVoxels { subject: Some(name.to_owned()), voxels: study.voxels.clone(), n_grid_voxels };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[("dataset", dataset)], Vec::new());
         let mut bold = Vec::new();
@@ -324,6 +327,7 @@ impl Build<'_> {
                 name: format!("{name} run-{}", run.name),
                 n_tr: run.n_tr,
                 n_grid_voxels,
+                n_brain_voxels,
             };
             bold.push(self.plan.add(
                 format!("bold/{name}/run-{}", run.name),
@@ -332,7 +336,7 @@ impl Build<'_> {
                 Vec::new(),
             ));
         }
-        SubjectTasks { name: name.to_owned(), voxels, bold, n_grid_voxels }
+        SubjectTasks { name: name.to_owned(), voxels, bold, n_grid_voxels, n_brain_voxels }
     }
 
     fn recorded_subject(
@@ -342,7 +346,7 @@ impl Build<'_> {
         table: &Path,
     ) -> Result<SubjectTasks, PlanError> {
         let study = self.study;
-        let (name, n_grid_voxels) = (&subject.name, subject.n_grid_voxels);
+        let (name, n_grid_voxels, n_brain_voxels) = (&subject.name, subject.n_grid_voxels, subject.n_brain_voxels);
         let mut files = vec![self.file("labels", labels)?, self.file("table", table)?];
         for run in &subject.runs {
             files.push(self.file("brain-mask", &run.mask)?);
@@ -362,10 +366,11 @@ impl Build<'_> {
                 name: found.name.clone(),
                 n_tr: run.n_tr,
                 n_grid_voxels,
+                n_brain_voxels,
             };
             bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &[("voxels", voxels)], files));
         }
-        Ok(SubjectTasks { name: name.clone(), voxels, bold, n_grid_voxels })
+        Ok(SubjectTasks { name: name.clone(), voxels, bold, n_grid_voxels, n_brain_voxels })
     }
 
     fn report(&mut self, models: &[ModelTasks], subjects: &[SubjectTasks]) {
@@ -415,11 +420,11 @@ impl Build<'_> {
     /// The fit on patterns and everything that is asked of it.
     fn questions(&mut self, subject: &SubjectTasks, model: &Model, patterns: NodeIndex) -> Inputs {
         let study = self.study;
-        let (n_patterns, n_units, n_grid_voxels) = (self.method().n_patterns(), model.n_units(), subject.n_grid_voxels);
+        let (n_patterns, n_units, n_voxels) = (self.method().n_patterns(), model.n_units(), subject.n_brain_voxels);
         let name = |kind: &str| format!("{kind}/{}/{}", subject.name, model.name);
         let bold: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
         let fit_inputs = [bold.as_slice(), &[("patterns", patterns)]].concat();
-        let task = self.encode(EncodeFeatures::Patterns, n_patterns, n_grid_voxels);
+        let task = self.encode(EncodeFeatures::Patterns, n_patterns, n_voxels);
         let encode = self.plan.add(name("encode") + "/patterns", task, &fit_inputs, Vec::new());
         let mut asked = vec![("encode", encode)];
         if let Some(options) = &study.significance {
@@ -430,18 +435,18 @@ impl Build<'_> {
                 seed: options.seed,
                 n_train_runs: self.n_train_runs(),
                 n_samples: self.n_samples(),
-                n_grid_voxels,
+                n_voxels,
             };
             let inputs = [fit_inputs.as_slice(), &[("encode", encode)]].concat();
             asked.push(("null", self.plan.add(name("null"), task, &inputs, Vec::new())));
         }
         let inputs: Inputs = vec![("encode", encode), ("patterns", patterns), ("voxels", subject.voxels)];
         if let Some(options) = study.redundancy.clone() {
-            let task = MeasureRedundancy { options, n_patterns, n_units, n_grid_voxels };
+            let task = MeasureRedundancy { options, n_patterns, n_units, n_voxels };
             asked.push(("redundancy", self.plan.add(name("redundancy"), task, &inputs, Vec::new())));
         }
         if let Some(options) = study.polarity.clone() {
-            let task = MeasurePolarity { options, n_patterns, n_units, n_grid_voxels };
+            let task = MeasurePolarity { options, n_patterns, n_units, n_voxels };
             asked.push(("polarity", self.plan.add(name("polarity"), task, &inputs[..2], Vec::new())));
         }
         asked
@@ -458,7 +463,7 @@ impl Build<'_> {
                     first_unit: column * units.units_per_layer,
                     n_units: units.units_per_layer,
                 };
-                let task = self.encode(features, units.units_per_layer, subject.n_grid_voxels);
+                let task = self.encode(features, units.units_per_layer, subject.n_brain_voxels);
                 let id = format!("encode/{}/{}/{}/layer-{layer:02}", subject.name, model.name, units.module);
                 fits.push(("layers", self.plan.add(id, task, &inputs, Vec::new())));
             }
@@ -466,7 +471,7 @@ impl Build<'_> {
         fits
     }
 
-    fn encode(&self, features: EncodeFeatures, n_features: usize, n_grid_voxels: usize) -> Encode {
+    fn encode(&self, features: EncodeFeatures, n_features: usize, n_voxels: usize) -> Encode {
         let encoding = &self.study.encoding;
         let gap_tr = match encoding.folds {
             Folds::Runs => 0,
@@ -485,7 +490,7 @@ impl Build<'_> {
             gap_tr,
             n_samples: self.n_samples(),
             n_features,
-            n_grid_voxels,
+            n_voxels,
         }
     }
 

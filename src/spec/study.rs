@@ -168,6 +168,8 @@ pub struct RecordedSubject {
     pub runs: Vec<RunFiles>,
     /// Voxels of a volume.
     pub n_grid_voxels: usize,
+    /// Voxels inside the brain mask of the first run: as many as will be used, at most.
+    pub n_brain_voxels: usize,
 }
 
 /// How voxels are predicted.

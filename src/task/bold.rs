@@ -40,6 +40,9 @@ pub struct PrepareRun {
     /// Voxels of a volume.
     #[serde(skip)] // follows from the file
     pub n_grid_voxels: usize,
+    /// Voxels of the brain.
+    #[serde(skip)] // follows from the file
+    pub n_brain_voxels: usize,
 }
 
 /// What the preparation left out, as the artifact keeps it.
@@ -59,8 +62,8 @@ impl Compute for PrepareRun {
     const KIND: Kind = Kind::Bold;
 
     fn memory_bytes(&self) -> u64 {
-        // The masked matrix twice (seldom more than half of the grid is brain), and two volumes.
-        (self.n_tr * self.n_grid_voxels * 4 + 2 * self.n_grid_voxels * 8) as u64 + (32 << 20)
+        // The masked matrix twice, and two volumes.
+        (2 * self.n_tr * self.n_brain_voxels * 4 + 2 * self.n_grid_voxels * 8) as u64 + (32 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

@@ -51,9 +51,9 @@ pub struct Encode {
     /// Features.
     #[serde(skip)] // follows from the inputs
     pub n_features: usize,
-    /// Voxels of a volume.
+    /// Voxels of the brain.
     #[serde(skip)] // follows from the inputs
-    pub n_grid_voxels: usize,
+    pub n_voxels: usize,
 }
 
 /// What voxels are predicted from.
@@ -98,7 +98,7 @@ impl Compute for Encode {
     const KIND: Kind = Kind::Encode;
 
     fn memory_bytes(&self) -> u64 {
-        let (samples, features, voxels) = (self.n_samples, self.n_features, self.n_grid_voxels);
+        let (samples, features, voxels) = (self.n_samples, self.n_features, self.n_voxels);
         // Voxel series, joined and split; features in f32 and f64; a square factor for each fold in f64; weights.
         let factors = 4 * samples.min(features).pow(2) * 8;
         (2 * samples * voxels * 4 + samples * features * 16 + factors + features.min(4096) * voxels * 4) as u64

@@ -38,9 +38,9 @@ pub struct PermuteBlocks {
     /// Volumes of all runs.
     #[serde(skip)] // follows from the inputs
     pub n_samples: usize,
-    /// Voxels of a volume.
+    /// Voxels of the brain.
     #[serde(skip)] // follows from the inputs
-    pub n_grid_voxels: usize,
+    pub n_voxels: usize,
 }
 
 /// What was asked and found, as the artifact keeps it.
@@ -57,7 +57,7 @@ impl Compute for PermuteBlocks {
     const KIND: Kind = Kind::Null;
 
     fn memory_bytes(&self) -> u64 {
-        (4 * self.n_samples * self.n_grid_voxels * 4) as u64 + (64 << 20)
+        (4 * self.n_samples * self.n_voxels * 4) as u64 + (64 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

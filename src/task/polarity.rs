@@ -37,9 +37,9 @@ pub struct MeasurePolarity {
     /// Units of all modules.
     #[serde(skip)] // follows from the inputs
     pub n_units: usize,
-    /// Voxels of a volume.
+    /// Voxels of the brain.
     #[serde(skip)] // follows from the inputs
-    pub n_grid_voxels: usize,
+    pub n_voxels: usize,
 }
 
 /// What was asked and found, as the artifact keeps it.
@@ -65,7 +65,7 @@ impl Compute for MeasurePolarity {
     const KIND: Kind = Kind::Polarity;
 
     fn memory_bytes(&self) -> u64 {
-        (3 * self.n_patterns * (self.n_grid_voxels + self.n_units) * 4) as u64 + (32 << 20)
+        (3 * self.n_patterns * (self.n_voxels + self.n_units) * 4) as u64 + (32 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

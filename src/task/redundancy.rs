@@ -35,9 +35,9 @@ pub struct MeasureRedundancy {
     /// Units of all modules.
     #[serde(skip)] // follows from the inputs
     pub n_units: usize,
-    /// Voxels of a volume.
+    /// Voxels of the brain.
     #[serde(skip)] // follows from the inputs
-    pub n_grid_voxels: usize,
+    pub n_voxels: usize,
 }
 
 /// The statistic and its null, as the artifact keeps it.
@@ -63,7 +63,7 @@ impl Compute for MeasureRedundancy {
     const KIND: Kind = Kind::Redundancy;
 
     fn memory_bytes(&self) -> u64 {
-        (2 * self.n_patterns * (self.n_grid_voxels + self.n_units) * 4) as u64 + (32 << 20)
+        (2 * self.n_patterns * (self.n_voxels + self.n_units) * 4) as u64 + (32 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

@@ -5,8 +5,8 @@ use crate::{
     brain::{
         atlas::{Atlas, schematic::schematic_networks},
         grid::Grid,
-        mask::VoxelSelection,
-        prepare::Preparation,
+        mask::{Mask, VoxelSelection},
+        prepare::{Preparation, regression, repetition_time},
         simulate::Simulation,
     },
     format::{
@@ -196,7 +196,7 @@ impl Check<'_> {
                         continue;
                     }
                 };
-                let Some(repetition_time_s) = self.repetition_time(run, &info, &path) else { continue };
+                let Some(repetition_time_s) = self.run_fits(run, &info, preparation, &path) else { continue };
                 self.same_time(&mut time, repetition_time_s, run, &path);
                 self.same_length(&mut n_tr[place], &info, run, &path);
                 if ends_s[place] > info.n_volumes as f64 * repetition_time_s + repetition_time_s {
@@ -210,20 +210,17 @@ impl Check<'_> {
                     let hint = "check that the stimulus table belongs to this run and that its times are seconds";
                     self.wrong_with_hint(&path, message, "stimuli and volumes do not match", hint);
                 }
-                if preparation.needs_table() && run.confounds.is_none() {
-                    self.wrong(
-                        &FieldPath::of("preparation"),
-                        format!("run `{}` has no confounds table", run.name),
-                        "needs one",
-                    );
-                }
                 grid = grid.or(Some(info));
             }
             let Some(grid) = grid else { continue };
             if let (Some(labels), Some(table)) = (&labels, &table) {
                 self.atlas_fits(labels, table, &grid, &atlas.voxels);
             }
-            subjects.push(RecordedSubject { name: name.clone(), runs: files, n_grid_voxels: grid.n_voxels() });
+            let n_grid_voxels = grid.n_voxels();
+            // A mask that cannot be read was told above; the grid is then the safe answer.
+            let inside = |mask: Mask| mask.inside.iter().filter(|inside| **inside).count();
+            let n_brain_voxels = Mask::read(&files[0].mask).map_or(n_grid_voxels, inside);
+            subjects.push(RecordedSubject { name: name.clone(), runs: files, n_grid_voxels, n_brain_voxels });
         }
         let n_tr = n_tr.into_iter().map(|known| known.map(|(length, _)| length)).collect::<Option<Vec<_>>>()?;
         let subjects = Subjects::Recorded { subjects, labels: labels?, table: table? };
@@ -311,14 +308,34 @@ impl Check<'_> {
         (files.len() == runs.len()).then_some(files)
     }
 
-    fn repetition_time(&mut self, run: &RunFiles, info: &NiftiInfo, path: &FieldPath) -> Option<f64> {
-        let found = run.repetition_time_s.or(info.repetition_time_s);
-        if found.is_none() {
-            let message =
-                format!("run `{}` states no repetition time, neither in its JSON sidecar nor in its header", run.name);
-            self.wrong_with_hint(path, message, "time is unknown", "add `RepetitionTime` in seconds to the sidecar");
+    /// What the run's files say about time and confounds, and whether mask and series lie on one grid.
+    fn run_fits(
+        &mut self,
+        run: &RunFiles,
+        info: &NiftiInfo,
+        preparation: &Preparation,
+        path: &FieldPath,
+    ) -> Option<f64> {
+        let repetition_time_s = match repetition_time(run, info.repetition_time_s) {
+            Ok(seconds) => seconds,
+            Err(error) => {
+                self.wrong(path, error.to_string(), "time is not clear");
+                return None;
+            }
+        };
+        if let Err(error) = regression(run, info.n_volumes, repetition_time_s, preparation) {
+            self.wrong(&FieldPath::of("preparation"), error.to_string(), "cannot be done with this run");
         }
-        found
+        match (Mask::read(&run.mask), Grid::of_image(info)) {
+            (Ok(mask), Ok(grid)) if !mask.grid.same_as(&grid) => {
+                let message = format!("`{}` has {}, but its brain mask has {}", run.bold.display(), grid, mask.grid);
+                self.wrong(path, message, "series and mask lie on different grids");
+            }
+            (Ok(_), Ok(_)) => {}
+            (Err(error), _) => self.wrong(path, error.to_string(), "not a usable brain mask"),
+            (_, Err(error)) => self.wrong(path, error.to_string(), "a series without a place in space"),
+        }
+        Some(repetition_time_s)
     }
 
     fn same_time(&mut self, known: &mut Option<(f64, String)>, found_s: f64, run: &RunFiles, path: &FieldPath) {
