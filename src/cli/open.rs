@@ -1,6 +1,6 @@
 //! Arguments -> a checked study, its plan, and how it stands: what most commands begin with.
 
-use super::{Shared, engines, error::CliError};
+use super::{Shared, engines, error::CliError, progress::Reading};
 use crate::{
     plan::{Assessment, Plan, StudyNote, Targets, assess, plan_study},
     spec::{Study, read_study},
@@ -24,10 +24,15 @@ impl OpenStudy {
     pub(super) fn new(file: &Path, shared: &Shared) -> Result<Self, CliError> {
         let study = read_study(file)?;
         let store = Store::open(&shared.cache)?;
-        let digests = FileDigests::open(store.root(), shared.rehash);
+        let reading = Reading::new();
+        let digests = FileDigests::open(store.root(), shared.rehash).watched_by({
+            let reading = reading.clone();
+            move |path, size_bytes| reading.tell(path, size_bytes)
+        });
         let runtime = engines::runtime(shared).map(|runtime| runtime.version);
         let version = runtime.as_deref().unwrap_or("not found");
         let plan = plan_study(&study, &digests, version)?;
+        reading.end();
         // The memo only saves time, and a cache that cannot be written is told by the first task that needs it.
         let _ = digests.save();
         let full = file.canonicalize().map_err(CliError::file("find", file))?;

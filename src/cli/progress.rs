@@ -4,10 +4,11 @@ use crate::{
     executor::{Event, Outcome},
     plan::{Assessment, Plan, Standing, TaskId},
 };
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::{
     collections::HashMap,
     io::{IsTerminal, stderr},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -128,4 +129,42 @@ fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<TaskId, Instant
 
 fn duration(seconds: f64) -> String {
     if seconds < 60.0 { format!("{seconds:.1} s") } else { HumanDuration(Duration::from_secs_f64(seconds)).to_string() }
+}
+
+/// Shows which large file is being read for its digest.
+#[derive(Clone)]
+pub(super) enum Reading {
+    /// One line that changes.
+    Bar(ProgressBar),
+    /// A line for each file that takes seconds.
+    Lines,
+}
+
+/// A file of this size takes about a second to read from a disk.
+const LARGE_BYTES: u64 = 256 << 20;
+
+impl Reading {
+    pub(super) fn new() -> Self {
+        if !stderr().is_terminal() {
+            return Self::Lines;
+        }
+        let bar = ProgressBar::no_length().with_style(style("{spinner} reading {msg}"));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self::Bar(bar)
+    }
+
+    pub(super) fn tell(&self, path: &Path, size_bytes: u64) {
+        let what = || format!("{} ({})", path.display(), HumanBytes(size_bytes));
+        match self {
+            Self::Bar(bar) => bar.set_message(what()),
+            Self::Lines if size_bytes >= LARGE_BYTES => eprintln!("reading {}", what()),
+            Self::Lines => {}
+        }
+    }
+
+    pub(super) fn end(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
 }

@@ -35,9 +35,13 @@ struct Memo {
     digest: Digest,
 }
 
+/// Told of every file that is read, with its size in bytes.
+type Watcher = Box<dyn Fn(&Path, u64) + Send + Sync>;
+
 /// Hashes files and remembers the digests between runs.
 pub struct FileDigests {
     memo_path: PathBuf,
+    watcher: Watcher,
     memos: Mutex<BTreeMap<PathBuf, Memo>>,
     changed: Mutex<bool>,
 }
@@ -52,7 +56,13 @@ impl FileDigests {
         } else {
             fs::read(&memo_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
         };
-        Self { memo_path, memos: Mutex::new(memos), changed: Mutex::new(false) }
+        Self { memo_path, watcher: Box::new(|_, _| ()), memos: Mutex::new(memos), changed: Mutex::new(false) }
+    }
+
+    /// The same, telling `watcher` of every file before it is read: large ones take a while.
+    #[must_use]
+    pub fn watched_by(self, watcher: impl Fn(&Path, u64) + Send + Sync + 'static) -> Self {
+        Self { watcher: Box::new(watcher), ..self }
     }
 
     /// The digest of the file at `path`, from the memo if the file has not changed since.
@@ -67,6 +77,7 @@ impl FileDigests {
         {
             return Ok(FileDigest { digest: memo.digest, size_bytes: stamp.size_bytes });
         }
+        (self.watcher)(path, stamp.size_bytes);
         let digest = hash_file(&full)?;
         self.memos.lock().expect("no holder panics").insert(full, Memo { stamp, digest });
         *self.changed.lock().expect("no holder panics") = true;

@@ -145,7 +145,11 @@ impl Compute for Encode {
             match warning {
                 RidgeWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest } => bench.warn(
                     "alpha-at-edge",
-                    format!("{n_at_smallest} voxels chose the smallest penalty and {n_at_largest} the largest: the grid `alphas` may be too narrow"),
+                    format!(
+                        "{n_at_smallest} of {} voxels chose the smallest penalty and {n_at_largest} the largest; voxels without signal \
+                         choose the largest, but if predicted voxels lie at an edge, widen `alphas`",
+                        brain.kept.len()
+                    ),
                 ),
                 RidgeWarning::UnscoredTargets { n_targets } => {
                     bench.warn("unscored-voxels", format!("{n_targets} voxels are constant in every fold, so no penalty could be chosen"));

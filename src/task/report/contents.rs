@@ -46,11 +46,15 @@ impl Gather {
 
         let summary = networks.iter().enumerate().map(|(place, network)| {
             let scores = patterns.as_ref().map(|patterns| patterns[place].as_slice());
+            // With nothing to predict the best of many layers is chance: no more voxels significant than the rate allows.
+            let share = significant.as_ref().zip(self.fdr).and_then(|(q, fdr)| Some((share(&q[place], fdr)?, fdr)));
+            let is_predicted = share.is_none_or(|(share, fdr)| share > fdr);
             let best_layer = layers
                 .iter()
                 .zip(&names)
                 .filter_map(|(scores, name)| Some((mean(&scores[place])?, name)))
                 .max_by(|one, other| one.0.total_cmp(&other.0))
+                .filter(|_| is_predicted)
                 .map(|(_, name)| name.clone());
             let not_asked = "voxels were not predicted from patterns";
             NetworkScores {
@@ -185,16 +189,32 @@ pub(super) fn grouped(sorted: Vec<(String, String, String)>) -> Vec<Warning> {
     }
     groups
         .into_iter()
-        .map(|(place, code, message, n)| Warning {
+        .map(|(role, code, message, n)| Warning {
             severity: if code == "empty-network" || code == "events-outside-run" {
                 Severity::Serious
             } else {
                 Severity::Caution
             },
-            place,
-            message: if n == 1 { message } else { format!("{message} (and the like in {} more tasks)", n - 1) },
+            place: place_in_words(&role).to_owned(),
+            message: match n {
+                1 => message,
+                2 => format!("{message} (and one more task like it)"),
+                _ => format!("{message} (and {} more tasks like it)", n - 1),
+            },
         })
         .collect()
+}
+
+/// The stage that a role of the report's inputs stands for.
+fn place_in_words(role: &str) -> &str {
+    match role {
+        "encode" => "fits on patterns",
+        "layers" => "fits on layers",
+        "null" => "significance",
+        "bold" => "BOLD runs",
+        "series" => "unit series",
+        other => other,
+    }
 }
 
 fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskError> {
@@ -351,6 +371,9 @@ mod tests {
         let same = |message: &str| ("bold".to_owned(), "constant-voxels".to_owned(), message.to_owned());
         let told = grouped(vec![same("3 voxels"), same("4 voxels")]);
         assert_eq!(told.len(), 1);
-        assert_eq!(told[0].message, "3 voxels (and the like in 1 more tasks)");
+        assert_eq!(
+            (told[0].place.as_str(), told[0].message.as_str()),
+            ("BOLD runs", "3 voxels (and one more task like it)")
+        );
     }
 }
