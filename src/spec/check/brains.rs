@@ -6,12 +6,16 @@ use crate::{
         atlas::{Atlas, schematic::schematic_networks},
         grid::Grid,
         mask::VoxelSelection,
-        prepare::Preparation,
-        simulate::Simulation,
+        prepare::{
+            Preparation, PrepareError,
+            confounds::{kept_samples, select},
+        },
+        simulate::{SHORTEST_RUN, Simulation},
     },
     format::{
         bids::{Entities, RunFiles, RunQuery, find_runs},
         nifti::{NiftiInfo, read_info},
+        tsv::Table,
     },
     spec::{
         document::FieldPath,
@@ -87,7 +91,7 @@ impl Check<'_> {
                 self.wrong(
                     &path,
                     format!("`{path}` is given, but simulated subjects bring an atlas of their own"),
-                    "not used",
+                    "remove it",
                 );
             }
         }
@@ -103,18 +107,26 @@ impl Check<'_> {
             self.wrong(
                 &path,
                 format!("`{path}` is {found}, expected one of {}", quoted(&names)),
-                "whose units drive the voxels",
+                "whose units drive the voxels?",
             );
             return None;
         };
+        self.chosen_networks(&atlas.voxels, &schematic_networks());
         if let Err(error) = simulate.brain.check() {
             self.wrong(&FieldPath::of("bold.simulate.brain"), error.to_string(), "cannot be simulated");
         }
         self.planted(&simulate.brain, driver);
-        let n_tr = ends_s
+        let n_tr: Vec<usize> = ends_s
             .iter()
             .map(|end| (length_s.unwrap_or(end + TAIL_S) / simulate.repetition_time_s).ceil() as usize)
             .collect();
+        if let Some(shortest) = n_tr.iter().copied().min().filter(|shortest| *shortest < SHORTEST_RUN) {
+            let path = FieldPath::of("bold.simulate.repetition_time_s");
+            let message = format!("a run has {shortest} volumes, expected at least {SHORTEST_RUN}");
+            let hint = "show more stimuli in each run, or shorten the repetition time";
+            self.wrong_with_hint(&path, message, "too few volumes", hint);
+            return None;
+        }
         let repetition_time_s = simulate.repetition_time_s;
         let subjects =
             Subjects::Simulated { names: simulate.subjects, model: driver.name.clone(), brain: simulate.brain };
@@ -154,7 +166,7 @@ impl Check<'_> {
                     "layer {layer} of `{}` is not among the study's units, which are of layers {:?}",
                     planted.module, module.layers
                 );
-                self.wrong(&path.key("layers").index(index), message, "no such layer");
+                self.wrong(&path.key("layers").index(index), message, "not among the units");
             }
         }
     }
@@ -210,13 +222,7 @@ impl Check<'_> {
                     let hint = "check that the stimulus table belongs to this run and that its times are seconds";
                     self.wrong_with_hint(&path, message, "stimuli and volumes do not match", hint);
                 }
-                if preparation.needs_table() && run.confounds.is_none() {
-                    self.wrong(
-                        &FieldPath::of("preparation"),
-                        format!("run `{}` has no confounds table", run.name),
-                        "needs one",
-                    );
-                }
+                self.confounds(run, info.n_volumes, preparation);
                 grid = grid.or(Some(info));
             }
             let Some(grid) = grid else { continue };
@@ -311,6 +317,37 @@ impl Check<'_> {
         (files.len() == runs.len()).then_some(files)
     }
 
+    /// The confounds table of a run must be there and hold what is asked of it.
+    fn confounds(&mut self, run: &RunFiles, n_volumes: usize, preparation: &Preparation) {
+        if !preparation.needs_table() {
+            return;
+        }
+        let path = FieldPath::of("preparation");
+        let Some(file) = &run.confounds else {
+            let message = format!("run `{}` has no confounds table", run.name);
+            let hint = "fMRIPrep writes it beside the series, as `…_desc-confounds_timeseries.tsv`";
+            return self.wrong_with_hint(&path, message, "needs one for every run", hint);
+        };
+        let table = match Table::read(file) {
+            Ok(table) => table,
+            Err(error) => return self.wrong(&path, error.to_string(), "needs the confounds of every run"),
+        };
+        let chosen = kept_samples(Some(&table), n_volumes, preparation)
+            .and_then(|kept| select(&table, &preparation.confounds, &kept));
+        match chosen {
+            Ok(_) => {}
+            Err(PrepareError::NoSuchConfound { pattern, path: file, .. }) => {
+                let index = preparation.confounds.iter().position(|known| *known == pattern).unwrap_or(0);
+                let columns: Vec<&str> = table.columns().iter().map(String::as_str).collect();
+                let hint = nearest(&pattern, &columns)
+                    .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
+                let message = format!("`{pattern}` names no column of `{}`", file.display());
+                self.wrong_with_hint(&path.key("confounds").index(index), message, "no such column", hint);
+            }
+            Err(error) => self.wrong(&path, error.to_string(), "does not fit the confounds"),
+        }
+    }
+
     fn repetition_time(&mut self, run: &RunFiles, info: &NiftiInfo, path: &FieldPath) -> Option<f64> {
         let found = run.repetition_time_s.or(info.repetition_time_s);
         if found.is_none() {
@@ -365,14 +402,26 @@ impl Check<'_> {
         if let Err(error) = atlas.resampled(&grid) {
             self.wrong(&path, error.to_string(), "does not fit the series");
         }
-        if let VoxelSelection::Networks(chosen) = voxels {
-            let known: Vec<&str> = atlas.networks.iter().map(|network| network.name.as_str()).collect();
-            for (index, name) in chosen.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
-                let place = FieldPath::of("atlas.voxels.networks").index(index);
-                let hint = nearest(name, &known)
-                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
-                self.wrong_with_hint(&place, format!("the atlas has no network `{name}`"), "not in the atlas", hint);
-            }
+        let known: Vec<&str> = atlas.networks.iter().map(|network| network.name.as_str()).collect();
+        self.chosen_networks(voxels, &known);
+    }
+
+    /// Networks that voxels are taken from must be in the atlas.
+    fn chosen_networks(&mut self, voxels: &VoxelSelection, known: &[&str]) {
+        let VoxelSelection::Networks(chosen) = voxels else { return };
+        let list = FieldPath::of("atlas.voxels.networks");
+        if chosen.is_empty() {
+            self.wrong(
+                &list,
+                format!("`{list}` is empty, expected at least one of {}", quoted(known)),
+                "no voxel is left",
+            );
+        }
+        for (index, name) in chosen.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
+            let hint = nearest(name, known)
+                .map_or(format!("it has {}", quoted(known)), |near| format!("did you mean `{near}`?"));
+            let message = format!("the atlas has no network `{name}`");
+            self.wrong_with_hint(&list.index(index), message, "not in the atlas", hint);
         }
     }
 }
