@@ -81,7 +81,9 @@ pub fn inspect(folder: &Path) -> Result<ModelFacts, ModelError> {
     weights.check(&required)?;
     check_preprocessing(folder, &config)?;
     let text = &config.text;
-    CaptionTokenizer::open(folder, text.context_length, text.vocab_size, text.end_of_text)?;
+    let tokenizer = CaptionTokenizer::open(folder, text.context_length, text.vocab_size, text.end_of_text)?;
+    // Its start and end of text are in every caption, so one tells a tokenizer of another network.
+    tokenizer.ids("a photo")?;
     let unused = weights.unused(&required);
     Ok(ModelFacts::new(config, weights.file_names(), unused))
 }

@@ -10,7 +10,7 @@ use crate::{
             Preparation, PrepareError,
             confounds::{kept_samples, select},
         },
-        simulate::{SHORTEST_RUN, Simulation},
+        simulate::{SHORTEST_RUN, SimulateError, Simulation},
     },
     format::{
         bids::{Entities, RunFiles, RunQuery, find_runs},
@@ -112,8 +112,14 @@ impl Check<'_> {
             return None;
         };
         self.chosen_networks(&atlas.voxels, &schematic_networks());
-        if let Err(error) = simulate.brain.check() {
-            self.wrong(&FieldPath::of("bold.simulate.brain"), error.to_string(), "cannot be simulated");
+        let brain = FieldPath::of("bold.simulate.brain");
+        match simulate.brain.check() {
+            Ok(()) => {}
+            Err(SimulateError::Parameter { field, found, expected }) => {
+                let place = field.split('.').fold(brain, |path, key| path.key(key));
+                self.wrong(&place, format!("`{place}` is {found}, expected {expected}"), "cannot be simulated");
+            }
+            Err(error) => self.wrong(&brain, error.to_string(), "cannot be simulated"),
         }
         self.planted(&simulate.brain, driver);
         let n_tr: Vec<usize> = ends_s
@@ -342,7 +348,12 @@ impl Check<'_> {
                 let hint = nearest(&pattern, &columns)
                     .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
                 let message = format!("`{pattern}` names no column of `{}`", file.display());
-                self.wrong_with_hint(&path.key("confounds").index(index), message, "no such column", hint);
+                let place = path.key("confounds").index(index);
+                // Tables of one study have the same columns: the first that lacks one is told.
+                let span = self.document.value_span(&place);
+                if !self.found.iter().any(|found| found.span == span) {
+                    self.wrong_with_hint(&place, message, "no such column", hint);
+                }
             }
             Err(error) => self.wrong(&path, error.to_string(), "does not fit the confounds"),
         }
