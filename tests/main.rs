@@ -1,6 +1,8 @@
 //! Everything that needs several modules, files on disk or the program itself; one binary, so that it links once.
 
 mod brain;
+mod cli;
 mod math;
 mod model;
 mod report;
+mod spec;

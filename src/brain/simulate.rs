@@ -34,6 +34,9 @@ use crate::format::tsv::{Table, TsvError};
 pub use dataset::{ATLAS_LABELS, ATLAS_TABLE, simulate_subject};
 pub use truth::{PlantedSource, PlantedVoxel, Truth};
 
+/// Fewest volumes of a simulated run: shorter ones have no usable variance.
+pub const SHORTEST_RUN: usize = 10;
+
 /// A brain whose answer is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -191,7 +194,7 @@ pub enum SimulateError {
         run: String,
     },
     /// There is nothing to simulate.
-    #[error("run `{run}` has {found} volumes, expected at least 10")]
+    #[error("run `{run}` has {found} volumes, expected at least {SHORTEST_RUN}")]
     TooShort {
         /// The run.
         run: String,

@@ -1,6 +1,6 @@
 //! `hebb check`: everything that is wrong with a study, without running it.
 
-use super::{Shared, error::CliError};
+use super::{Shared, answer, error::CliError};
 use crate::spec::{SpecError, Study, Subjects, read_study};
 use clap::{Args, ValueEnum};
 use std::{
@@ -37,7 +37,7 @@ impl Check {
             }
             Err(SpecError::Wrong(errors)) if self.format == Format::Json => {
                 let located: Vec<_> = errors.located().collect();
-                writeln!(stdout(), "{}", serde_json::to_string_pretty(&located).expect("messages are plain data"))?;
+                answer(serde_json::to_string_pretty(&located).expect("messages are plain data"))?;
                 Ok(ExitCode::from(2))
             }
             Err(error) => Err(error.into()),
@@ -53,13 +53,20 @@ fn summary(study: &Study) -> String {
         Subjects::Recorded { subjects, .. } => subjects.len(),
     };
     let n_volumes: usize = study.runs.iter().map(|run| run.n_tr).sum();
+    let (images, texts) = (study.schedule.images.len(), study.schedule.texts.len());
     format!(
-        "{} is a study: {}; {} images and {} texts; {n_subjects} subjects, {} runs, {n_volumes} volumes of {} s",
+        "{} is a study: {}; {} and {}; {}, {}, {} of {} s",
         study.file.display(),
         models.join(", "),
-        study.schedule.images.len(),
-        study.schedule.texts.len(),
-        study.runs.len(),
+        counted(images, "image"),
+        counted(texts, "text"),
+        counted(n_subjects, "subject"),
+        counted(study.runs.len(), "run"),
+        counted(n_volumes, "volume"),
         study.repetition_time_s
     )
+}
+
+fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

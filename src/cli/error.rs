@@ -55,6 +55,9 @@ impl CliError {
             Self::Store(_) => {
                 Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned())
             }
+            Self::Spec(SpecError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Some("`hebb init FILE` writes a study to start from".to_owned())
+            }
             _ => None,
         }
     }

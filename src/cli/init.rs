@@ -4,7 +4,7 @@ use super::error::CliError;
 use clap::{Args, ValueEnum};
 use std::{
     fs::OpenOptions,
-    io::{Write, stdout},
+    io::{ErrorKind, Write, stdout},
     path::PathBuf,
     process::ExitCode,
 };
@@ -36,11 +36,14 @@ impl Init {
         };
         // The schema's place is relative to the folder of the examples.
         let text = text.lines().filter(|line| !line.starts_with("#:schema")).collect::<Vec<_>>().join("\n") + "\n";
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&self.file)
-            .map_err(CliError::file("create", &self.file))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(&self.file).map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => CliError::Usage {
+                    message: format!("`{}` is there already, and is left as it is", self.file.display()),
+                    hint: "name another file: `hebb init FILE`".to_owned(),
+                },
+                _ => CliError::file("create", &self.file)(error),
+            })?;
         file.write_all(text.as_bytes()).map_err(CliError::file("write", &self.file))?;
         writeln!(stdout(), "wrote {}; next: `hebb check {0}`, `hebb plan {0}`, `hebb run {0}`", self.file.display())?;
         Ok(ExitCode::SUCCESS)

@@ -21,7 +21,8 @@ mod status;
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use std::{
-    io::{IsTerminal, stderr, stdout},
+    fmt::Display,
+    io::{self, IsTerminal, Write, stderr, stdout},
     path::PathBuf,
     process::ExitCode,
 };
@@ -104,6 +105,19 @@ impl Shared {
     }
 }
 
+/// Says something on standard error; that nobody listens is no error (`eprintln!` would panic).
+fn say(line: impl Display) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
+/// Prints what comes before an exit code that must be kept, even if the reader of standard output went away.
+fn answer(text: impl Display) -> io::Result<()> {
+    match writeln!(stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Runs the program and gives its exit code: 0 done, 1 a task failed, 2 the study or the usage is wrong, 3 the cache or the
 /// program is damaged.
 #[must_use]
@@ -125,7 +139,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", error.render(shared.colours()));
+            say(error.render(shared.colours()));
             error.code()
         }
     }

@@ -1,5 +1,6 @@
 //! Shows a run: bars on a terminal, plain lines elsewhere.
 
+use super::say;
 use crate::{
     executor::{Event, Outcome},
     plan::{Assessment, Plan, Standing, TaskId},
@@ -63,7 +64,7 @@ fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<Task
         all.inc(1);
     };
     // A bar that cannot be drawn is no reason to stop a run.
-    let say = |line: String| drop(bars.println(line));
+    let above = |line: String| drop(bars.println(line));
     match event {
         Event::Started { id, .. } => {
             let bar = bars.insert_before(
@@ -85,11 +86,11 @@ fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<Task
         Event::Finished { id, .. } => end(running, id),
         Event::Failed { id, error, .. } => {
             end(running, id);
-            say(format!("failed {id}: {error}"));
+            above(format!("failed {id}: {error}"));
         }
         Event::Blocked { id, by } => {
             all.inc(1);
-            say(format!("blocked {id}: needs {by}"));
+            above(format!("blocked {id}: needs {by}"));
         }
         Event::Ended { .. } => {
             running.drain().for_each(|(_, bar)| bar.finish_and_clear());
@@ -105,23 +106,23 @@ fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<TaskId, Instant
         Event::Progress { id, progress, .. } => {
             if let Some(last) = told.get_mut(*id).filter(|last| last.elapsed() >= LINE_EVERY) {
                 *last = Instant::now();
-                eprintln!("        {id}: {} of {}", progress.done, progress.total);
+                say(format_args!("        {id}: {} of {}", progress.done, progress.total));
             }
         }
         Event::Finished { id, outcome, seconds, .. } => {
             *done += 1;
             match outcome {
-                Outcome::Computed => eprintln!("[{done}/{total}] {id} ({})", duration(*seconds)),
-                Outcome::Unchanged => eprintln!("[{done}/{total}] {id} (inputs unchanged)"),
+                Outcome::Computed => say(format_args!("[{done}/{total}] {id} ({})", duration(*seconds))),
+                Outcome::Unchanged => say(format_args!("[{done}/{total}] {id} (inputs unchanged)")),
             }
         }
         Event::Failed { id, error, .. } => {
             *done += 1;
-            eprintln!("[{done}/{total}] failed {id}: {error}");
+            say(format_args!("[{done}/{total}] failed {id}: {error}"));
         }
         Event::Blocked { id, by } => {
             *done += 1;
-            eprintln!("[{done}/{total}] blocked {id}: needs {by}");
+            say(format_args!("[{done}/{total}] blocked {id}: needs {by}"));
         }
         Event::Begun { .. } | Event::Tick | Event::Ended { .. } => {}
     }

@@ -1,6 +1,6 @@
 //! `hebb run`: runs what changed, shows how it goes, lays out the results.
 
-use super::{Shared, error::CliError, open::OpenStudy, progress::Display, results};
+use super::{Shared, answer, error::CliError, open::OpenStudy, progress::Display, results, say};
 use crate::{
     executor::{self, Limits, Summary},
     plan::Standing,
@@ -75,18 +75,13 @@ impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
         let summary = execute(&mut open, &self.limits)?;
-        let mut out = stdout().lock();
         if summary.failed > 0 || summary.cancelled {
-            writeln!(
-                out,
-                "{}: {}; what was computed is kept, `hebb run` goes on from there",
-                open.study.name,
-                told(&summary)
-            )?;
+            let (study, told) = (&open.study.name, told(&summary));
+            answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }
         let page = results::lay_out(&open, &self.results)?;
-        writeln!(out, "{}: {}\nresults: {}", open.study.name, told(&summary), page.display())?;
+        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary), page.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -120,7 +115,7 @@ fn cancel_on_interrupt() -> Arc<AtomicBool> {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("stopping: running tasks are asked to end; press Ctrl-C again to stop at once");
+        say("stopping: running tasks are asked to end; press Ctrl-C again to stop at once");
     });
     // Without a handler Ctrl-C ends the program at once, which the store survives.
     drop(installed);

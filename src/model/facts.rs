@@ -10,7 +10,7 @@ use super::clip;
 use super::config::ClipConfig;
 use super::error::ModelError;
 use super::image::{PREPROCESSOR_FILE, Preprocessor};
-use super::text::TOKENIZER_FILE;
+use super::text::{CaptionTokenizer, TOKENIZER_FILE};
 use super::units::{Kind, Module, UnitSelection};
 use super::weights::{TensorSpec, Weights};
 
@@ -71,7 +71,8 @@ impl ModelFacts {
 ///
 /// # Errors
 /// The configuration contradicts itself, the weights do not fit it (all misfits at once), the
-/// images' preprocessing yields another size than the network takes, or a file is missing.
+/// images' preprocessing yields another size than the network takes, the tokenizer cannot be read,
+/// or a file is missing.
 pub fn inspect(folder: &Path) -> Result<ModelFacts, ModelError> {
     let config = ClipConfig::open(folder)?;
     let weights = Weights::open(folder)?;
@@ -79,8 +80,10 @@ pub fn inspect(folder: &Path) -> Result<ModelFacts, ModelError> {
     required.extend(required_tensors(&config, Module::Text)?);
     weights.check(&required)?;
     check_preprocessing(folder, &config)?;
-    let tokenizer = folder.join(TOKENIZER_FILE);
-    std::fs::metadata(&tokenizer).map_err(ModelError::read(&tokenizer))?;
+    let text = &config.text;
+    let tokenizer = CaptionTokenizer::open(folder, text.context_length, text.vocab_size, text.end_of_text)?;
+    // Its start and end of text are in every caption, so one tells a tokenizer of another network.
+    tokenizer.ids("a photo")?;
     let unused = weights.unused(&required);
     Ok(ModelFacts::new(config, weights.file_names(), unused))
 }

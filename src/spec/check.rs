@@ -137,17 +137,30 @@ impl Check<'_> {
                     );
                     return None;
                 }
-                let read: Vec<_> = names
-                    .map(|run| {
-                        let table = table_path(&tables.path, self.base, run);
+                let files: Vec<PathBuf> = names.map(|run| table_path(&tables.path, self.base, run)).collect();
+                let absent: Vec<&PathBuf> = files.iter().filter(|table| !table.is_file()).collect();
+                if let [first, ..] = absent.as_slice() {
+                    let message = format!(
+                        "{} of {} stimulus tables are not there, the first is `{}`",
+                        absent.len(),
+                        files.len(),
+                        first.display()
+                    );
+                    let hint = "`{run}` stands for the names in `[runs]`; paths start from the study file's folder";
+                    self.wrong_with_hint(&path, message, "expected one for each run", hint);
+                    return None;
+                }
+                let read: Vec<_> = files
+                    .iter()
+                    .map(|table| {
                         let beside = || table.parent().unwrap_or(Path::new("")).to_owned();
                         let images = tables.image_folder.as_ref().map_or_else(beside, |folder| self.base.join(folder));
-                        read_table(&table, &images)
-                            .map_err(|error| self.wrong(&path, error.to_string(), "read for a run"))
+                        read_table(table, &images)
+                            .map_err(|error| self.wrong(&path, error.to_string(), "one of these tables is wrong"))
                     })
                     .filter_map(Result::ok)
                     .collect();
-                if read.len() < runs.train.len() + runs.test.len() {
+                if read.len() < files.len() {
                     return None;
                 }
                 let schedule = Schedule::of(read);
@@ -193,7 +206,7 @@ impl Check<'_> {
         for (index, entry) in features.iter().enumerate() {
             if features[..index].contains(entry) {
                 let path = FieldPath::of("encoding.ridge.features").index(index);
-                self.wrong(&path, format!("`{path}` is named twice"), "named before");
+                self.wrong(&path, format!("`{path}` names what was named before"), "keep one of them");
             }
         }
         Encoding { alphas, alpha, folds, score, features }
@@ -236,6 +249,15 @@ impl Check<'_> {
         };
         let cut = (trim_start_s / repetition_time_s).ceil() as usize;
         let n_train: usize = runs.iter().filter(|run| !run.is_test).map(|run| run.n_tr.saturating_sub(cut)).sum();
+        if let Some(run) = runs.iter().find(|run| run.n_tr <= cut + 2) {
+            let path = FieldPath::of("time.trim_start_s");
+            let lasts =
+                format!("run `{}` has {} volumes, {} s", run.name, run.n_tr, run.n_tr as f64 * repetition_time_s);
+            return match cut {
+                0 => self.wrong(&FieldPath::of("runs"), format!("{lasts} in all, expected at least 3"), "too short"),
+                _ => self.wrong(&path, format!("`{path}` is {trim_start_s}, but {lasts} in all"), "nothing is left"),
+            };
+        }
         for model in models {
             let most = model.n_units().min(n_train.saturating_sub(1));
             if n_patterns > most {
@@ -247,18 +269,6 @@ impl Check<'_> {
                 );
                 self.wrong(&path, message, format!("expected at most {most}"));
             }
-        }
-        if let Some(run) = runs.iter().find(|run| run.n_tr <= cut + 2) {
-            let path = FieldPath::of("time.trim_start_s");
-            self.wrong(
-                &path,
-                format!(
-                    "`{path}` is {trim_start_s}, but run `{}` lasts {} s",
-                    run.name,
-                    run.n_tr as f64 * repetition_time_s
-                ),
-                "nothing is left",
-            );
         }
         if let Folds::Blocks(Blocks { n, gap_s }) = encoding.folds {
             let gap = (gap_s / repetition_time_s).ceil() as usize;

@@ -76,8 +76,7 @@ impl<'t> Document<'t> {
         if errors.is_empty() {
             return Ok(Self { name, text, root });
         }
-        let place = |error: &toml::de::Error| error.span().unwrap_or(0..0);
-        Err(errors.iter().map(|error| Diagnostic::new(place(error), error.message(), "not TOML")).collect())
+        Err(errors.iter().map(|error| not_toml(text, error)).collect())
     }
 
     /// The whole file as one table.
@@ -124,6 +123,18 @@ impl<'t> Document<'t> {
         }
         (key_span, value_span)
     }
+}
+
+/// The parser's words, with what TOML is for who never heard of it.
+fn not_toml(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    if error.message() == "duplicate key" {
+        let key = text.get(span.clone()).unwrap_or_default();
+        return Diagnostic::new(span, format!("`{key}` is given twice"), "given before").hint("keep one of them");
+    }
+    let hint = "each line is `key = value` or the name of a table in brackets, as `[runs]`; a value is a number, `true`, \
+                `false`, text in quotes or a list in brackets";
+    Diagnostic::new(span, format!("not TOML: {}", error.message()), "cannot be read from here").hint(hint)
 }
 
 #[cfg(test)]

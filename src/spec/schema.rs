@@ -30,6 +30,9 @@ pub fn mismatches(document: &Document<'_>, schema: &Value) -> Vec<Diagnostic> {
     walk.found
 }
 
+/// Characters of a text that is still quoted in a message.
+const LONGEST_QUOTE: usize = 40;
+
 struct Walk<'a> {
     document: &'a Document<'a>,
     definitions: &'a Value,
@@ -44,18 +47,14 @@ impl<'a> Walk<'a> {
         }
         let span = self.document.value_span(path);
         if let Some(expected) = wrong_type(schema, value.get_ref()) {
-            let found = article(value.get_ref().type_str());
-            let message = format!("`{path}` is {found}, expected {expected}");
+            let message = format!("`{path}` is {}, expected {expected}", self.written(value));
             self.found.push(Diagnostic::new(span, message, format!("expected {expected}")));
             return;
         }
         match value.get_ref() {
             DeValue::Table(table) => self.table(schema, table, path),
             DeValue::Array(array) => {
-                if let Some(least) = schema["minItems"].as_u64().filter(|least| (array.len() as u64) < *least) {
-                    let message = format!("`{path}` has {} entries, expected at least {least}", array.len());
-                    self.found.push(Diagnostic::new(span, message, "too few"));
-                }
+                self.length(schema, array.len() as u64, path, span);
                 for (index, item) in array.iter().enumerate() {
                     self.value(&schema["items"], item, &path.index(index));
                 }
@@ -72,21 +71,30 @@ impl<'a> Walk<'a> {
         let properties = schema["properties"].as_object();
         let known = || properties.into_iter().flat_map(|properties| properties.keys());
         let property = |name: &str| properties.and_then(|properties| properties.get(name));
+        // A required key that was misspelt is one mistake, told where it was written.
+        let mut meant = Vec::new();
         for (key, value) in table {
             let inner = path.key(key.get_ref());
             match (property(key.get_ref()), &schema["additionalProperties"]) {
                 (Some(property), _) => self.value(property, value, &inner),
-                (None, Value::Bool(false)) => self.unknown(key.get_ref(), known(), key.span(), path),
+                (None, Value::Bool(false)) => {
+                    let known: Vec<&str> = known().map(String::as_str).collect();
+                    meant.extend(self.unknown(key.get_ref(), &known, key.span(), path));
+                }
                 (None, Value::Object(_)) => self.value(&schema["additionalProperties"], value, &inner),
                 (None, _) => {}
             }
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !table.contains_key(required) {
-                let message = format!("`{}` is missing", path.key(required));
+            if !table.contains_key(required) && !meant.contains(&required) {
+                let missing = if *path == FieldPath::default() {
+                    let message = format!("the table `[{required}]` is missing");
+                    Diagnostic::new(0..0, message, "this file needs one")
+                } else {
+                    let label = format!("`{required}` belongs in this table");
+                    Diagnostic::new(self.document.key_span(path), format!("`{}` is missing", path.key(required)), label)
+                };
                 let hint = property(required).and_then(|property| description(self.resolve(property), property));
-                let missing =
-                    Diagnostic::new(self.document.key_span(path), message, format!("`{required}` belongs here"));
                 self.found.push(match hint {
                     Some(hint) => missing.hint(format!("`{required}`: {hint}")),
                     None => missing,
@@ -95,20 +103,43 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn unknown<'k>(
-        &mut self,
-        key: &str,
-        known: impl Iterator<Item = &'k String>,
-        span: Range<usize>,
-        path: &FieldPath,
-    ) {
-        let known: Vec<&str> = known.map(String::as_str).collect();
+    /// Notes an unknown key; gives the known one that was probably meant.
+    fn unknown<'k>(&mut self, key: &str, known: &[&'k str], span: Range<usize>, path: &FieldPath) -> Option<&'k str> {
         let message = format!("unknown key `{}`", path.key(key));
-        let hint = match nearest(key, &known) {
+        let near = nearest(key, known);
+        let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known keys here: {}", quoted(&known)),
+            None => format!("known keys here: {}", quoted(known)),
         };
         self.found.push(Diagnostic::new(span, message, "unknown key").hint(hint));
+        near
+    }
+
+    fn length(&mut self, schema: &Value, n_entries: u64, path: &FieldPath, span: Range<usize>) {
+        let bound = |name: &str| schema[name].as_u64();
+        let entries = |n: u64| if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") };
+        let found = if n_entries == 0 { "is empty".to_owned() } else { format!("has {}", entries(n_entries)) };
+        let expected = match (bound("minItems"), bound("maxItems")) {
+            (Some(least), Some(most)) if least == most => (n_entries != least).then(|| entries(least)),
+            (Some(least), _) if n_entries < least => Some(format!("at least {}", entries(least))),
+            (_, Some(most)) if n_entries > most => Some(format!("at most {}", entries(most))),
+            _ => None,
+        };
+        if let Some(expected) = expected {
+            let message = format!("`{path}` {found}, expected {expected}");
+            self.found.push(Diagnostic::new(span, message, format!("expected {expected}")));
+        }
+    }
+
+    /// A value as it was written, or what kind of thing it is.
+    fn written(&self, value: &Spanned<DeValue<'_>>) -> String {
+        let text = &self.document.text[value.span()];
+        match value.get_ref() {
+            DeValue::Array(_) => "a list".to_owned(),
+            DeValue::Table(_) => "a table".to_owned(),
+            DeValue::String(_) if text.chars().count() > LONGEST_QUOTE || text.contains('\n') => "text".to_owned(),
+            _ => format!("`{text}`"),
+        }
     }
 
     /// One of several forms: a name out of a list, or a table with exactly one of several keys.
@@ -120,18 +151,17 @@ impl<'a> Walk<'a> {
         let fitting: Vec<&Value> =
             forms.iter().copied().filter(|form| wrong_type(form, value.get_ref()).is_none()).collect();
         match (value.get_ref(), fitting.as_slice()) {
-            (DeValue::String(text), [_, ..]) if !names.is_empty() => self.name_of_list(text, &names, path, span),
+            (DeValue::String(text), [_, ..]) if !names.is_empty() => {
+                self.name_of_list(text, &names, &one_of_forms(&forms, &names), path, span);
+            }
             (DeValue::Table(table), [_, ..]) => self.one_key(&fitting, table, path, span),
             (_, [only]) => self.value(only, value, path),
             (_, [first, ..]) => self.value(first, value, path),
             (_, []) => {
-                let found = article(value.get_ref().type_str());
-                let mut kinds: Vec<String> = forms.iter().map(|form| type_name(form)).collect();
-                kinds.dedup();
-                let expected = if names.is_empty() { kinds.join(" or ") } else { format!("one of {}", quoted(&names)) };
+                let expected = one_of_forms(&forms, &names);
                 self.found.push(Diagnostic::new(
                     span,
-                    format!("`{path}` is {found}, expected {expected}"),
+                    format!("`{path}` is {}, expected {expected}", self.written(value)),
                     format!("expected {expected}"),
                 ));
             }
@@ -158,34 +188,33 @@ impl<'a> Walk<'a> {
                     chosen.push(*name);
                     self.value(&form["properties"][*name], value, &path.key(name));
                 }
-                None => self.unknown(
-                    key.get_ref(),
-                    names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().iter(),
-                    key.span(),
-                    path,
-                ),
+                None => drop(self.unknown(key.get_ref(), &names, key.span(), path)),
             }
         }
         if chosen.len() != 1 && table.len() == chosen.len() {
-            let found = if chosen.is_empty() { "none".to_owned() } else { quoted(&chosen) };
-            let message = format!("`{path}` has {found}, expected exactly one of {}", quoted(&names));
-            self.found.push(Diagnostic::new(span, message, "exactly one belongs here"));
+            let (message, label) = if chosen.is_empty() {
+                (format!("`{path}` is empty, expected exactly one of {}", quoted(&names)), "one of them belongs here")
+            } else {
+                let found = chosen.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+                (format!("`{path}` has {found}, expected exactly one of them"), "keep one, remove the other")
+            };
+            self.found.push(Diagnostic::new(span, message, label));
         }
     }
 
     fn text(&mut self, schema: &Value, text: &str, path: &FieldPath, span: Range<usize>) {
         let names = allowed_names(schema);
         if !names.is_empty() {
-            self.name_of_list(text, &names, path, span);
+            self.name_of_list(text, &names, &format!("one of {}", quoted(&names)), path, span);
         } else if text.is_empty() && schema["minLength"].as_u64().is_some_and(|least| least > 0) {
             self.found.push(Diagnostic::new(span, format!("`{path}` is empty"), "expected some text"));
         }
     }
 
-    fn name_of_list(&mut self, text: &str, names: &[&str], path: &FieldPath, span: Range<usize>) {
+    fn name_of_list(&mut self, text: &str, names: &[&str], expected: &str, path: &FieldPath, span: Range<usize>) {
         if !names.contains(&text) {
-            let message = format!("`{path}` is `{text}`, expected one of {}", quoted(names));
-            let wrong = Diagnostic::new(span, message, "not one of these");
+            let message = format!("`{path}` is `{text}`, expected {expected}");
+            let wrong = Diagnostic::new(span, message, "not known");
             self.found.push(match nearest(text, names) {
                 Some(near) => wrong.hint(format!("did you mean `{near}`?")),
                 None => wrong,
@@ -259,25 +288,41 @@ fn wrong_type(schema: &Value, value: &DeValue<'_>) -> Option<String> {
     (!fitting).then(|| type_name(schema))
 }
 
+/// What a schema wants, for people who know no types.
 fn type_name(schema: &Value) -> String {
     let name = match &schema["type"] {
         Value::String(name) => name.as_str(),
         Value::Array(names) => names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("string"),
         _ => "string",
     };
-    article(match name {
-        "object" => "table",
-        other => other,
-    })
+    let words = match name {
+        "object" => return table_name(schema),
+        "array" => "a list in brackets",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "`true` or `false`",
+        _ => "text in quotes",
+    };
+    words.to_owned()
 }
 
-fn article(noun: &str) -> String {
-    let noun = match noun {
-        "float" => "number with a decimal point",
-        "datetime" => "date",
-        other => other,
-    };
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { format!("an {noun}") } else { format!("a {noun}") }
+fn table_name(schema: &Value) -> String {
+    match schema["required"].as_array().map(Vec::as_slice) {
+        Some([Value::String(only)]) => format!("a table with `{only}`"),
+        _ => "a table".to_owned(),
+    }
+}
+
+/// Names and other forms that a value may have, as `"runs"` or a table with `blocks`.
+fn one_of_forms(forms: &[&Value], names: &[&str]) -> String {
+    let named = names.iter().map(|name| format!("`\"{name}\"`"));
+    let others = forms.iter().filter(|form| allowed_names(form).is_empty()).map(|form| type_name(form));
+    let mut all: Vec<String> = named.chain(others).collect();
+    all.dedup();
+    match all.as_slice() {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => all.concat(),
+    }
 }
 
 fn description<'a>(resolved: &'a Value, property: &'a Value) -> Option<&'a str> {

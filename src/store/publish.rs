@@ -8,7 +8,8 @@ use std::{
 
 /// The right to compute one content key, and the empty folder to do it in.
 ///
-/// Dropping the claim gives up the lock; what was written in the folder is removed by the next claim on the same key.
+/// Dropping the claim removes what was written and gives up the lock; what a killed holder left is removed by the next
+/// claim on the same key.
 #[derive(Debug)]
 pub struct Claim<'a> {
     store: &'a Store,
@@ -71,6 +72,14 @@ impl<'a> Claim<'a> {
 
     fn is_whole(&self, artifact: &Path, files: &[OutputFile]) -> bool {
         files.iter().all(|file| hash_file(&artifact.join(&file.path)).is_ok_and(|found| found == file.digest))
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        // Nothing is there after publication. What stays now, the next claim on the same key removes; the lock file stays
+        // too, since someone may wait on it.
+        let _ = remove_tree(&self.folder);
     }
 }
 
@@ -181,13 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_published_is_gone_with_the_claim() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("writable");
+        let claim = store.claim(&Digest::of(b"content")).expect("lockable");
+        fs::write(claim.folder().expect("writable").join("torn"), b"half").expect("writable");
+        drop(claim);
+        assert_eq!(fs::read_dir(folder.path().join("partial")).expect("readable").count(), 0);
+    }
+
+    #[test]
     fn what_a_dead_holder_left_is_gone_at_the_next_claim() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("writable");
         let content = Digest::of(b"content");
-        let claim = store.claim(&content).expect("lockable");
-        fs::write(claim.folder().expect("writable").join("torn"), b"half").expect("writable");
-        drop(claim);
+        let left = folder.path().join("partial").join(content.to_string());
+        fs::create_dir_all(&left).expect("writable");
+        fs::write(left.join("torn"), b"half").expect("writable");
         let claim = store.claim(&content).expect("lockable");
         assert_eq!(fs::read_dir(claim.folder().expect("writable")).expect("readable").count(), 0);
     }

@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::noise::{SharedNoise, VoxelNoise};
 use super::truth::{Truth, normal};
-use super::{SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder, subject_label};
+use super::{
+    SHORTEST_RUN, SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder, subject_label,
+};
 use crate::brain::atlas::Atlas;
 use crate::brain::atlas::schematic::schematic;
 use crate::brain::grid::Grid;
@@ -30,8 +32,6 @@ const ATLAS_FOLDER: &str = "atlas";
 pub const ATLAS_LABELS: &str = "atlas/schematic_dseg.nii.gz";
 /// The table of the atlas in a simulated dataset.
 pub const ATLAS_TABLE: &str = "atlas/schematic_dseg.tsv";
-/// Runs shorter than this have no usable variance.
-const MIN_TR: usize = 10;
 
 /// Simulates a subject and writes it under `out`.
 ///
@@ -101,7 +101,7 @@ fn check(
         if found != unit_columns.len() {
             return Err(SimulateError::UnitColumns { run: name, found, expected: unit_columns.len() });
         }
-        if n_tr < MIN_TR {
+        if n_tr < SHORTEST_RUN {
             return Err(SimulateError::TooShort { run: name, found: n_tr });
         }
         if run.units.iter().any(|value| !value.is_finite()) {

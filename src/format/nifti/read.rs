@@ -165,7 +165,10 @@ fn open(path: &Path) -> Result<(NiftiInfo, Source), NiftiError> {
     let mut bytes = [0; HEADER_BYTES];
     source.read_exact(&mut bytes).map_err(|error| NiftiError::NotNifti {
         path: path.to_owned(),
-        reason: format!("its header of 348 bytes cannot be read ({error})"),
+        reason: match error.kind() {
+            io::ErrorKind::UnexpectedEof => "it ends before its header of 348 bytes does".to_owned(),
+            _ => format!("its header of 348 bytes cannot be read ({error})"),
+        },
     })?;
     let info = NiftiInfo::parse(path, &bytes)?;
     let promised_bytes = info.promised_bytes();

@@ -6,8 +6,8 @@ use crate::{
         atlas::{Atlas, schematic::schematic_networks},
         grid::Grid,
         mask::{Mask, VoxelSelection},
-        prepare::{Preparation, regression, repetition_time},
-        simulate::Simulation,
+        prepare::{Preparation, PrepareError, regression, repetition_time},
+        simulate::{SHORTEST_RUN, SimulateError, Simulation},
     },
     format::{
         bids::{Entities, RunFiles, RunQuery, find_runs},
@@ -87,7 +87,7 @@ impl Check<'_> {
                 self.wrong(
                     &path,
                     format!("`{path}` is given, but simulated subjects bring an atlas of their own"),
-                    "not used",
+                    "remove it",
                 );
             }
         }
@@ -103,18 +103,32 @@ impl Check<'_> {
             self.wrong(
                 &path,
                 format!("`{path}` is {found}, expected one of {}", quoted(&names)),
-                "whose units drive the voxels",
+                "whose units drive the voxels?",
             );
             return None;
         };
-        if let Err(error) = simulate.brain.check() {
-            self.wrong(&FieldPath::of("bold.simulate.brain"), error.to_string(), "cannot be simulated");
+        self.chosen_networks(&atlas.voxels, &schematic_networks());
+        let brain = FieldPath::of("bold.simulate.brain");
+        match simulate.brain.check() {
+            Ok(()) => {}
+            Err(SimulateError::Parameter { field, found, expected }) => {
+                let place = field.split('.').fold(brain, |path, key| path.key(key));
+                self.wrong(&place, format!("`{place}` is {found}, expected {expected}"), "cannot be simulated");
+            }
+            Err(error) => self.wrong(&brain, error.to_string(), "cannot be simulated"),
         }
         self.planted(&simulate.brain, driver);
-        let n_tr = ends_s
+        let n_tr: Vec<usize> = ends_s
             .iter()
             .map(|end| (length_s.unwrap_or(end + TAIL_S) / simulate.repetition_time_s).ceil() as usize)
             .collect();
+        if let Some(shortest) = n_tr.iter().copied().min().filter(|shortest| *shortest < SHORTEST_RUN) {
+            let path = FieldPath::of("bold.simulate.repetition_time_s");
+            let message = format!("a run has {shortest} volumes, expected at least {SHORTEST_RUN}");
+            let hint = "show more stimuli in each run, or shorten the repetition time";
+            self.wrong_with_hint(&path, message, "too few volumes", hint);
+            return None;
+        }
         let repetition_time_s = simulate.repetition_time_s;
         let subjects =
             Subjects::Simulated { names: simulate.subjects, model: driver.name.clone(), brain: simulate.brain };
@@ -154,7 +168,7 @@ impl Check<'_> {
                     "layer {layer} of `{}` is not among the study's units, which are of layers {:?}",
                     planted.module, module.layers
                 );
-                self.wrong(&path.key("layers").index(index), message, "no such layer");
+                self.wrong(&path.key("layers").index(index), message, "not among the units");
             }
         }
     }
@@ -324,7 +338,7 @@ impl Check<'_> {
             }
         };
         if let Err(error) = regression(run, info.n_volumes, repetition_time_s, preparation) {
-            self.wrong(&FieldPath::of("preparation"), error.to_string(), "cannot be done with this run");
+            self.cannot_prepare(error, preparation);
         }
         match (Mask::read(&run.mask), Grid::of_image(info)) {
             (Ok(mask), Ok(grid)) if !mask.grid.same_as(&grid) => {
@@ -336,6 +350,32 @@ impl Check<'_> {
             (_, Err(error)) => self.wrong(path, error.to_string(), "a series without a place in space"),
         }
         Some(repetition_time_s)
+    }
+
+    /// Says why a run cannot be prepared, at the field that asks for it.
+    fn cannot_prepare(&mut self, error: PrepareError, preparation: &Preparation) {
+        let path = FieldPath::of("preparation");
+        match error {
+            PrepareError::NoConfounds { run } => {
+                let hint = "fMRIPrep writes it beside the series, as `…_desc-confounds_timeseries.tsv`";
+                let message = format!("run `{run}` has no confounds table");
+                self.wrong_with_hint(&path, message, "needs one for every run", hint);
+            }
+            PrepareError::NoSuchConfound { pattern, path: file, available } => {
+                let index = preparation.confounds.iter().position(|known| *known == pattern).unwrap_or(0);
+                let columns: Vec<&str> = available.iter().map(String::as_str).collect();
+                let hint = nearest(&pattern, &columns)
+                    .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
+                let message = format!("`{pattern}` names no column of `{}`", file.display());
+                let place = path.key("confounds").index(index);
+                // Tables of one study have the same columns: the first that lacks one is told.
+                let span = self.document.value_span(&place);
+                if !self.found.iter().any(|found| found.span == span) {
+                    self.wrong_with_hint(&place, message, "no such column", hint);
+                }
+            }
+            error => self.wrong(&path, error.to_string(), "cannot be done with this run"),
+        }
     }
 
     fn same_time(&mut self, known: &mut Option<(f64, String)>, found_s: f64, run: &RunFiles, path: &FieldPath) {
@@ -382,14 +422,26 @@ impl Check<'_> {
         if let Err(error) = atlas.resampled(&grid) {
             self.wrong(&path, error.to_string(), "does not fit the series");
         }
-        if let VoxelSelection::Networks(chosen) = voxels {
-            let known: Vec<&str> = atlas.networks.iter().map(|network| network.name.as_str()).collect();
-            for (index, name) in chosen.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
-                let place = FieldPath::of("atlas.voxels.networks").index(index);
-                let hint = nearest(name, &known)
-                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
-                self.wrong_with_hint(&place, format!("the atlas has no network `{name}`"), "not in the atlas", hint);
-            }
+        let known: Vec<&str> = atlas.networks.iter().map(|network| network.name.as_str()).collect();
+        self.chosen_networks(voxels, &known);
+    }
+
+    /// Networks that voxels are taken from must be in the atlas.
+    fn chosen_networks(&mut self, voxels: &VoxelSelection, known: &[&str]) {
+        let VoxelSelection::Networks(chosen) = voxels else { return };
+        let list = FieldPath::of("atlas.voxels.networks");
+        if chosen.is_empty() {
+            self.wrong(
+                &list,
+                format!("`{list}` is empty, expected at least one of {}", quoted(known)),
+                "no voxel is left",
+            );
+        }
+        for (index, name) in chosen.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
+            let hint = nearest(name, known)
+                .map_or(format!("it has {}", quoted(known)), |near| format!("did you mean `{near}`?"));
+            let message = format!("the atlas has no network `{name}`");
+            self.wrong_with_hint(&list.index(index), message, "not in the atlas", hint);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::{
-    model::{ModelFacts, Module, UnitSelection, inspect},
+    model::{ModelError, ModelFacts, Module, UnitSelection, inspect},
     spec::{
         document::FieldPath,
         study::{Model, ModelSource, ModuleUnits},
@@ -50,6 +50,13 @@ impl Check<'_> {
         let (source, facts) = match (written.folder, written.random) {
             (Some(folder), None) => {
                 let folder = self.base.join(folder);
+                if !folder.is_dir() {
+                    let message = format!("the folder `{}` is not there", folder.display());
+                    let hint =
+                        "paths start from the study file's folder; `hebb inputs` writes such a folder to look at";
+                    self.wrong_with_hint(&path.key("folder"), message, "expected a Hugging Face folder", hint);
+                    return None;
+                }
                 let facts = inspect(&folder);
                 (ModelSource::Folder(folder), facts.map_err(|error| (path.key("folder"), error)))
             }
@@ -74,6 +81,14 @@ impl Check<'_> {
         };
         let facts = match facts {
             Ok(facts) => facts,
+            Err((place, ModelError::Field { field, found, expected, .. }))
+                if matches!(source, ModelSource::Random(_)) =>
+            {
+                let place = as_written(&field).split('.').fold(place, |path, key| path.key(key));
+                let expected = as_written(&expected);
+                self.wrong(&place, format!("`{place}` is {found}, expected {expected}"), "not a possible model");
+                return None;
+            }
             Err((place, error)) => {
                 self.wrong(&place, error.to_string(), "cannot be used");
                 return None;
@@ -103,9 +118,10 @@ impl Check<'_> {
         let mut distinct = modules;
         distinct.sort();
         distinct.dedup();
-        let modules: Vec<ModuleUnits> =
-            distinct.into_iter().filter_map(|module| self.module(&facts, module, units)).collect();
-        (!modules.is_empty()).then_some(Model { name, source, modules, facts })
+        // The first module that does not fit is told; the others would say the same again.
+        let modules: Option<Vec<ModuleUnits>> =
+            distinct.into_iter().map(|module| self.module(&facts, module, units)).collect();
+        Some(Model { name, source, modules: modules?, facts })
     }
 
     fn module(&mut self, facts: &ModelFacts, module: Module, units: &UnitSelection) -> Option<ModuleUnits> {
@@ -117,9 +133,34 @@ impl Check<'_> {
                 weights_bytes: facts.weights_bytes(module),
             }),
             Err(error) => {
-                self.wrong(&FieldPath::of("units"), error.to_string(), "does not fit this model");
+                let units = FieldPath::of("units");
+                match &error {
+                    ModelError::LastWithoutText { .. } => {
+                        let hint =
+                            "take `reduce = \"first\"`, the class token, or give the model `modules = [\"text\"]`";
+                        self.wrong_with_hint(&units.key("reduce"), error.to_string(), "only for texts", hint);
+                    }
+                    ModelError::Combination { .. } => {
+                        self.wrong(&units.key("reduce"), error.to_string(), "not for this kind of unit");
+                    }
+                    _ => self.wrong(&units.key("layers"), error.to_string(), "does not fit this model"),
+                }
                 None
             }
         }
     }
+}
+
+/// A field of `config.json` by the name that a study gives it.
+fn as_written(field: &str) -> String {
+    const NAMES: [(&str, &str); 7] = [
+        ("_config.", "."),
+        ("num_hidden_layers", "layers"),
+        ("num_attention_heads", "heads"),
+        ("hidden_size", "width"),
+        ("intermediate_size", "mlp_width"),
+        ("max_position_embeddings", "context_length"),
+        ("`vision.", "`"),
+    ];
+    NAMES.iter().fold(field.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }

@@ -1,0 +1,12 @@
+//! The program as a user meets it: what it prints, its exit codes, what it leaves on disk.
+//!
+//! `commands` takes every command, `printing` colours and pipes, `refused` and `damaged` bad input: what is found before
+//! anything runs, and what only running finds. Each test has a [`World`] of its own.
+
+mod commands;
+mod damaged;
+mod printing;
+mod refused;
+mod world;
+
+use world::{Answer, SIMULATED, World, base, runtime};

@@ -1,0 +1,130 @@
+//! What is said about study files: every message word for word, every default, every description.
+//!
+//! `tests/specs/valid` holds files that check; `tests/specs/invalid` holds one defect a file, and beside it in a `.txt` all
+//! that is said about it, so that wording is reviewed as a reader sees it. After a change of wording, write those files anew
+//! with `HEBB_WRITE_EXPECTED=1 cargo test --release --test main spec::` and read the difference.
+
+mod schema;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hebb::spec::{SpecError, SpecErrors, read_study};
+
+/// Cargo runs tests in the package's folder, so these paths, and those in messages, are the same on every machine.
+const SPECS: &str = "tests/specs";
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new(SPECS).join(folder)).expect("a folder of studies");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+fn wrong(path: &Path) -> SpecErrors {
+    match read_study(path) {
+        Err(SpecError::Wrong(errors)) => errors,
+        Err(error) => panic!("{}: not a message about the text: {error}", path.display()),
+        Ok(_) => panic!("{}: checks, but is meant to be wrong", path.display()),
+    }
+}
+
+#[test]
+fn every_valid_study_checks() {
+    let files = files("valid", "toml");
+    assert!(files.len() >= 8, "{files:?}");
+    for file in files {
+        if let Err(error) = read_study(&file) {
+            panic!("{}:\n{error}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_defect_is_told_in_the_expected_words() {
+    let write = std::env::var_os("HEBB_WRITE_EXPECTED").is_some();
+    let mut differ = Vec::new();
+    for file in files("invalid", "toml") {
+        let found = wrong(&file).render(false) + "\n";
+        let expected = file.with_extension("txt");
+        if write {
+            fs::write(&expected, &found).expect("writable");
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default();
+        if found != expected {
+            differ.push(format!("{}\n--- expected\n{expected}--- found\n{found}", file.display()));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
+fn every_expected_message_belongs_to_a_study() {
+    let stems = |extension| -> BTreeSet<_> {
+        files("invalid", extension).iter().map(|path| path.file_stem().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(stems("toml"), stems("txt"));
+}
+
+#[test]
+fn messages_come_in_file_order_and_point_into_the_file() {
+    for file in files("invalid", "toml") {
+        let text = fs::read_to_string(&file).expect("readable");
+        let errors = wrong(&file);
+        assert!(!errors.diagnostics().is_empty());
+        let starts: Vec<usize> = errors.diagnostics().iter().map(|diagnostic| diagnostic.span.start).collect();
+        assert!(starts.is_sorted(), "{}: {starts:?}", file.display());
+        assert!(starts.iter().all(|start| *start <= text.len()), "{}: {starts:?}", file.display());
+        for located in errors.located() {
+            assert!(located.line <= text.lines().count().max(1) + 1, "{}: line {}", file.display(), located.line);
+        }
+    }
+}
+
+#[test]
+fn one_defect_is_told_once() {
+    for file in files("invalid", "toml") {
+        let errors = wrong(&file);
+        let mut places: Vec<_> = errors.diagnostics().iter().map(|found| (&found.message, &found.span)).collect();
+        let n = places.len();
+        places.dedup();
+        assert_eq!(places.len(), n, "{}", file.display());
+    }
+    for name in ["unknown_nested_key_nearby", "unknown_table", "last_of_images", "trim_longer_than_a_run"] {
+        let errors = wrong(&Path::new(SPECS).join("invalid").join(name).with_extension("toml"));
+        assert_eq!(errors.diagnostics().len(), 1, "{name}:\n{errors}");
+    }
+}
+
+#[test]
+fn plain_messages_have_no_colour_codes_and_styled_ones_do() {
+    for file in files("invalid", "toml") {
+        let errors = wrong(&file);
+        assert!(!errors.render(false).contains('\x1b'), "{}", file.display());
+        assert!(!errors.to_string().contains('\x1b'), "{}", file.display());
+        assert!(errors.render(true).contains('\x1b'), "{}", file.display());
+    }
+}
+
+#[test]
+fn every_study_of_the_experiments_folder_is_of_the_right_form() {
+    for entry in fs::read_dir("experiments").expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|found| found != "toml") {
+            continue;
+        }
+        // Files that a study names may not be there; then it is told so, and nothing else is wrong.
+        if let Err(error) = read_study(&path) {
+            let SpecError::Wrong(errors) = &error else { panic!("{}: {error}", path.display()) };
+            for found in errors.diagnostics() {
+                assert!(found.message.contains("not there"), "{}:\n{error}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The JSON Schema that editors read: committed as generated, described everywhere, with the defaults that apply.
+
+use std::{fs, path::Path};
+
+use hebb::spec::{schema, written};
+use serde_json::Value;
+
+fn definition(name: &str) -> Value {
+    schema()["definitions"][name].clone()
+}
+
+/// The fields of an object schema, with whatever describes each.
+fn properties(schema: &Value) -> Vec<(String, Value)> {
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    fields.map(|(name, property)| (name.clone(), property.clone())).collect()
+}
+
+#[test]
+fn the_committed_schema_is_the_generated_one() {
+    let committed = fs::read_to_string("schemas/experiment.schema.json").expect("committed");
+    let generated = serde_json::to_string_pretty(&schema()).expect("a schema is JSON") + "\n";
+    assert!(committed == generated, "`make schema` writes schemas/experiment.schema.json anew");
+}
+
+#[test]
+fn every_field_of_a_study_is_described() {
+    let root = schema();
+    let definitions = root["definitions"].as_object().expect("definitions by name");
+    let mut bare = Vec::new();
+    for (name, schema) in definitions.iter().chain([(&"study".to_owned(), &root)]) {
+        let forms = ["oneOf", "anyOf"].iter().flat_map(|key| schema[key].as_array().into_iter().flatten());
+        for object in forms.chain([schema]) {
+            for (field, property) in properties(object) {
+                let reference = property["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+                let target = reference.map_or(Value::Null, |target| definitions[target].clone());
+                let own = property["description"].as_str().or_else(|| object["description"].as_str());
+                if own.or_else(|| target["description"].as_str()).is_none_or(str::is_empty) {
+                    bare.push(format!("{name}.{field}"));
+                }
+            }
+        }
+    }
+    assert!(bare.is_empty(), "fields without a description: {bare:?}");
+}
+
+#[test]
+fn unknown_keys_are_refused_in_every_table() {
+    let root = schema();
+    let definitions = root["definitions"].as_object().expect("definitions by name");
+    for (name, schema) in definitions.iter().chain([(&"study".to_owned(), &root)]) {
+        if schema["properties"].is_object() {
+            assert_eq!(schema["additionalProperties"], Value::Bool(false), "{name}");
+        }
+    }
+}
+
+#[test]
+fn editors_are_told_the_defaults_that_apply() {
+    let told = |table: &str, field: &str| definition(table)["properties"][field]["default"].clone();
+    let significance = written::Significance::default();
+    assert_eq!(told("Significance", "n_permutations"), Value::from(significance.n_permutations));
+    assert_eq!(told("Significance", "block_s"), Value::from(significance.block_s));
+    assert_eq!(told("Significance", "fdr"), Value::from(significance.fdr));
+    assert_eq!(told("Redundancy", "threshold_sd"), Value::from(written::Redundancy::default().threshold_sd));
+    assert_eq!(told("Polarity", "min_opposition"), Value::from(written::Polarity::default().min_opposition));
+
+    // What an empty table reads as is what every field's default says.
+    for (table, read) in [
+        ("Significance", read::<written::Significance>("")),
+        ("Redundancy", read::<written::Redundancy>("")),
+        ("Polarity", read::<written::Polarity>("")),
+        ("Preparation", read::<hebb::brain::prepare::Preparation>("")),
+        ("Simulation", read::<hebb::brain::simulate::Simulation>("")),
+        ("RandomClip", read::<hebb::model::RandomClip>("")),
+        ("RandomVision", read::<hebb::model::RandomClip>("")["vision"].clone()),
+        ("RandomText", read::<hebb::model::RandomClip>("")["text"].clone()),
+        ("UnitSelection", read::<hebb::model::UnitSelection>("")),
+    ] {
+        for (field, property) in properties(&definition(table)) {
+            assert_eq!(property.get("default"), Some(&read[&field]), "default of `{table}.{field}`");
+        }
+    }
+    let generate = read::<hebb::stimulus::Generate>("images_per_run = 3");
+    for (field, property) in properties(&definition("Generate")) {
+        assert!(field == "images_per_run" || property["default"] == generate[&field], "default of `{field}`");
+    }
+    let blocks = read::<written::Blocks>("n = 5");
+    assert_eq!(told("Blocks", "gap_s"), blocks["gap_s"]);
+}
+
+fn read<T: serde::de::DeserializeOwned + serde::Serialize>(text: &str) -> Value {
+    serde_json::to_value(toml::from_str::<T>(text).expect("the table is valid")).expect("plain data")
+}
+
+#[test]
+fn every_example_names_the_schema_that_is_there() {
+    for entry in fs::read_dir("experiments").expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|found| found != "toml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("readable");
+        let first = text.lines().next().unwrap_or_default();
+        let schema = first.strip_prefix("#:schema ").unwrap_or_else(|| panic!("{}: no `#:schema`", path.display()));
+        assert!(Path::new("experiments").join(schema).is_file(), "{}: `{schema}`", path.display());
+    }
+}
