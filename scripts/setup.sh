@@ -24,17 +24,27 @@ if ! have cargo; then
     missing+=("Rust 1.92 or newer (cargo): install it with rustup, your package manager or conda (package rust)")
 fi
 
+# Installs packages by the name that this system gives them; quietly does nothing where it may not.
+install_packages() {
+    local apt=$1 dnf=$2 pacman=$3 brew=$4
+    if have apt-get; then
+        # shellcheck disable=SC2086
+        (as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $apt) >/dev/null 2>&1 || true
+    elif have dnf; then
+        # shellcheck disable=SC2086
+        as_root dnf install -y -q $dnf >/dev/null 2>&1 || true
+    elif have pacman; then
+        # shellcheck disable=SC2086
+        as_root pacman -S --noconfirm --needed $pacman >/dev/null 2>&1 || true
+    elif have brew; then
+        # shellcheck disable=SC2086
+        brew install $brew >/dev/null 2>&1 || true
+    fi
+}
+
 if ! have cc || ! can_link_openblas; then
     echo "setup: installing a C linker and OpenBLAS"
-    if have apt-get; then
-        (as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev libopenblas-dev) >/dev/null 2>&1 || true
-    elif have dnf; then
-        as_root dnf install -y -q gcc openblas-devel >/dev/null 2>&1 || true
-    elif have pacman; then
-        as_root pacman -S --noconfirm --needed gcc openblas >/dev/null 2>&1 || true
-    elif have brew; then
-        brew install openblas >/dev/null 2>&1 || true
-    fi
+    install_packages "gcc libc6-dev libopenblas-dev" "gcc openblas-devel" "gcc openblas" "openblas"
     if ! have cc; then
         missing+=("a C linker (cc): apt-get install gcc libc6-dev, or your system's like")
     elif ! can_link_openblas; then
@@ -55,7 +65,9 @@ wheel_for_this_system() {
 fetch_onnxruntime() {
     local tag sha folder
     read -r tag sha <<<"$(wheel_for_this_system)" || return 1
-    [ -n "$tag" ] && have python3 || return 1
+    [ -n "$tag" ] || return 1
+    python3 -m pip --version >/dev/null 2>&1 || install_packages "python3-pip" "python3-pip" "python-pip" "python"
+    python3 -m pip --version >/dev/null 2>&1 || return 1
     folder=$(mktemp -d)
     echo "onnxruntime==$ONNXRUNTIME_VERSION --hash=sha256:$sha" > "$folder/requirements.txt"
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \

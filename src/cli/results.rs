@@ -27,7 +27,9 @@ pub(super) fn page(results: &Path, study: &Study) -> PathBuf {
 
 fn folder(results: &Path, study: &Study) -> PathBuf {
     let safe = |letter: char| if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '-' };
-    results.join(study.name.chars().map(safe).collect::<String>().trim_start_matches('.'))
+    let name: String = study.name.chars().map(safe).collect();
+    // A name of full stops would lead out of the folder.
+    results.join(if name.trim_matches('.').is_empty() { "study" } else { name.trim_start_matches('.') })
 }
 
 /// Copies tables and maps and draws the page, unless they show these results already; gives the page's path.

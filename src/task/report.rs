@@ -3,6 +3,7 @@
 //! The artifact holds everything a reader sees but the study's name, its words and this run's times: those shape no
 //! result, so the page itself is drawn from `page.json` by whoever publishes the results (`cli::results`).
 
+mod columns;
 mod contents;
 mod maps;
 
@@ -129,7 +130,7 @@ impl Compute for Gather {
                 bench.step(pair.index + 1, self.subjects.len() * self.models.len())?;
             }
         }
-        scores.write(&bench.out.join("tables/scores.tsv"))?;
+        columns::write(bench, "scores", &scores)?;
         for (at, model) in self.models.iter().enumerate() {
             page.patterns.push(self.pattern_set(model, &bench.inputs("patterns")[at])?);
         }

@@ -1,6 +1,6 @@
 //! From artifacts to the page's view model: scores by network and layer, patterns, redundancy, polarity, caveats.
 
-use super::{Gather, GatheredModel, Pair, scores_by_network};
+use super::{Gather, GatheredModel, Pair, columns, scores_by_network};
 use crate::{
     format::{npy::read_matrix, tsv::Table},
     math::polarity::layer_profiles,
@@ -47,8 +47,8 @@ impl Gather {
         let summary = networks.iter().enumerate().map(|(place, network)| {
             let scores = patterns.as_ref().map(|patterns| patterns[place].as_slice());
             // With nothing to predict the best of many layers is chance: no more voxels significant than the rate allows.
-            let share = significant.as_ref().zip(self.fdr).and_then(|(q, fdr)| Some((share(&q[place], fdr)?, fdr)));
-            let is_predicted = share.is_none_or(|(share, fdr)| share > fdr);
+            let found = significant.as_ref().zip(self.fdr).and_then(|(q, fdr)| Some((share(&q[place], fdr)?, fdr)));
+            let is_predicted = found.is_none_or(|(share, fdr)| share > fdr);
             let best_layer = layers
                 .iter()
                 .zip(&names)
@@ -140,8 +140,7 @@ impl Gather {
         file: &str,
         name: &str,
     ) -> Result<(), TaskError> {
-        Ok(Table::read(&artifact.join(file))?
-            .write(&bench.out.join(format!("tables/{}_{name}.tsv", pair.file_stem())))?)
+        columns::write(bench, &format!("{}_{name}", pair.file_stem()), &Table::read(&artifact.join(file))?)
     }
 
     /// The first time courses of a model and how much of each layer is in them.

@@ -1,0 +1,142 @@
+//! The tasks that answer: fits, what is asked of them, and the report that gathers everything.
+
+use super::{Build, Inputs, ModelTasks, SubjectTasks};
+use crate::{
+    plan::methods,
+    spec::{
+        Model,
+        written::{Blocks, Features, Folds},
+    },
+    task::{
+        encode::{Encode, EncodeFeatures, RidgeParameters},
+        null::PermuteBlocks,
+        polarity::MeasurePolarity,
+        redundancy::MeasureRedundancy,
+        report::{Gather, GatheredModel},
+    },
+};
+use petgraph::graph::NodeIndex;
+
+impl Build<'_> {
+    /// Fits and questions of every subject and model, and the report.
+    pub(super) fn report(&mut self, models: &[ModelTasks], subjects: &[SubjectTasks]) {
+        let study = self.study;
+        let mut inputs: Inputs = Vec::new();
+        for subject in subjects {
+            inputs.push(("voxels", subject.voxels));
+            inputs.extend(subject.bold.iter().map(|run| ("bold", *run)));
+        }
+        for tasks in models {
+            inputs.extend(tasks.patterns.iter().map(|patterns| ("patterns", *patterns)));
+            inputs.extend(tasks.series.iter().flatten().map(|series| ("series", *series)));
+        }
+        for subject in subjects {
+            for (model, tasks) in study.models.iter().zip(models) {
+                if let Some(patterns) = tasks.patterns {
+                    inputs.extend(self.questions(subject, model, patterns));
+                }
+                if study.encoding.features.contains(&Features::Layers) {
+                    inputs.extend(self.layers(subject, model, tasks));
+                }
+            }
+        }
+        let has = |feature| study.encoding.features.contains(&feature);
+        let gathered = |model: &Model| GatheredModel {
+            name: model.name.clone(),
+            modules: model.modules.iter().map(|units| (units.module.to_string(), units.layers.clone())).collect(),
+        };
+        let task = Gather {
+            subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
+            models: study.models.iter().map(gathered).collect(),
+            runs: study.runs.iter().map(|run| (run.name.clone(), run.n_tr)).collect(),
+            repetition_time_s: study.repetition_time_s,
+            has_patterns: has(Features::Patterns),
+            has_layers: has(Features::Layers),
+            fdr: study.significance.as_ref().map(|options| options.fdr),
+            has_redundancy: study.redundancy.is_some(),
+            has_polarity: study.polarity.is_some(),
+            methods: methods::paragraphs(study),
+            seeds: methods::seeds(study),
+            runtime: self.runtime.to_owned(),
+            n_grid_voxels: subjects.iter().map(|subject| subject.n_grid_voxels).max().unwrap_or_default(),
+        };
+        self.plan.add("report", task, &inputs, Vec::new());
+    }
+
+    /// The fit on patterns and everything that is asked of it.
+    fn questions(&mut self, subject: &SubjectTasks, model: &Model, patterns: NodeIndex) -> Inputs {
+        let study = self.study;
+        let (n_patterns, n_units, n_voxels) = (self.method().n_patterns(), model.n_units(), subject.n_brain_voxels);
+        let name = |kind: &str| format!("{kind}/{}/{}", subject.name, model.name);
+        let bold: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
+        let fit_inputs = [bold.as_slice(), &[("patterns", patterns)]].concat();
+        let task = self.encode(EncodeFeatures::Patterns, n_patterns, n_voxels);
+        let encode = self.plan.add(name("encode") + "/patterns", task, &fit_inputs, Vec::new());
+        let mut asked = vec![("encode", encode)];
+        if let Some(options) = &study.significance {
+            let task = PermuteBlocks {
+                n_permutations: options.n_permutations,
+                block_tr: self.volumes(options.block_s).max(1),
+                fdr: options.fdr,
+                seed: options.seed,
+                n_train_runs: self.n_train_runs(),
+                n_samples: self.n_samples(),
+                n_voxels,
+            };
+            let inputs = [fit_inputs.as_slice(), &[("encode", encode)]].concat();
+            asked.push(("null", self.plan.add(name("null"), task, &inputs, Vec::new())));
+        }
+        let inputs: Inputs = vec![("encode", encode), ("patterns", patterns), ("voxels", subject.voxels)];
+        if let Some(options) = study.redundancy.clone() {
+            let task = MeasureRedundancy { options, n_patterns, n_units, n_voxels };
+            asked.push(("redundancy", self.plan.add(name("redundancy"), task, &inputs, Vec::new())));
+        }
+        if let Some(options) = study.polarity.clone() {
+            let task = MeasurePolarity { options, n_patterns, n_units, n_voxels };
+            asked.push(("polarity", self.plan.add(name("polarity"), task, &inputs[..2], Vec::new())));
+        }
+        asked
+    }
+
+    /// One fit for each layer of each module.
+    fn layers(&mut self, subject: &SubjectTasks, model: &Model, tasks: &ModelTasks) -> Inputs {
+        let mut fits = Vec::new();
+        for (place, units) in model.modules.iter().enumerate() {
+            let mut inputs: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
+            inputs.extend(tasks.series.iter().map(|of_run| ("series", of_run[place])));
+            for (column, layer) in units.layers.iter().enumerate() {
+                let features = EncodeFeatures::Layer {
+                    first_unit: column * units.units_per_layer,
+                    n_units: units.units_per_layer,
+                };
+                let task = self.encode(features, units.units_per_layer, subject.n_brain_voxels);
+                let id = format!("encode/{}/{}/{}/layer-{layer:02}", subject.name, model.name, units.module);
+                fits.push(("layers", self.plan.add(id, task, &inputs, Vec::new())));
+            }
+        }
+        fits
+    }
+
+    fn encode(&self, features: EncodeFeatures, n_features: usize, n_voxels: usize) -> Encode {
+        let encoding = &self.study.encoding;
+        let gap_tr = match encoding.folds {
+            Folds::Runs => 0,
+            Folds::Blocks(Blocks { gap_s, .. }) => self.volumes(gap_s),
+        };
+        let ridge = RidgeParameters {
+            alphas: encoding.alphas.clone(),
+            alpha: encoding.alpha,
+            folds: encoding.folds,
+            score: encoding.score,
+        };
+        Encode {
+            features,
+            ridge,
+            n_train_runs: self.n_train_runs(),
+            gap_tr,
+            n_samples: self.n_samples(),
+            n_features,
+            n_voxels,
+        }
+    }
+}

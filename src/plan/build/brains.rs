@@ -1,0 +1,133 @@
+//! The tasks of subjects: simulation where there are no scans, voxels, prepared runs.
+
+use super::{Build, Inputs, ModelTasks, SubjectTasks};
+use crate::{
+    math::series::Hrf,
+    plan::PlanError,
+    spec::{RecordedSubject, Subjects, written::Rest},
+    stimulus::Event,
+    task::{
+        bold::PrepareRun,
+        mask::ChooseVoxels,
+        simulate::{RunToSimulate, SimulateSubject},
+    },
+};
+use petgraph::graph::NodeIndex;
+use std::path::Path;
+
+impl Build<'_> {
+    /// Every subject of the study.
+    pub(super) fn subjects(&mut self, models: &[ModelTasks]) -> Result<Vec<SubjectTasks>, PlanError> {
+        let study = self.study;
+        match &study.subjects {
+            Subjects::Simulated { names, model, brain } => {
+                let place =
+                    study.models.iter().position(|known| known.name == *model).expect("the check found the model");
+                // What drives a simulated brain is no choice of the analysis: always the whole run and the canonical response.
+                let driver = &study.models[place];
+                let series = self.series(driver, &models[place].modules, Hrf::Glover, 0.0, Rest::Keep, "/simulation");
+                let n_grid_voxels = brain.shape.iter().product();
+                let mut subjects = Vec::new();
+                for name in names {
+                    let task = SimulateSubject {
+                        subject: name.clone(),
+                        brain: brain.clone(),
+                        repetition_time_s: study.repetition_time_s,
+                        runs: self.runs_to_simulate(),
+                        units: driver
+                            .modules
+                            .iter()
+                            .map(|units| (units.module.to_string(), units.layers.clone(), units.units_per_layer))
+                            .collect(),
+                        longest_tr: study.runs.iter().map(|run| run.n_tr).max().unwrap_or_default(),
+                    };
+                    let inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();
+                    let dataset = self.plan.add(format!("simulate/{name}"), task, &inputs, Vec::new());
+                    subjects.push(self.simulated_subject(name, dataset, n_grid_voxels));
+                }
+                Ok(subjects)
+            }
+            Subjects::Recorded { subjects, labels, table } => {
+                subjects.iter().map(|subject| self.recorded_subject(subject, labels, table)).collect()
+            }
+        }
+    }
+
+    fn runs_to_simulate(&self) -> Vec<RunToSimulate> {
+        let schedule = &self.study.schedule;
+        let image =
+            |place: usize| schedule.images[place].file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let cells = |event: &Event| {
+            (
+                event.onset_s,
+                event.duration_s,
+                event.image.map(image),
+                event.text.map(|place| schedule.texts[place].clone()),
+            )
+        };
+        let runs = self.study.runs.iter().zip(&schedule.runs);
+        runs.map(|(run, events)| RunToSimulate { name: run.name.clone(), events: events.iter().map(cells).collect() })
+            .collect()
+    }
+
+    fn simulated_subject(&mut self, name: &str, dataset: NodeIndex, n_grid_voxels: usize) -> SubjectTasks {
+        let study = self.study;
+        // The schematic brain is an ellipsoid within the grid: less than half of it.
+        let n_brain_voxels = n_grid_voxels / 2;
+        let task = ChooseVoxels { subject: Some(name.to_owned()), voxels: study.voxels.clone(), n_grid_voxels };
+        let voxels = self.plan.add(format!("mask/{name}"), task, &[("dataset", dataset)], Vec::new());
+        let mut bold = Vec::new();
+        for run in &study.runs {
+            let task = PrepareRun {
+                simulated: Some((name.to_owned(), run.name.clone())),
+                preparation: study.preparation.clone(),
+                repetition_time_s: study.repetition_time_s,
+                name: format!("{name} run-{}", run.name),
+                n_tr: run.n_tr,
+                n_grid_voxels,
+                n_brain_voxels,
+            };
+            bold.push(self.plan.add(
+                format!("bold/{name}/run-{}", run.name),
+                task,
+                &[("voxels", voxels), ("dataset", dataset)],
+                Vec::new(),
+            ));
+        }
+        SubjectTasks { name: name.to_owned(), voxels, bold, n_grid_voxels, n_brain_voxels }
+    }
+
+    fn recorded_subject(
+        &mut self,
+        subject: &RecordedSubject,
+        labels: &Path,
+        table: &Path,
+    ) -> Result<SubjectTasks, PlanError> {
+        let study = self.study;
+        let (name, n_grid_voxels, n_brain_voxels) = (&subject.name, subject.n_grid_voxels, subject.n_brain_voxels);
+        let mut files = vec![self.file("labels", labels)?, self.file("table", table)?];
+        for run in &subject.runs {
+            files.push(self.file("brain-mask", &run.mask)?);
+        }
+        let task = ChooseVoxels { subject: None, voxels: study.voxels.clone(), n_grid_voxels };
+        let voxels = self.plan.add(format!("mask/{name}"), task, &[], files);
+        let mut bold = Vec::new();
+        for (run, found) in study.runs.iter().zip(&subject.runs) {
+            let mut files = vec![self.file("bold", &found.bold)?];
+            if let Some(confounds) = found.confounds.as_ref().filter(|_| study.preparation.needs_table()) {
+                files.push(self.file("confounds", confounds)?);
+            }
+            let task = PrepareRun {
+                simulated: None,
+                preparation: study.preparation.clone(),
+                repetition_time_s: study.repetition_time_s,
+                name: found.name.clone(),
+                n_tr: run.n_tr,
+                n_grid_voxels,
+                n_brain_voxels,
+            };
+            bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &[("voxels", voxels)], files));
+        }
+        Ok(SubjectTasks { name: name.clone(), voxels, bold, n_grid_voxels, n_brain_voxels })
+    }
+}
