@@ -338,24 +338,26 @@ impl Check<'_> {
             Ok(table) => table,
             Err(error) => return self.wrong(&path, error.to_string(), "needs the confounds of every run"),
         };
-        let chosen = kept_samples(Some(&table), n_volumes, preparation)
-            .and_then(|kept| select(&table, &preparation.confounds, &kept));
-        match chosen {
-            Ok(_) => {}
-            Err(PrepareError::NoSuchConfound { pattern, path: file, .. }) => {
-                let index = preparation.confounds.iter().position(|known| *known == pattern).unwrap_or(0);
-                let columns: Vec<&str> = table.columns().iter().map(String::as_str).collect();
-                let hint = nearest(&pattern, &columns)
-                    .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
-                let message = format!("`{pattern}` names no column of `{}`", file.display());
-                let place = path.key("confounds").index(index);
+        let kept = match kept_samples(Some(&table), n_volumes, preparation) {
+            Ok(kept) => kept,
+            Err(error) => return self.wrong(&path, error.to_string(), "does not fit the confounds"),
+        };
+        let columns: Vec<&str> = table.columns().iter().map(String::as_str).collect();
+        for (index, pattern) in preparation.confounds.iter().enumerate() {
+            let place = path.key("confounds").index(index);
+            let span = self.document.value_span(&place);
+            match select(&table, std::slice::from_ref(pattern), &kept) {
+                Ok(_) => {}
                 // Tables of one study have the same columns: the first that lacks one is told.
-                let span = self.document.value_span(&place);
-                if !self.found.iter().any(|found| found.span == span) {
+                Err(PrepareError::NoSuchConfound { .. }) if self.found.iter().any(|found| found.span == span) => {}
+                Err(PrepareError::NoSuchConfound { .. }) => {
+                    let message = format!("`{pattern}` names no column of `{}`", file.display());
+                    let hint = nearest(pattern, &columns)
+                        .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
                     self.wrong_with_hint(&place, message, "no such column", hint);
                 }
+                Err(error) => self.wrong(&place, error.to_string(), "cannot be taken out"),
             }
-            Err(error) => self.wrong(&path, error.to_string(), "does not fit the confounds"),
         }
     }
 
