@@ -23,6 +23,9 @@ use std::{
 /// Seconds that a simulated run goes on after the last stimulus of a table: the response has passed its undershoot.
 const TAIL_S: f64 = 16.0;
 
+/// Most bytes of a study's name: file systems take 255 in the name of a folder.
+const LONGEST_NAME_BYTES: usize = 200;
+
 /// Turns a written study into a checked one.
 pub(super) fn check(written: WrittenStudy, document: &Document<'_>, base: &Path) -> Result<Study, Vec<Diagnostic>> {
     let mut check = Check { document, base, found: Vec::new() };
@@ -42,6 +45,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn study(&mut self, written: WrittenStudy) -> Option<Study> {
+        self.name(&written.study.name);
         self.runs(&written.runs);
         let encoding = self.encoding(written.encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
@@ -99,6 +103,17 @@ impl Check<'_> {
             redundancy: written.statistics.redundancy,
             polarity: written.statistics.polarity,
         })
+    }
+
+    /// Results go to a folder of the study's name.
+    fn name(&mut self, name: &str) {
+        let path = FieldPath::of("study.name");
+        if !name.contains(char::is_alphanumeric) {
+            self.wrong(&path, format!("`{path}` is `{name}`, expected a letter or digit in it"), "names a folder");
+        } else if name.len() > LONGEST_NAME_BYTES {
+            let message = format!("`{path}` has {} bytes, expected at most {LONGEST_NAME_BYTES}", name.len());
+            self.wrong(&path, message, "names a folder; `description` takes the rest");
+        }
     }
 
     fn runs(&mut self, runs: &Runs) {

@@ -165,7 +165,7 @@ fn an_atlas_of_another_place() {
         }
     });
     world.replace("study.toml", r#"["sub-01", "sub-02"]"#, r#"["sub-01"]"#);
-    refused(&world, &["study.toml:19:10"]);
+    refused(&world, &["the grid of the data", "do not overlap", "study.toml:19:10"]);
 }
 
 #[test]

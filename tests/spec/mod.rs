@@ -9,8 +9,11 @@ mod schema;
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
+
+use proptest::prelude::*;
 
 use hebb::spec::{SpecError, SpecErrors, read_study};
 
@@ -125,6 +128,46 @@ fn every_study_of_the_experiments_folder_is_of_the_right_form() {
             for found in errors.diagnostics() {
                 assert!(found.message.contains("not there"), "{}:\n{error}", path.display());
             }
+        }
+    }
+}
+
+/// Reads a study from a file with this text, beside the files that valid studies name.
+fn read_text(text: &str) -> Result<hebb::spec::Study, SpecError> {
+    let mut file = tempfile::Builder::new().suffix(".tmp").tempfile_in(SPECS).expect("writable");
+    file.write_all(text.as_bytes()).expect("writable");
+    read_study(file.path())
+}
+
+#[test]
+fn nesting_without_end_is_refused() {
+    for text in
+        [format!("a = {}", "[".repeat(100_000)), format!("a = {}", "{b = ".repeat(100_000)), "[a.".repeat(50_000)]
+    {
+        let error = read_text(&text).expect_err("no study");
+        assert!(error.to_string().contains("not TOML"), "{:.300}", error.to_string());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// Whatever an editor's slip leaves of a study, the answer is a study or messages about it.
+    #[test]
+    fn a_torn_study_is_told_about(
+        start in 0.0..1.0f64,
+        length in 0usize..40,
+        slip in prop_oneof!["[\\[\\]{}=\",.0-9 a-z\n-]{0,12}", "[ä€\u{0}-\u{1f}]{0,3}"],
+    ) {
+        let text = fs::read_to_string(Path::new(SPECS).join("valid/every_question.toml")).expect("a study");
+        let border = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let start = border((start * text.len() as f64) as usize);
+        let end = border(start + length).max(start);
+        let torn = format!("{}{slip}{}", &text[..start], &text[end..]);
+        if let Err(error) = read_text(&torn) {
+            let SpecError::Wrong(errors) = error else { panic!("{error}") };
+            prop_assert!(!errors.diagnostics().is_empty());
+            prop_assert!(errors.render(false).contains("error: "));
         }
     }
 }

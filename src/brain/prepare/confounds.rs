@@ -39,8 +39,7 @@ pub fn kept_samples(table: Option<&Table>, n_tr: usize, preparation: &Preparatio
 /// # Errors
 /// If a pattern names no column, or a field at a kept sample is no number.
 pub fn select(table: &Table, patterns: &[String], kept: &[usize]) -> Result<Vec<(String, Vec<f64>)>, PrepareError> {
-    if let Some(pattern) =
-        patterns.iter().find(|pattern| !table.columns().iter().any(|column| matches(pattern, column)))
+    if let Some(pattern) = patterns.iter().find(|pattern| !table.columns().iter().any(|column| names(pattern, column)))
     {
         return Err(PrepareError::NoSuchConfound {
             pattern: pattern.clone(),
@@ -48,7 +47,7 @@ pub fn select(table: &Table, patterns: &[String], kept: &[usize]) -> Result<Vec<
             available: table.columns().to_vec(),
         });
     }
-    let chosen = table.columns().iter().filter(|column| patterns.iter().any(|pattern| matches(pattern, column)));
+    let chosen = table.columns().iter().filter(|column| patterns.iter().any(|pattern| names(pattern, column)));
     chosen.map(|column| Ok((column.clone(), values(table, column, kept)?))).collect()
 }
 
@@ -66,7 +65,7 @@ fn values(table: &Table, column: &str, kept: &[usize]) -> Result<Vec<f64>, Prepa
 }
 
 /// Whether `text` is `pattern`, in which every `*` stands for any text, also none.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn names(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().expect("splitting gives at least one part");
     let Some(mut rest) = text.strip_prefix(first) else {
@@ -110,7 +109,7 @@ mod tests {
             ("aa*aa", "aaa", false),
             ("csf", "csf_derivative1", false),
         ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+            assert_eq!(names(pattern, text), expected, "{pattern} {text}");
         }
     }
 

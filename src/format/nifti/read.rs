@@ -166,7 +166,7 @@ fn open(path: &Path) -> Result<(NiftiInfo, Source), NiftiError> {
     source.read_exact(&mut bytes).map_err(|error| NiftiError::NotNifti {
         path: path.to_owned(),
         reason: match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it ends before its header of 348 bytes does".to_owned(),
+            io::ErrorKind::UnexpectedEof => "its header of 348 bytes cannot be read: the file is shorter".to_owned(),
             _ => format!("its header of 348 bytes cannot be read ({error})"),
         },
     })?;

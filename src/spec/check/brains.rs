@@ -6,7 +6,7 @@ use crate::{
         atlas::{Atlas, schematic::schematic_networks},
         grid::Grid,
         mask::{Mask, VoxelSelection},
-        prepare::{Preparation, PrepareError, regression, repetition_time},
+        prepare::{Preparation, PrepareError, confounds::names, regression, repetition_time},
         simulate::{SHORTEST_RUN, SimulateError, Simulation},
     },
     format::{
@@ -361,17 +361,19 @@ impl Check<'_> {
                 let message = format!("run `{run}` has no confounds table");
                 self.wrong_with_hint(&path, message, "needs one for every run", hint);
             }
-            PrepareError::NoSuchConfound { pattern, path: file, available } => {
-                let index = preparation.confounds.iter().position(|known| *known == pattern).unwrap_or(0);
+            PrepareError::NoSuchConfound { path: file, available, .. } => {
                 let columns: Vec<&str> = available.iter().map(String::as_str).collect();
-                let hint = nearest(&pattern, &columns)
-                    .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
-                let message = format!("`{pattern}` names no column of `{}`", file.display());
-                let place = path.key("confounds").index(index);
-                // Tables of one study have the same columns: the first that lacks one is told.
-                let span = self.document.value_span(&place);
-                if !self.found.iter().any(|found| found.span == span) {
-                    self.wrong_with_hint(&place, message, "no such column", hint);
+                for (index, pattern) in preparation.confounds.iter().enumerate() {
+                    let place = path.key("confounds").index(index);
+                    let span = self.document.value_span(&place);
+                    // Tables of one study have the same columns: the first that lacks one is told.
+                    let is_told = self.found.iter().any(|found| found.span == span);
+                    if !is_told && !columns.iter().any(|column| names(pattern, column)) {
+                        let hint = nearest(pattern, &columns)
+                            .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
+                        let message = format!("`{pattern}` names no column of `{}`", file.display());
+                        self.wrong_with_hint(&place, message, "no such column", hint);
+                    }
                 }
             }
             error => self.wrong(&path, error.to_string(), "cannot be done with this run"),
