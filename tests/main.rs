@@ -4,3 +4,4 @@ mod brain;
 mod math;
 mod model;
 mod report;
+mod study;

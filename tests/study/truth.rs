@@ -1,0 +1,1 @@
+//! What was planted is found again, and nothing is found where nothing was planted.
