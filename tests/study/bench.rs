@@ -32,7 +32,8 @@ pub(super) fn on_files() -> String {
     fixture("files.toml")
 }
 
-fn fixture(name: &str) -> String {
+/// The text of a study.
+pub(super) fn fixture(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/study").join(name);
     fs::read_to_string(path).expect("committed")
 }
