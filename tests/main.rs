@@ -6,3 +6,4 @@ mod math;
 mod model;
 mod report;
 mod spec;
+mod study;

@@ -61,8 +61,8 @@ fn expected() -> BTreeMap<String, Expected> {
 
 /// Loads the ONNX Runtime that `HEBB_ONNXRUNTIME` names, or one under `.engines/onnxruntime`.
 ///
-/// False, with a word on stderr, where there is none: a test then has nothing to run on.
-fn runtime() -> bool {
+/// False, with a word on stderr, where there is none: a test then has nothing to run on. In CI that is a failure.
+pub(crate) fn runtime() -> bool {
     let named = std::env::var_os("HEBB_ONNXRUNTIME").map(PathBuf::from);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".engines/onnxruntime");
     let found = named.or_else(|| {
@@ -75,6 +75,7 @@ fn runtime() -> bool {
         libraries.pop()
     });
     let Some(path) = found else {
+        assert!(std::env::var_os("CI").is_none(), "no ONNX Runtime, which every test has in CI; see `make setup`");
         eprintln!("skipped: no ONNX Runtime; set HEBB_ONNXRUNTIME to libonnxruntime.so");
         return false;
     };

@@ -1,0 +1,259 @@
+//! Every field of a study that made itself, edited: which tasks are computed again. All others are left alone.
+//!
+//! A row is a test: the field, what is written instead, the tasks that are computed. Tasks that follow from them and turn
+//! out to have the same input as before are not computed; that is part of the claim. Fields of studies that read files
+//! are in `files.rs`; `fields.rs` fails if a field of the schema is in neither.
+
+use super::bench::{Bench, Ids};
+
+/// What follows from new unit series or voxels: fits, what is asked of them, the report.
+pub(super) const FITS: &str = "encode null redundancy polarity report";
+/// What follows from new patterns.
+pub(super) const PATTERN_FITS: &str = "encode/*/patterns null redundancy polarity report";
+/// What follows from new simulated brains.
+const BRAINS: &str = "simulate mask bold";
+/// What follows from another image tower; the text tower's export comes out as before.
+const VISION: &str = "weights export extract/clip/vision/* series/clip/vision/* pattern";
+/// What follows from another text tower.
+const TEXT: &str = "weights export extract/clip/text/* series/clip/text/* pattern";
+/// What follows from other units of both towers.
+const UNITS: &str = "export extract series pattern";
+/// What follows from another clock of the analysis; what drives the brains keeps its own.
+const ANALYSIS: &str = "series/clip/vision/run-1 series/clip/vision/run-2 series/clip/vision/run-3 series/clip/vision/run-4 \
+                        series/clip/text/run-1 series/clip/text/run-2 series/clip/text/run-3 series/clip/text/run-4 pattern";
+
+/// One test for each row, and the list of the fields that the rows are about.
+macro_rules! edits {
+    ($bench:expr; $($name:ident: $field:literal, $([$from:literal -> $to:literal])+ computes $($words:expr),*;)*) => {
+        /// The fields that are edited here.
+        pub(super) const FIELDS: &[&str] = &[$($field),*];
+        $(
+            #[test]
+            fn $name() {
+                $crate::study::edits::check($bench, &[$(($from, $to)),+], &[$($words),*]);
+            }
+        )*
+    };
+}
+pub(super) use edits;
+
+/// Fails unless the edits make these tasks run, as planned, and leave nothing to do.
+pub(super) fn check(bench: Option<Bench>, edits: &[(&str, &str)], words: &[&str]) {
+    let Some(bench) = bench else { return };
+    bench.edit(edits);
+    let ran = bench.run();
+    ran.assert_computed(&words.join(" "));
+    let done: Ids = ran.computed.union(&ran.unchanged).cloned().collect();
+    assert_eq!(ran.planned, done, "the plan lists what the run does");
+    assert_eq!(bench.plan().to_run().into_keys().collect::<Vec<_>>(), Vec::<String>::new(), "nothing is left to do");
+}
+
+edits! {
+    Bench::tiny();
+
+    // Runs. Made-up stimuli go by the place of a run, not by its name.
+    renamed_training_runs_rerun_brains: "runs.train", [r#"["1", "2", "3"]"# -> r#"["2", "1", "3"]"#] computes BRAINS, FITS;
+    a_renamed_test_run_reruns_brains: "runs.test", [r#"test = ["4"]"# -> r#"test = ["5"]"#] computes BRAINS, FITS;
+    a_training_run_less_reruns_all_but_the_model: "runs.train", [r#"["1", "2", "3"]"# -> r#"["1", "2"]"#]
+        computes "stimuli extract series pattern", BRAINS, FITS;
+
+    // Stimuli. Captions follow from the seed alone.
+    the_seed_of_scenes_reruns_all_but_the_model: "stimuli.generate.seed", ["seed = 1\n" -> "seed = 9\n"]
+        computes "stimuli extract series pattern", BRAINS, FITS;
+    more_scenes_rerun_all_but_the_model: "stimuli.generate.images_per_run", ["images_per_run = 12" -> "images_per_run = 13"]
+        computes "stimuli extract series pattern", BRAINS, FITS;
+    the_size_of_scenes_reruns_no_text: "stimuli.generate.image_size_px", ["image_size_px = 32" -> "image_size_px = 48"]
+        computes "stimuli extract/clip/vision/* series/clip/vision/* pattern", BRAINS, FITS;
+    a_longer_scene_reruns_no_extraction: "stimuli.generate.duration_s", ["duration_s = 2.0" -> "duration_s = 2.2"]
+        computes "series pattern", BRAINS, FITS;
+    a_longer_gap_reruns_no_extraction: "stimuli.generate.gap_s", ["gap_s = 1.0" -> "gap_s = 1.2"]
+        computes "series pattern", BRAINS, FITS;
+    a_longer_rest_reruns_no_extraction: "stimuli.generate.rest_s", ["rest_s = 6.0" -> "rest_s = 7.0"]
+        computes "series pattern", BRAINS, FITS;
+
+    // Model.
+    the_seed_of_weights_reruns_all_but_the_scenes: "models.*.random.seed", ["seed = 2\n" -> "seed = 8\n"]
+        computes "weights", UNITS, BRAINS, FITS;
+    the_projection_reruns_no_extraction: "models.*.random.projection_dim", ["projection_dim = 16" -> "projection_dim = 8"]
+        computes "weights export";
+    vision_layers_rerun_no_text: "models.*.random.vision.layers", ["vision = { layers = 2" -> "vision = { layers = 3"]
+        computes VISION, BRAINS, FITS;
+    vision_width_reruns_no_text: "models.*.random.vision.width",
+        ["vision = { layers = 2, width = 32" -> "vision = { layers = 2, width = 48"] computes VISION, BRAINS, FITS;
+    vision_heads_rerun_no_text: "models.*.random.vision.heads",
+        ["heads = 2, mlp_width = 64, image" -> "heads = 4, mlp_width = 64, image"] computes VISION, BRAINS, FITS;
+    vision_mlp_width_reruns_no_text: "models.*.random.vision.mlp_width",
+        ["mlp_width = 64, image" -> "mlp_width = 48, image"] computes VISION, BRAINS, FITS;
+    vision_image_size_reruns_no_text: "models.*.random.vision.image_size",
+        ["image_size = 32, patch" -> "image_size = 48, patch"] computes VISION, BRAINS, FITS;
+    vision_patch_size_reruns_no_text: "models.*.random.vision.patch_size", ["patch_size = 16" -> "patch_size = 8"]
+        computes VISION, BRAINS, FITS;
+    text_layers_rerun_no_vision: "models.*.random.text.layers", ["text = { layers = 2" -> "text = { layers = 3"]
+        computes TEXT, BRAINS, FITS;
+    text_width_reruns_no_vision: "models.*.random.text.width",
+        ["text = { layers = 2, width = 32" -> "text = { layers = 2, width = 48"] computes TEXT, BRAINS, FITS;
+    text_heads_rerun_no_vision: "models.*.random.text.heads",
+        ["heads = 2, mlp_width = 64, context" -> "heads = 4, mlp_width = 64, context"] computes TEXT, BRAINS, FITS;
+    text_mlp_width_reruns_no_vision: "models.*.random.text.mlp_width",
+        ["mlp_width = 64, context" -> "mlp_width = 48, context"] computes TEXT, BRAINS, FITS;
+    text_context_length_reruns_no_vision: "models.*.random.text.context_length",
+        ["context_length = 16" -> "context_length = 24"] computes TEXT, BRAINS, FITS;
+    text_vocab_size_reruns_no_vision: "models.*.random.text.vocab_size", ["vocab_size = 600" -> "vocab_size = 620"]
+        computes TEXT, BRAINS, FITS;
+    a_module_less_reruns_no_extraction: "models.*.modules",
+        ["[models.clip.random]" -> "[models.clip]\nmodules = [\"vision\"]\n[models.clip.random]"]
+        ["language = { module = \"text\", layers = [1] }" -> ""] computes "pattern", BRAINS, FITS;
+    modules_in_another_order_rerun_nothing: "models.*.modules",
+        ["[models.clip.random]" -> "[models.clip]\nmodules = [\"text\", \"vision\"]\n[models.clip.random]"] computes;
+
+    // Units.
+    the_kind_of_units_reruns_all_but_weights_and_scenes: "units.kind", ["\"query-key\"" -> "\"mlp\""]
+        computes UNITS, BRAINS, FITS;
+    the_reduction_of_units_reruns_all_but_weights_and_scenes: "units.reduce",
+        ["\"query-key\"" -> "\"query-key\"\nreduce = \"max\""] computes UNITS, BRAINS, FITS;
+    fewer_layers_rerun_all_but_weights_and_scenes: "units.layers",
+        ["\"query-key\"" -> "\"query-key\"\nlayers = [1]"] computes UNITS, BRAINS, FITS;
+    all_layers_by_number_rerun_exports_only: "units.layers",
+        ["\"query-key\"" -> "\"query-key\"\nlayers = [1, 0]"] computes "export";
+
+    // Time.
+    the_response_reruns_no_brain: "time.hrf", ["\"glover\"" -> "\"spm\""] computes ANALYSIS, FITS;
+    a_cut_start_reruns_no_brain: "time.trim_start_s", ["\"glover\"" -> "\"glover\"\ntrim_start_s = 3.0"]
+        computes ANALYSIS, FITS;
+    dropped_rest_reruns_no_brain: "time.rest", ["\"glover\"" -> "\"glover\"\nrest = \"drop\""] computes ANALYSIS, FITS;
+
+    // Simulated brains.
+    a_new_subject_reruns_its_own: "bold.simulate.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-01", "sub-02", "sub-03"]"#]
+        computes "simulate/sub-03 mask/sub-03 bold/sub-03/* encode/sub-03/* null/sub-03/* redundancy/sub-03/* polarity/sub-03/* report";
+    a_subject_less_reruns_the_report_only: "bold.simulate.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-02"]"#]
+        computes "report";
+    the_only_model_by_name_reruns_nothing: "bold.simulate.model",
+        ["repetition_time_s = 1.5" -> "repetition_time_s = 1.5\nmodel = \"clip\""] computes;
+    the_repetition_time_reruns_no_extraction: "bold.simulate.repetition_time_s",
+        ["repetition_time_s = 1.5" -> "repetition_time_s = 1.6"] computes "series pattern", BRAINS, FITS;
+    the_seed_of_brains_reruns_no_pattern: "bold.simulate.brain.seed", ["seed = 3\n" -> "seed = 7\n"] computes BRAINS, FITS;
+    the_shape_of_brains_reruns_no_pattern: "bold.simulate.brain.shape", ["[10, 12, 9]" -> "[10, 12, 10]"]
+        computes BRAINS, FITS;
+    the_size_of_voxels_reruns_no_fit: "bold.simulate.brain.voxel_size_mm", ["voxel_size_mm = 6.0" -> "voxel_size_mm = 5.0"]
+        computes BRAINS, "redundancy report";
+    the_noise_reruns_no_pattern: "bold.simulate.brain.snr", ["snr = 2.0" -> "snr = 1.0"] computes BRAINS, FITS;
+    the_noises_memory_reruns_no_pattern: "bold.simulate.brain.ar1", ["snr = 2.0" -> "snr = 2.0\nar1 = 0.4"]
+        computes BRAINS, FITS;
+    the_drift_reruns_no_pattern: "bold.simulate.brain.drift", ["snr = 2.0" -> "snr = 2.0\ndrift = 0.4"]
+        computes BRAINS, FITS;
+    the_motion_reruns_no_pattern: "bold.simulate.brain.motion", ["snr = 2.0" -> "snr = 2.0\nmotion = 0.4"]
+        computes BRAINS, FITS;
+    the_name_of_a_space_reruns_no_fit: "bold.simulate.brain.space", ["snr = 2.0" -> "snr = 2.0\nspace = \"drawn\""]
+        computes BRAINS;
+    a_networks_module_reruns_no_pattern: "bold.simulate.brain.networks.*.module",
+        ["language = { module = \"text\"" -> "language = { module = \"vision\""] computes BRAINS, FITS;
+    a_networks_layers_rerun_no_pattern: "bold.simulate.brain.networks.*.layers",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [0]"] computes BRAINS, FITS;
+    a_networks_sources_rerun_no_pattern: "bold.simulate.brain.networks.*.sources",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], sources = 3"] computes BRAINS, FITS;
+    a_sources_units_rerun_no_pattern: "bold.simulate.brain.networks.*.units_per_source",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], units_per_source = 3"] computes BRAINS, FITS;
+    a_sources_signs_rerun_no_pattern: "bold.simulate.brain.networks.*.negative_units",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], negative_units = 0.5"] computes BRAINS, FITS;
+    redundant_voxels_rerun_no_pattern: "bold.simulate.brain.networks.*.redundant_voxels",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], redundant_voxels = 0.25"] computes BRAINS, FITS;
+    mirrored_voxels_rerun_no_pattern: "bold.simulate.brain.networks.*.mirrored_voxels",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], mirrored_voxels = 0.5"] computes BRAINS, FITS;
+
+    // Preparation.
+    confounds_rerun_preparation: "preparation.confounds", ["\"rot_*\"" -> "\"rot_x\""] computes "bold", FITS;
+    the_filter_reruns_preparation: "preparation.high_pass_s", ["high_pass_s = 128.0" -> "high_pass_s = 30.0"]
+        computes "bold", FITS;
+    detrending_reruns_preparation: "preparation.detrend", ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndetrend = true"]
+        computes "bold", FITS;
+    z_scoring_reruns_preparation: "preparation.z_score", ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nz_score = false"]
+        computes "bold", FITS;
+    dropped_volumes_rerun_preparation: "preparation.drop_initial",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_initial = 2"] computes "bold", FITS;
+    looking_for_non_steady_volumes_stops_where_there_are_none: "preparation.drop_non_steady_state",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_non_steady_state = true"] computes "bold";
+    a_displacement_that_no_volume_exceeds_stops_there: "preparation.max_framewise_displacement_mm",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nmax_framewise_displacement_mm = 1000.0"] computes "bold";
+    a_displacement_that_volumes_exceed_reruns_fits: "preparation.max_framewise_displacement_mm",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nmax_framewise_displacement_mm = 0.1"] computes "bold", FITS;
+
+    // Voxels.
+    all_voxels_rerun_masks: "atlas.voxels", ["[patterns.dictionary]" -> "[atlas]\nvoxels = \"all\"\n[patterns.dictionary]"]
+        computes "mask bold", FITS;
+    some_networks_rerun_masks: "atlas.voxels.networks",
+        ["[patterns.dictionary]" -> "[atlas]\nvoxels = { networks = [\"visual\"] }\n[patterns.dictionary]"]
+        computes "mask bold", FITS;
+
+    // Patterns.
+    more_patterns_rerun_their_fits: "patterns.dictionary.n_patterns", ["n_patterns = 4" -> "n_patterns = 5"]
+        computes "pattern", PATTERN_FITS;
+    the_penalty_reruns_patterns: "patterns.dictionary.penalty", ["penalty = 0.15" -> "penalty = 0.2"]
+        computes "pattern", PATTERN_FITS;
+    the_seed_of_the_dictionary_reruns_patterns: "patterns.dictionary.seed", ["seed = 4\n" -> "seed = 5\n"]
+        computes "pattern", PATTERN_FITS;
+    fewer_epochs_rerun_patterns: "patterns.dictionary.max_epochs", ["seed = 4\n" -> "seed = 4\nmax_epochs = 5\n"]
+        computes "pattern", PATTERN_FITS;
+    the_tolerance_reruns_patterns: "patterns.dictionary.tolerance", ["seed = 4\n" -> "seed = 4\ntolerance = 0.01\n"]
+        computes "pattern", PATTERN_FITS;
+    components_rerun_patterns: "patterns.pca.n_patterns",
+        ["[patterns.dictionary]" -> "[patterns.pca]"] ["penalty = 0.15\n" -> ""] ["seed = 4\n" -> ""]
+        computes "pattern", PATTERN_FITS;
+
+    // Fits.
+    an_alpha_reruns_fits: "encoding.ridge.alphas", ["10_000]" -> "20_000]"] computes FITS;
+    a_shared_alpha_reruns_fits: "encoding.ridge.alpha", ["10_000]" -> "10_000]\nalpha = \"shared\""] computes FITS;
+    folds_rerun_fits: "encoding.ridge.folds", ["10_000]" -> "10_000]\nfolds = { blocks = { n = 3 } }"] computes FITS;
+    the_number_of_folds_reruns_fits: "encoding.ridge.folds.blocks.n",
+        ["10_000]" -> "10_000]\nfolds = { blocks = { n = 4 } }"] computes FITS;
+    the_gap_of_folds_reruns_fits: "encoding.ridge.folds.blocks.gap_s",
+        ["10_000]" -> "10_000]\nfolds = { blocks = { n = 3, gap_s = 5 } }"] computes FITS;
+    the_score_reruns_fits: "encoding.ridge.score", ["10_000]" -> "10_000]\nscore = \"pearson\""] computes FITS;
+    fewer_features_rerun_the_report_only: "encoding.ridge.features", ["10_000]" -> "10_000]\nfeatures = [\"patterns\"]"]
+        computes "report";
+    features_in_another_order_rerun_nothing: "encoding.ridge.features",
+        ["10_000]" -> "10_000]\nfeatures = [\"layers\", \"patterns\"]"] computes;
+
+    // Statistics.
+    more_permutations_rerun_significance: "statistics.significance.n_permutations",
+        ["[statistics.significance]\nn_permutations = 99" -> "[statistics.significance]\nn_permutations = 199"]
+        computes "null report";
+    the_block_reruns_significance: "statistics.significance.block_s",
+        ["[statistics.significance]" -> "[statistics.significance]\nblock_s = 10.0"] computes "null report";
+    the_discovery_rate_reruns_significance: "statistics.significance.fdr",
+        ["[statistics.significance]" -> "[statistics.significance]\nfdr = 0.1"] computes "null report";
+    the_seed_of_significance_reruns_it: "statistics.significance.seed",
+        ["[statistics.significance]" -> "[statistics.significance]\nseed = 1"] computes "null report";
+    significance_taken_out_reruns_the_report_only: "statistics.significance.n_permutations",
+        ["[statistics.significance]\nn_permutations = 99" -> ""] computes "report";
+    the_threshold_reruns_redundancy: "statistics.redundancy.threshold_sd",
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nthreshold_sd = 1.0"] computes "redundancy report";
+    more_permutations_rerun_redundancy: "statistics.redundancy.n_permutations",
+        ["[statistics.redundancy]\nn_permutations = 99" -> "[statistics.redundancy]\nn_permutations = 199"]
+        computes "redundancy report";
+    the_seed_of_redundancy_reruns_it: "statistics.redundancy.seed",
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nseed = 1"] computes "redundancy report";
+    redundancy_taken_out_reruns_the_report_only: "statistics.redundancy.n_permutations",
+        ["[statistics.redundancy]\nn_permutations = 99" -> ""] computes "report";
+    the_opposition_reruns_polarity: "statistics.polarity.min_opposition",
+        ["[statistics.polarity]" -> "[statistics.polarity]\nmin_opposition = 0.2"] computes "polarity report";
+    more_permutations_rerun_polarity: "statistics.polarity.n_permutations",
+        ["[statistics.polarity]\nn_permutations = 99" -> "[statistics.polarity]\nn_permutations = 199"]
+        computes "polarity report";
+    the_seed_of_polarity_reruns_it: "statistics.polarity.seed",
+        ["[statistics.polarity]" -> "[statistics.polarity]\nseed = 1"] computes "polarity report";
+    polarity_taken_out_reruns_the_report_only: "statistics.polarity.n_permutations",
+        ["[statistics.polarity]\nn_permutations = 99" -> ""] computes "report";
+
+    // What shapes no result.
+    comments_rerun_nothing: "study.name", ["# The smallest" -> "# Not the smallest\n\n# The smallest"] computes;
+    name_and_description_rerun_nothing: "study.description", ["name = \"tiny\"" -> "name = \"other\"\ndescription = \"Words.\""]
+        computes;
+    order_and_spaces_rerun_nothing: "study.name",
+        ["seed = 1\nimages_per_run = 12" -> "  images_per_run=12\nseed    =    1"] ["[units]\nkind = \"query-key\"\n" -> ""]
+        ["[time]" -> "[units]\nkind = 'query-key'\n[time]"] computes;
+    numbers_written_otherwise_rerun_nothing: "study.name", ["[1, 100, 10_000]" -> "[1.0, 1e2, 10000]"]
+        ["high_pass_s = 128.0" -> "high_pass_s = 128"] ["images_per_run = 12" -> "images_per_run = 0xC"] computes;
+    defaults_written_out_rerun_nothing: "study.name",
+        ["seed = 4\n" -> "seed = 4\nmax_epochs = 50\ntolerance = 1e-4\n"] ["10_000]" -> "10_000]\nfolds = \"runs\"\nscore = \"r2\""]
+        ["[statistics.polarity]" -> "[statistics.polarity]\nmin_opposition = 0.3\nseed = 0"] computes;
+}

@@ -1,0 +1,195 @@
+//! Studies that read files: where a file lies reruns nothing, what is in it reruns what reads it.
+
+use super::{
+    bench::{Bench, on_files},
+    edits::{FITS, PATTERN_FITS, edits},
+};
+use std::{fs, path::Path};
+
+edits! {
+    Bench::files();
+
+    a_model_elsewhere_reruns_nothing: "models.*.folder", ["\"inputs/clip\"" -> "\"copy/clip\""] computes;
+    tables_and_images_elsewhere_rerun_nothing: "stimuli.tables.path",
+        ["\"inputs/stimuli/run-{run}.tsv\"" -> "\"copy/stimuli/run-{run}.tsv\""] computes;
+    images_elsewhere_rerun_nothing: "stimuli.tables.image_folder",
+        ["run-{run}.tsv\"" -> "run-{run}.tsv\"\nimage_folder = \"copy/stimuli\""] computes;
+    derivatives_elsewhere_rerun_nothing: "bold.bids.folder", ["\"inputs/derivatives\"" -> "\"copy/derivatives\""] computes;
+    a_recorded_subject_less_reruns_the_report_only: "bold.bids.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-02"]"#]
+        computes "report";
+    the_only_task_by_name_reruns_nothing: "bold.bids.task",
+        ["[bold.bids]" -> "[bold.bids]\ntask = \"simulated\""] computes;
+    the_only_space_by_name_reruns_nothing: "bold.bids.space",
+        ["[bold.bids]" -> "[bold.bids]\nspace = \"schematic\""] computes;
+    the_same_files_in_a_session_rerun_nothing: "bold.bids.session",
+        ["\"inputs/derivatives\"" -> "\"sessions/derivatives\"\nsession = \"1\""] computes;
+    labels_elsewhere_rerun_nothing: "atlas.labels", ["labels = \"inputs" -> "labels = \"copy"] computes;
+    a_table_elsewhere_reruns_nothing: "atlas.table", ["table = \"inputs" -> "table = \"copy"] computes;
+}
+
+/// Changes a file, runs, and fails unless these tasks were computed.
+fn change(file: &str, to: impl Fn(Vec<u8>) -> Vec<u8>, words: &[&str]) {
+    let Some(bench) = Bench::files() else { return };
+    let path = bench.folder().join("inputs").join(file);
+    let bytes = fs::read(&path).expect("readable");
+    let changed = to(bytes.clone());
+    assert_ne!(changed, bytes);
+    fs::write(&path, changed).expect("writable");
+    bench.run().assert_computed(&words.join(" "));
+    assert!(bench.plan().to_run().is_empty());
+}
+
+/// Replaces a part of a text file, wherever it is.
+fn replace(from: &str, to: &str) -> impl Fn(Vec<u8>) -> Vec<u8> {
+    move |bytes| String::from_utf8(bytes).expect("text").replace(from, to).into_bytes()
+}
+
+/// Copies a file of the same data set over it.
+fn take(file: &str) -> impl Fn(Vec<u8>) -> Vec<u8> {
+    let bench = Bench::files();
+    let bytes = bench.map(|bench| fs::read(bench.folder().join("inputs").join(file)).expect("readable"));
+    move |_| bytes.clone().expect("the caller has a bench too")
+}
+
+fn func(name: &str) -> String {
+    let subject = name.split('_').next().expect("a subject");
+    format!("derivatives/{subject}/func/{name}")
+}
+
+#[test]
+fn a_changed_weight_reruns_what_reads_it() {
+    let flip_last = |mut bytes: Vec<u8>| {
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        bytes
+    };
+    // Both towers are in one file, so both are exported; only the one with another weight is extracted.
+    let Some(bench) = Bench::files() else { return };
+    let path = bench.folder().join("inputs/clip/model.safetensors");
+    let bytes = fs::read(&path).expect("readable");
+    fs::write(&path, flip_last(bytes)).expect("writable");
+    let ran = bench.run();
+    assert!(ran.computed.contains("export/clip/vision") && ran.computed.contains("export/clip/text"));
+    assert!(ran.computed.iter().filter(|id| id.starts_with("extract/")).count() <= 1, "{:?}", ran.computed);
+    assert!(bench.plan().to_run().is_empty());
+}
+
+#[test]
+fn a_changed_image_reruns_the_image_tower() {
+    if crate::model::runtime() {
+        change(
+            "stimuli/images/scene-00000.png",
+            take("stimuli/images/scene-00001.png"),
+            &["extract/clip/vision/* series/clip/vision/* encode/*/vision/* pattern", PATTERN_FITS],
+        );
+    }
+}
+
+#[test]
+fn a_moved_onset_reruns_its_run() {
+    change(
+        "stimuli/run-2.tsv",
+        replace("\n6\t", "\n5.5\t"),
+        &["series/clip/vision/run-2 series/clip/text/run-2 pattern", FITS],
+    );
+}
+
+#[test]
+fn a_changed_caption_reruns_the_text_tower() {
+    // The first word: what is past the context length is cut off, and nothing follows from it.
+    change(
+        "stimuli/run-1.tsv",
+        |bytes| String::from_utf8(bytes).expect("text").replacen("\ta", "\tone", 1).into_bytes(),
+        &["extract/clip/text/* series/clip/text/* encode/*/text/* pattern", PATTERN_FITS],
+    );
+}
+
+#[test]
+fn an_unread_column_reruns_nothing() {
+    let add = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).expect("text");
+        let (header, rows) = text.split_once('\n').expect("a header");
+        let rows: String = rows.lines().map(|row| format!("{row}\tx\n")).collect();
+        format!("{header}\tnote\n{rows}").into_bytes()
+    };
+    change("stimuli/run-1.tsv", add, &[]);
+}
+
+const ONE_RUN: &str = "encode/sub-02/* null/sub-02/* redundancy/sub-02/* polarity/sub-02/* report";
+
+#[test]
+fn a_changed_series_reruns_its_subject() {
+    if crate::model::runtime() {
+        change(
+            &func("sub-02_task-simulated_run-3_space-schematic_desc-preproc_bold.nii.gz"),
+            take(&func("sub-02_task-simulated_run-2_space-schematic_desc-preproc_bold.nii.gz")),
+            &["bold/sub-02/run-3", ONE_RUN],
+        );
+    }
+}
+
+#[test]
+fn a_changed_confounds_table_reruns_its_subject() {
+    if crate::model::runtime() {
+        change(
+            &func("sub-02_task-simulated_run-3_desc-confounds_timeseries.tsv"),
+            take(&func("sub-02_task-simulated_run-2_desc-confounds_timeseries.tsv")),
+            &["bold/sub-02/run-3", ONE_RUN],
+        );
+    }
+}
+
+#[test]
+fn a_network_renamed_in_the_atlas_reruns_masks_and_what_tells_networks() {
+    // A fit does not read names, but its voxels come with them.
+    change("derivatives/atlas/schematic_dseg.tsv", replace("somatomotor", "motor"), &["mask bold redundancy report"]);
+}
+
+#[test]
+fn confounds_that_nothing_uses_are_not_read() {
+    let Some(bench) = Bench::files() else { return };
+    bench.edit(&[("confounds = [\"trans_*\", \"rot_*\"]\n", "")]);
+    bench.run();
+    let file = func("sub-02_task-simulated_run-3_desc-confounds_timeseries.tsv");
+    fs::write(bench.folder().join("inputs").join(file), "other\n").expect("writable");
+    assert!(bench.plan().to_run().is_empty());
+}
+
+#[test]
+fn a_study_moved_with_all_its_files_reruns_nothing() {
+    let Some(bench) = Bench::files() else { return };
+    let deeper = bench.folder().join("a folder/deeper");
+    fs::create_dir_all(&deeper).expect("writable");
+    fs::rename(bench.folder().join("inputs"), deeper.join("inputs")).expect("movable");
+    fs::rename(bench.file(), deeper.join("renamed.toml")).expect("movable");
+    assert!(bench.plan_file(&deeper.join("renamed.toml")).to_run().is_empty());
+}
+
+#[test]
+fn a_link_to_a_file_reruns_nothing() {
+    let Some(bench) = Bench::files() else { return };
+    let link = |path: &Path| {
+        fs::rename(path, path.with_extension("moved")).expect("movable");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(path.with_extension("moved"), path).expect("linkable");
+    };
+    if cfg!(unix) {
+        link(&bench.folder().join("inputs/clip/model.safetensors"));
+        assert!(bench.plan().to_run().is_empty());
+    }
+}
+
+#[test]
+fn files_that_a_simulation_wrote_lead_to_the_results_of_the_simulation() {
+    let Some(bench) = Bench::tiny() else { return };
+    bench.write(&on_files());
+    bench.write_inputs();
+    let ran = bench.run();
+    // What reads a file instead of another task's result is computed; its bytes are the same, so nothing after it is. The
+    // report tells in words where the files came from.
+    ran.assert_computed("export extract/clip/vision/* mask bold report");
+    assert!(ran.unchanged.contains("pattern/clip") && ran.unchanged.contains("encode/sub-01/clip/patterns"));
+    assert!(bench.plan().to_run().is_empty());
+    bench.write(&super::bench::tiny());
+    assert!(bench.plan().to_run().is_empty(), "the simulated study is still there");
+}

@@ -1,0 +1,14 @@
+//! The assembled program: what an edit reruns, what survives a failure, what is the same everywhere, what is found again.
+//!
+//! `bench` plans and runs small studies and records what happened. All but the pinned keys need ONNX Runtime.
+
+mod bench;
+mod edits;
+mod failure;
+mod fields;
+mod files;
+mod pinned;
+mod processes;
+mod reasons;
+mod store;
+mod truth;
