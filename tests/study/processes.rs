@@ -21,18 +21,25 @@ fn place() -> Option<TempDir> {
     })
 }
 
+/// Every record of a cache by its key. What a killed process left of a file it was writing is not one.
+fn record_files(cache: &Path) -> BTreeMap<String, serde_json::Value> {
+    let entries = walkdir::WalkDir::new(cache.join("records")).into_iter().flatten();
+    let files = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"));
+    let record = |path: &Path| serde_json::from_slice(&fs::read(path).expect("readable")).expect("a whole record");
+    let key = |path: &Path| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    files.map(|entry| (key(entry.path()), record(entry.path()))).collect()
+}
+
 /// The output digest of every key in a cache.
 fn records(cache: &Path) -> BTreeMap<String, String> {
-    let entries = walkdir::WalkDir::new(cache.join("records")).into_iter().map(|entry| entry.expect("readable"));
-    let files = entries.filter(|entry| entry.file_type().is_file());
-    files
-        .map(|entry| {
-            let bytes = fs::read(entry.path()).expect("readable");
-            let record: serde_json::Value = serde_json::from_slice(&bytes).expect("a whole record");
-            let key = entry.path().file_stem().expect("a name").to_string_lossy().into_owned();
-            (key, record["output"].as_str().expect("a digest").to_owned())
-        })
-        .collect()
+    let output = |record: serde_json::Value| record["output"].as_str().expect("a digest").to_owned();
+    record_files(cache).into_iter().map(|(key, record)| (key, output(record))).collect()
+}
+
+/// The folders that a cache has published; none if there is no cache yet.
+fn artifacts(cache: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(cache.join("artifacts")).min_depth(2).max_depth(2).into_iter().flatten();
+    entries.map(walkdir::DirEntry::into_path).collect()
 }
 
 /// What a run of the tiny study leaves where nothing disturbs it.
@@ -42,44 +49,39 @@ fn undisturbed() -> Option<BTreeMap<String, String>> {
     Some(records(&folder.path().join("cache")))
 }
 
-/// Digests of all published folders, by name and by what is in them.
-fn assert_artifacts_are_whole(cache: &Path) {
-    let folders = walkdir::WalkDir::new(cache.join("artifacts")).min_depth(2).max_depth(2);
-    for folder in folders.into_iter().map(|entry| entry.expect("readable")) {
-        let name = folder.file_name().to_string_lossy().into_owned();
-        let record = records_of(cache).into_iter().find(|record| record["output"] == name.as_str());
-        // A kill between publishing and recording leaves an artifact without a record, which harms nobody.
-        let Some(record) = record else { continue };
+/// Fails unless every file that a record names is there and has the digest that the record gives it.
+fn assert_recorded_files_are_whole(cache: &Path) {
+    for record in record_files(cache).into_values() {
+        let output = record["output"].as_str().expect("a digest");
+        let folder = cache.join("artifacts").join(&output[..2]).join(output);
         for file in record["files"].as_array().expect("a list") {
-            let path = folder.path().join(file["path"].as_str().expect("a path"));
+            let path = folder.join(file["path"].as_str().expect("a path"));
             let digest = hebb::store::hash_file(&path).expect("there").to_string();
             assert_eq!(file["digest"].as_str(), Some(digest.as_str()), "{}", path.display());
         }
     }
 }
 
-fn records_of(cache: &Path) -> Vec<serde_json::Value> {
-    let entries = walkdir::WalkDir::new(cache.join("records")).into_iter().map(|entry| entry.expect("readable"));
-    let files = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"));
-    files.map(|entry| serde_json::from_slice(&fs::read(entry.path()).expect("readable")).expect("whole")).collect()
-}
-
 #[test]
 fn killed_ten_times_a_run_ends_in_the_same_bytes() {
     let (Some(folder), Some(expected)) = (place(), undisturbed()) else { return };
     let cache = folder.path().join("cache");
-    // Moments spread over the half second that the study takes, in an order that looks random.
-    for moment_ms in [70, 20, 150, 45, 110, 30, 200, 90, 130, 60] {
+    // A moment is given by what is published, not by a clock, so that a slow machine is killed in the middle too.
+    for (turn, n_published) in [0, 2, 5, 9, 13, 18, 23, 28, 33, 38].into_iter().enumerate() {
         let mut run =
             program(folder.path(), &RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        std::thread::sleep(Duration::from_millis(moment_ms));
+        while artifacts(&cache).len() < n_published && run.try_wait().expect("a child").is_none() {
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        std::thread::sleep(Duration::from_millis(turn as u64 % 4));
         run.kill().expect("it can be killed, also when it has ended");
         run.wait().expect("it has ended");
-        assert_artifacts_are_whole(&cache);
+        assert_recorded_files_are_whole(&cache);
     }
+    assert!(artifacts(&cache).len() >= 38);
     printed(program(folder.path(), &RUN));
     assert_eq!(records(&cache), expected);
-    assert_artifacts_are_whole(&cache);
+    assert_recorded_files_are_whole(&cache);
     assert!(printed(program(folder.path(), &RUN)).contains(": 0 computed, 44 cached"));
 }
 
@@ -100,7 +102,7 @@ fn two_runs_at_once_compute_every_task_once() {
     }
     assert_eq!(computed, 44);
     assert_eq!(records(&folder.path().join("cache")), expected);
-    assert_artifacts_are_whole(&folder.path().join("cache"));
+    assert_recorded_files_are_whole(&folder.path().join("cache"));
 }
 
 #[test]
