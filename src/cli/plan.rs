@@ -59,14 +59,12 @@ impl PlanCommand {
             )?,
         }
         let emphasis = if shared.colours_output() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-        for group in grouped(&lines, self.all) {
-            let memory = if self.resources { format!("{:>9}  ", size(group[0].memory_bytes)) } else { String::new() };
-            let name = match group {
-                [one] => one.task.clone(),
-                [first, ..] => format!("{} and {} more", first.task, group.len() - 1),
-                [] => continue,
-            };
-            writeln!(out, "  {memory}{}{name:<44}{}  {}", emphasis.0, emphasis.1, group[0].reason)?;
+        let groups: Vec<(String, &Line)> =
+            grouped(&lines, self.all).into_iter().map(|group| (name(group), &group[0])).collect();
+        let width = groups.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, line) in groups {
+            let memory = if self.resources { format!("{:>10}  ", size(line.memory_bytes)) } else { String::new() };
+            writeln!(out, "  {memory}{}{name:<width$}{}  {}", emphasis.0, emphasis.1, line.reason)?;
         }
         if let Err(missing) = &open.runtime
             && counts.to_run > 0
@@ -104,6 +102,14 @@ fn grouped(lines: &[Line], all: bool) -> Vec<&[Line]> {
         .chunk_by(alike)
         .flat_map(|group| if together(&group) { vec![group] } else { group.chunks(1).collect() })
         .collect()
+}
+
+/// The name of a task, or of the first of several.
+fn name(group: &[Line]) -> String {
+    match group {
+        [one] => one.task.clone(),
+        _ => format!("{} and {} more", group[0].task, group.len() - 1),
+    }
 }
 
 /// A number of bytes for people.

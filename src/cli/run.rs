@@ -59,11 +59,12 @@ pub(super) fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Memory that is free now.
+/// Memory that processes may still take, here and within the container's limit; what only caches files counts as free.
 pub(super) fn available_memory_bytes() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    system.cgroup_limits().map_or(system.available_memory(), |limits| limits.free_memory.min(system.available_memory()))
+    let contained = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
+    contained.map_or(system.available_memory(), |left| left.min(system.available_memory()))
 }
 
 /// Memory that tasks may plan with, unless the user says otherwise.

@@ -81,26 +81,17 @@ impl Compute for PrepareRun {
             },
         };
         let run = prepare_run(&files, &voxels, &self.preparation)?;
+        let n_voxels = voxels.n_voxels();
         if !run.constant.is_empty() {
-            bench.warn(
-                "constant-voxels",
-                format!(
-                    "{} of {} voxels do not vary over run {} and are not scored",
-                    run.constant.len(),
-                    voxels.n_voxels(),
-                    self.name
-                ),
-            );
+            let message =
+                format!("{} of {n_voxels} voxels do not vary over the run and are not scored", run.constant.len());
+            bench.warn("constant-voxels", message);
         }
         if !run.non_finite.is_empty() {
+            let n = run.non_finite.len();
             bench.warn(
                 "non-finite-voxels",
-                format!(
-                    "{} of {} voxels hold values that are no numbers in run {} and are not scored",
-                    run.non_finite.len(),
-                    voxels.n_voxels(),
-                    self.name
-                ),
+                format!("{n} of {n_voxels} voxels hold values that are no numbers and are not scored"),
             );
         }
         write_matrix(&bench.out.join(BOLD), run.series.view())?;

@@ -40,6 +40,7 @@ pub struct Encode {
     /// What voxels are predicted from.
     pub features: EncodeFeatures,
     /// How.
+    #[serde(rename = "encoding.ridge")]
     pub ridge: RidgeParameters,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,

@@ -17,6 +17,7 @@ pub struct ChooseVoxels {
     /// The subject, where the files are in a simulated data set.
     pub subject: Option<String>,
     /// Which voxels of the brain mask are used.
+    #[serde(rename = "atlas.voxels")]
     pub voxels: VoxelSelection,
     /// Voxels of a volume.
     #[serde(skip)] // follows from the files

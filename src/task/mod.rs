@@ -2,7 +2,8 @@
 //! know where they end up, which key it has or who needs it (`plan`, `executor`, `store`).
 //!
 //! A task is a plain struct. **Its serialised fields are its part of the key**, so a parameter cannot be forgotten; a field
-//! that must not shape the key is marked `#[serde(skip)]` and says why. Inputs come as folders by role, external files as
+//! that must not shape the key is marked `#[serde(skip)]` and says why. Fields that stand in the study are renamed to their
+//! path in it, so that a plan speaks the study's language. Inputs come as folders by role, external files as
 //! paths by role, and everything is written into one empty folder: see [`Workbench`].
 
 pub mod bold;

@@ -26,12 +26,15 @@ const FACTS: &str = "significance.json";
 #[derive(Debug, Serialize)]
 pub struct PermuteBlocks {
     /// Permutations.
+    #[serde(rename = "statistics.significance.n_permutations")]
     pub n_permutations: usize,
     /// Volumes that stay together.
     pub block_tr: usize,
     /// False discovery rate.
+    #[serde(rename = "statistics.significance.fdr")]
     pub fdr: f64,
     /// Seed.
+    #[serde(rename = "statistics.significance.seed")]
     pub seed: u64,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,

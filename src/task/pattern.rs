@@ -33,6 +33,7 @@ const FACTS: &str = "pattern.json";
 #[derive(Debug, Serialize)]
 pub struct LearnPatterns {
     /// How units become time courses.
+    #[serde(rename = "patterns")]
     pub method: Method,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,

@@ -30,6 +30,7 @@ pub const FACTS: &str = "polarity.json";
 #[derive(Debug, Serialize)]
 pub struct MeasurePolarity {
     /// Threshold and null.
+    #[serde(rename = "statistics.polarity")]
     pub options: Polarity,
     /// Patterns.
     #[serde(skip)] // follows from the inputs

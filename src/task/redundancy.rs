@@ -28,6 +28,7 @@ pub const FACTS: &str = "redundancy.json";
 #[derive(Debug, Serialize)]
 pub struct MeasureRedundancy {
     /// Threshold and null.
+    #[serde(rename = "statistics.redundancy")]
     pub options: Redundancy,
     /// Patterns.
     #[serde(skip)] // follows from the inputs

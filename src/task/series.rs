@@ -31,10 +31,13 @@ pub struct UnitSeries {
     /// Seconds from one volume to the next.
     pub repetition_time_s: f64,
     /// Haemodynamic response.
+    #[serde(rename = "time.hrf")]
     pub hrf: Hrf,
     /// Seconds at the start of the run that are not used.
+    #[serde(rename = "time.trim_start_s")]
     pub trim_start_s: f64,
     /// Whether volumes without a stimulus are used.
+    #[serde(rename = "time.rest")]
     pub rest: Rest,
     /// Distinct stimuli of the study.
     #[serde(skip)] // follows from the inputs

@@ -14,8 +14,10 @@ pub struct SimulateSubject {
     /// The subject, as `sub-01`.
     pub subject: String,
     /// The simulated brain.
+    #[serde(rename = "bold.simulate.brain")]
     pub brain: Simulation,
     /// Seconds from one volume to the next.
+    #[serde(rename = "bold.simulate.repetition_time_s")]
     pub repetition_time_s: f64,
     /// The runs.
     pub runs: Vec<RunToSimulate>,

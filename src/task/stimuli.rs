@@ -9,10 +9,12 @@ use std::fs;
 #[derive(Debug, Serialize)]
 pub struct DrawScenes {
     /// Seed of the scenes.
+    #[serde(rename = "stimuli.generate.seed")]
     pub seed: u64,
     /// Number of pictures.
     pub n_images: usize,
     /// Width and height in pixels.
+    #[serde(rename = "stimuli.generate.image_size_px")]
     pub image_size_px: u32,
 }
 

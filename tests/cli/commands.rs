@@ -118,7 +118,7 @@ fn plan_after_an_edit_names_the_field_with_its_old_and_new_value() {
     world.hebb("plan study.toml").exits(0).prints(&["nothing to run"]);
 
     world.replace("study.toml", "alphas = [1, 10, 100]", "alphas = [1, 10, 1000]");
-    let plan = world.hebb("plan study.toml").exits(0).prints(&["encode/", "ridge.alphas[2] 100.0 -> 1000.0"]);
+    let plan = world.hebb("plan study.toml").exits(0).prints(&["encode/", "encoding.ridge.alphas[2] 100 -> 1000"]);
     for unchanged in ["weights/", "extract/", "bold/", "pattern/"] {
         assert!(!plan.stdout.contains(unchanged), "{plan:?}");
     }

@@ -18,9 +18,9 @@ fn reasons(edits: &[(&str, &str)]) -> Option<BTreeMap<String, Reason>> {
 #[test]
 fn a_scalar_is_told_with_its_old_and_new_value_and_the_rest_follows() {
     let Some(reasons) = reasons(&[("penalty = 0.15", "penalty = 0.2")]) else { return };
-    let expected = Reason::Changed(vec![change("method.dictionary.penalty", Some("0.15"), Some("0.2"))]);
+    let expected = Reason::Changed(vec![change("patterns.dictionary.penalty", Some("0.15"), Some("0.2"))]);
     assert_eq!(reasons["pattern/clip"], expected);
-    assert_eq!(expected.to_string(), "method.dictionary.penalty 0.15 -> 0.2");
+    assert_eq!(expected.to_string(), "patterns.dictionary.penalty 0.15 -> 0.2");
     assert_eq!(reasons["encode/sub-01/clip/patterns"], Reason::After(vec!["pattern/clip".into()]));
     assert_eq!(reasons["null/sub-01/clip"].to_string(), "follows pattern/clip and 1 more");
 }
@@ -28,7 +28,7 @@ fn a_scalar_is_told_with_its_old_and_new_value_and_the_rest_follows() {
 #[test]
 fn an_element_of_a_list_is_told_by_its_place() {
     let Some(reasons) = reasons(&[("10_000]", "20_000]")]) else { return };
-    let expected = vec![change("ridge.alphas[2]", Some("10000.0"), Some("20000.0"))];
+    let expected = vec![change("encoding.ridge.alphas[2]", Some("10000"), Some("20000"))];
     assert_eq!(reasons["encode/sub-02/clip/text/layer-01"], Reason::Changed(expected));
 }
 
@@ -37,10 +37,10 @@ fn a_longer_and_a_shorter_list_tell_what_came_and_went() {
     let Some(longer) = reasons(&[("10_000]", "10_000, 20_000]")]) else { return };
     let Some(shorter) = reasons(&[(", 10_000]", "]")]) else { return };
     let encode = "encode/sub-01/clip/patterns";
-    assert_eq!(longer[encode], Reason::Changed(vec![change("ridge.alphas[3]", None, Some("20000.0"))]));
-    assert_eq!(shorter[encode], Reason::Changed(vec![change("ridge.alphas[2]", Some("10000.0"), None)]));
-    assert_eq!(longer[encode].to_string(), "ridge.alphas[3] 20000.0 (new)");
-    assert_eq!(shorter[encode].to_string(), "ridge.alphas[2] 10000.0 (gone)");
+    assert_eq!(longer[encode], Reason::Changed(vec![change("encoding.ridge.alphas[3]", None, Some("20000"))]));
+    assert_eq!(shorter[encode], Reason::Changed(vec![change("encoding.ridge.alphas[2]", Some("10000"), None)]));
+    assert_eq!(longer[encode].to_string(), "encoding.ridge.alphas[3] 20000 (new)");
+    assert_eq!(shorter[encode].to_string(), "encoding.ridge.alphas[2] 10000 (gone)");
 }
 
 #[test]
@@ -53,12 +53,12 @@ fn a_choice_of_another_form_tells_every_field_that_came_and_went() {
     ];
     let Some(reasons) = reasons(&edits) else { return };
     let expected = vec![
-        change("method.dictionary.max_epochs", Some("50"), None),
-        change("method.dictionary.n_patterns", Some("4"), None),
-        change("method.dictionary.penalty", Some("0.15"), None),
-        change("method.dictionary.seed", Some("4"), None),
-        change("method.dictionary.tolerance", Some("0.0001"), None),
-        change("method.pca.n_patterns", None, Some("3")),
+        change("patterns.dictionary.max_epochs", Some("50"), None),
+        change("patterns.dictionary.n_patterns", Some("4"), None),
+        change("patterns.dictionary.penalty", Some("0.15"), None),
+        change("patterns.dictionary.seed", Some("4"), None),
+        change("patterns.dictionary.tolerance", Some("0.0001"), None),
+        change("patterns.pca.n_patterns", None, Some("3")),
     ];
     assert_eq!(reasons["pattern/clip"], Reason::Changed(expected));
     assert!(reasons["pattern/clip"].to_string().ends_with(", and 3 more"));
@@ -67,7 +67,7 @@ fn a_choice_of_another_form_tells_every_field_that_came_and_went() {
 #[test]
 fn an_option_that_is_left_out_was_something_before() {
     let Some(reasons) = reasons(&[("high_pass_s = 128.0\n", "")]) else { return };
-    let expected = vec![change("preparation.high_pass_s", Some("128.0"), Some("absent"))];
+    let expected = vec![change("preparation.high_pass_s", Some("128"), Some("absent"))];
     assert_eq!(reasons["bold/sub-01/run-1"], Reason::Changed(expected));
 }
 
