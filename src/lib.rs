@@ -56,6 +56,19 @@
 //! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, and BLAS runs on one thread within
 //! a block. A number that cannot be computed is absent with a reason, never NaN.
 //!
+//! # From Rust
+//!
+//! ```
+//! use hebb::{plan::plan_study, spec::read_study, store::FileDigests};
+//!
+//! let study = read_study("experiments/quickstart.toml".as_ref())?;
+//! let digests = FileDigests::open("cache".as_ref(), false);
+//! let plan = plan_study(&study, &digests, "1.31.1")?;
+//! let encode = plan.find("encode/sub-01/clip/patterns").expect("the study asks for patterns");
+//! assert_eq!(plan.manifest(encode).fields()["encoding.ridge.alphas[3]"], "1000");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # To add a task
 //!
 //! 1. Write `task/yours.rs`: a struct whose serialised fields are its parameters, and [`task::Compute`] for it.
