@@ -1,6 +1,6 @@
 //! Plan x store -> events: runs what has to run, as much at once as cores and memory allow.
 //!
-//! The scheduler is one loop on one thread; each task gets a thread of its own. It knows tasks only as [`Task`], results only
+//! The scheduler is one loop on one thread; each task gets a thread of its own. It knows tasks only as [`Task`](crate::task::Task), results only
 //! as digests, and tells what happens as [`Event`]s: progress bars, logs and tests are subscribers.
 //!
 //! A failed task blocks what depends on it, everything else goes on. Cancelling lets no new task start and asks running
