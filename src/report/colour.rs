@@ -54,7 +54,8 @@ pub(super) struct Ramp {
     scale: Scale,
     limit: f64,
     clipped_low: bool,
-    clipped_high: bool,
+    /// The largest magnitude among the numbers.
+    largest: f64,
 }
 
 impl Ramp {
@@ -70,12 +71,9 @@ impl Ramp {
             Scale::FromZero => high,
             Scale::Signed => high.max(-low),
         };
-        Self {
-            scale,
-            limit: round_up(largest),
-            clipped_low: scale == Scale::FromZero && low < 0.0,
-            clipped_high: false,
-        }
+        // Rounding up may end a hair below the number itself, which is then covered all the same.
+        let limit = round_up(largest).max(largest);
+        Self { scale, limit, clipped_low: scale == Scale::FromZero && low < 0.0, largest }
     }
 
     /// A ramp that ends at the given quantile of the magnitudes, so that a few extreme voxels do not flatten the map.
@@ -92,7 +90,12 @@ impl Ramp {
         // A sparse map may be zero at the quantile: then its largest magnitude is the only useful end.
         let end = if at(quantile) > 0.0 { at(quantile) } else { at(1.0) };
         let limit = round_up(end);
-        Self { scale, limit, clipped_low: scale == Scale::FromZero && any_negative, clipped_high: at(1.0) > limit }
+        Self { scale, limit, clipped_low: scale == Scale::FromZero && any_negative, largest: at(1.0) }
+    }
+
+    /// The same, ending no nearer to zero than `least_end`.
+    pub(super) fn reaching(self, least_end: f64) -> Self {
+        Self { limit: self.limit.max(least_end), ..self }
     }
 
     /// The number at the right end.
@@ -123,12 +126,12 @@ impl Ramp {
 
     /// Whether numbers below the left end exist and share its colour.
     pub(super) fn clipped_low(&self) -> bool {
-        self.clipped_low || (self.clipped_high && self.scale == Scale::Signed)
+        self.clipped_low || (self.clipped_high() && self.scale == Scale::Signed)
     }
 
     /// Whether numbers beyond the right end exist and share its colour.
     pub(super) fn clipped_high(&self) -> bool {
-        self.clipped_high
+        self.largest > self.limit
     }
 
     /// The colour of a finite number; numbers past an end take the end's colour.
@@ -214,6 +217,14 @@ mod tests {
         }
         let ramp = Ramp::covering(Scale::FromZero, [f64::NAN, -0.1, 0.2].into_iter());
         assert!(ramp.clipped_low() && !ramp.clipped_high());
+    }
+
+    #[test]
+    fn numbers_next_to_nothing_do_not_fill_the_colours() {
+        let faint = || Ramp::covering(Scale::FromZero, [0.001].into_iter());
+        assert_eq!(faint().reaching(0.1).limit(), 0.1);
+        assert_eq!(Ramp::covering(Scale::FromZero, [0.5].into_iter()).reaching(0.1).limit(), 0.5);
+        assert_eq!(faint().reaching(0.1).start(), 0.0);
     }
 
     #[test]

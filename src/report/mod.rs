@@ -25,9 +25,9 @@ mod sections;
 mod volume;
 
 pub use page::{
-    BrainMap, Engine, LayerCode, LayerId, LayerScores, Measure, ModuleScores, NetworkScores, Null, OpposedPair,
-    OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction, PredictionPanel, Provenance, Redundancy,
-    Run, Scale, Seed, Severity, SharedVoxels, Subject, Task, Value, Warning,
+    BrainMap, Engine, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores, NetworkScores, Null,
+    OpposedPair, OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction, PredictionPanel, Provenance,
+    Redundancy, Run, Scale, Seed, Severity, SharedVoxels, Subject, Task, Value, Warning,
 };
 pub use render::render;
 pub use volume::{MAX_AXIS, MAX_VOXELS, Volume, VolumeError};

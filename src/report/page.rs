@@ -123,7 +123,12 @@ pub struct Measure {
     pub name: String,
     /// Which colours suit it.
     pub scale: Scale,
+    /// The colours reach at least this far, so that numbers that are all next to nothing look like it.
+    pub least_end: f64,
 }
+
+/// Where the colours of a correlation end at the least.
+pub const LEAST_CORRELATION: f64 = 0.1;
 
 /// Whether zero is an end or the middle of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +142,11 @@ pub enum Scale {
 
 impl Default for Measure {
     fn default() -> Self {
-        Self { name: "mean Pearson r over voxels (held-out runs)".into(), scale: Scale::FromZero }
+        Self {
+            name: "mean Pearson r over voxels (held-out runs)".into(),
+            scale: Scale::FromZero,
+            least_end: LEAST_CORRELATION,
+        }
     }
 }
 

@@ -235,6 +235,7 @@ pub fn open_page(artifact: &Path) -> Result<Page, TaskError> {
             measure: crate::report::Measure {
                 name: "Pearson r (held-out runs)".to_owned(),
                 scale: crate::report::Scale::FromZero,
+                least_end: crate::report::LEAST_CORRELATION,
             },
             volume: open_volume(&artifact.join(entry.map), &artifact.join(entry.mask))?,
         });

@@ -145,7 +145,7 @@ fn brain() -> BrainMap {
     let affine = [[-3.0, 0.0, 0.0, 73.5], [0.0, 3.0, 0.0, -105.0], [0.0, 0.0, 3.0, -50.0]];
     BrainMap {
         title: "sub-01, clip-vit-b-32, best layer of each voxel".into(),
-        measure: Measure { name: "Pearson r (held-out runs)".into(), scale: Scale::FromZero },
+        measure: Measure { name: "Pearson r (held-out runs)".into(), scale: Scale::FromZero, least_end: 0.1 },
         volume: Volume::new(shape, values, mask, affine).expect("arrays fill the shape"),
     }
 }

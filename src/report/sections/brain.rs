@@ -36,7 +36,8 @@ fn ramps(maps: &[BrainMap]) -> Vec<(&Measure, Ramp)> {
         if ramps.iter().all(|(measure, _)| **measure != map.measure) {
             let alike = maps.iter().filter(|other| other.measure == map.measure);
             let scores = alike.flat_map(|map| map.volume.scores()).map(f64::from);
-            ramps.push((&map.measure, Ramp::covering_most(map.measure.scale, scores, COVERED)));
+            let ramp = Ramp::covering_most(map.measure.scale, scores, COVERED).reaching(map.measure.least_end);
+            ramps.push((&map.measure, ramp));
         }
     }
     ramps

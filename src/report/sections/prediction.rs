@@ -14,7 +14,7 @@ use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPa
 pub(in crate::report) fn section(page: &Page) -> Markup {
     let prediction = &page.prediction;
     let cells = prediction.panels.iter().flat_map(values).filter_map(Value::known);
-    let ramp = Ramp::covering(prediction.measure.scale, cells);
+    let ramp = Ramp::covering(prediction.measure.scale, cells).reaching(prediction.measure.least_end);
     html! {
         @if prediction.panels.is_empty() {
             (nothing("The study asked for no encoding, so there is no score to show."))
