@@ -70,7 +70,8 @@ fetch_onnxruntime() {
     python3 -m pip --version >/dev/null 2>&1 || return 1
     folder=$(mktemp -d)
     echo "onnxruntime==$ONNXRUNTIME_VERSION --hash=sha256:$sha" > "$folder/requirements.txt"
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+    # Errors only, a wrong digest among them: retries without a network say nothing that the list at the end does not.
+    python3 -m pip download -qq --retries 1 --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
         --implementation cp --python-version 3.12 --abi cp312 --platform "$tag" \
         --dest "$folder" -r "$folder/requirements.txt" || { rm -rf "$folder"; return 1; }
     python3 - "$folder" <<'PYTHON'
@@ -95,7 +96,7 @@ has_onnxruntime() {
 if ! has_onnxruntime; then
     echo "setup: fetching ONNX Runtime $ONNXRUNTIME_VERSION"
     if ! fetch_onnxruntime || ! has_onnxruntime; then
-        missing+=("ONNX Runtime $ONNXRUNTIME_VERSION: on a machine with network run 'pip download --no-deps onnxruntime==$ONNXRUNTIME_VERSION', unzip the wheel and copy onnxruntime/capi/libonnxruntime.* to .engines/onnxruntime/ here, or set HEBB_ONNXRUNTIME to that file")
+        missing+=("ONNX Runtime $ONNXRUNTIME_VERSION: on a machine of the same kind with network run 'pip download --no-deps onnxruntime==$ONNXRUNTIME_VERSION', unzip the wheel and copy onnxruntime/capi/libonnxruntime.* to .engines/onnxruntime/ here, or set HEBB_ONNXRUNTIME to that file")
     fi
 fi
 
