@@ -4,7 +4,7 @@ use super::{Shared, engines, error::CliError, progress::Reading};
 use crate::{
     plan::{Assessment, Plan, StudyNote, Targets, assess, plan_study},
     spec::{Study, read_study},
-    store::{Digest, FileDigests, Store},
+    store::{FileDigests, Store},
 };
 use petgraph::graph::NodeIndex;
 use std::path::Path;
@@ -17,7 +17,8 @@ pub(super) struct OpenStudy {
     pub(super) assessment: Assessment,
     /// Version of ONNX Runtime; absent if it was not found.
     pub(super) runtime: Result<String, Box<engines::RuntimeMissing>>,
-    note_name: Digest,
+    /// What the study looked like when it last ran.
+    pub(super) last: StudyNote,
 }
 
 impl OpenStudy {
@@ -35,34 +36,21 @@ impl OpenStudy {
         reading.end();
         // The memo only saves time, and a cache that cannot be written is told by the first task that needs it.
         let _ = digests.save();
-        let full = file.canonicalize().map_err(CliError::file("find", file))?;
-        let note_name = Digest::of(full.as_os_str().as_encoded_bytes());
-        let last: StudyNote = store.study_note(&note_name).unwrap_or_default();
+        let last = StudyNote::read(&store, file);
         let assessment = assess(&plan, &store, &last, &Targets::Ends);
-        Ok(Self { study, plan, store, assessment, runtime, note_name })
+        Ok(Self { study, plan, store, assessment, runtime, last })
     }
 
     /// Wants some results only, and what they need.
     pub(super) fn narrow_to(&mut self, targets: &[NodeIndex]) {
-        let last = self.store.study_note(&self.note_name).unwrap_or_default();
-        self.assessment = assess(&self.plan, &self.store, &last, &Targets::Only(targets));
+        self.assessment = assess(&self.plan, &self.store, &self.last, &Targets::Only(targets));
     }
 
     /// Notes what the study looks like now, so that the next plan can say what changed since.
-    ///
-    /// A task that is not in the cache keeps its earlier entry: the next plan compares with what was last computed.
     pub(super) fn note(&self) -> Result<(), CliError> {
-        let mut note: StudyNote = self.store.study_note(&self.note_name).unwrap_or_default();
-        let before = note.clone();
-        note.recipes.retain(|id, _| self.plan.find(id).is_some());
-        for place in self.plan.places() {
-            let node = self.plan.node(place);
-            if self.store.remembered(&node.recipe).is_some() {
-                note.recipes.insert(node.id.to_string(), node.recipe);
-            }
-        }
-        if note != before {
-            self.store.note_study(&self.note_name, &note)?;
+        let note = self.last.after(&self.study.file, &self.plan, &self.assessment, &self.store);
+        if note != self.last {
+            note.write(&self.store)?;
         }
         Ok(())
     }

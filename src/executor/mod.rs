@@ -11,7 +11,7 @@ mod event;
 pub use event::{Event, Outcome, Summary};
 
 use crate::{
-    plan::{Assessment, Plan, Standing},
+    plan::{Assessment, FoundBy, Plan, Standing},
     store::{Digest, Record, RunFacts, Store, StoreError},
     task::{Progress, TaskError, Workbench},
 };
@@ -154,8 +154,10 @@ impl<'a> Schedule<'a> {
         };
         for place in plan.places() {
             let state = match assessment.standing(place) {
-                Standing::Cached { output } => {
-                    keep(plan, place, store, *output)?;
+                Standing::Cached { output, by } => {
+                    if *by == FoundBy::Content {
+                        schedule.keep(place, store)?;
+                    }
                     schedule.summary.cached += 1;
                     State::Done(*output)
                 }
@@ -177,6 +179,17 @@ impl<'a> Schedule<'a> {
             schedule.states.push(state);
         }
         Ok(schedule)
+    }
+
+    /// A result found by its content is noted under today's recipe too, so that the next plan finds it at once.
+    fn keep(&self, place: NodeIndex, store: &Store) -> Result<(), StoreError> {
+        let content = self.plan.content_key(place, |input| self.output(input));
+        match store.lookup(&content) {
+            Some(record) => {
+                store.remember(&record.under(self.plan.node(place).recipe, self.plan.manifest(place).to_json()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The first ready task in plan order that fits, now counted as running.
@@ -263,22 +276,6 @@ impl<'a> Schedule<'a> {
             }
         }
     }
-}
-
-/// A result found by its content is noted under today's recipe too, so that the next plan finds it at once.
-fn keep(plan: &Plan, place: NodeIndex, store: &Store, output: Digest) -> Result<(), StoreError> {
-    let recipe = plan.node(place).recipe;
-    let output_of = |key: &Digest| store.lookup(key).map(|record| record.output);
-    if output_of(&recipe) == Some(output) {
-        return Ok(());
-    }
-    let content = plan.content_key(place, |input| {
-        output_of(&plan.node(input).recipe).expect("inputs come first in a plan, so they were noted before")
-    });
-    if let Some(record) = store.lookup(&content) {
-        store.remember(&record.under(recipe, plan.manifest(place).to_json()))?;
-    }
-    Ok(())
 }
 
 /// Computes one task on the calling thread, unless its content was computed before or elsewhere meanwhile.

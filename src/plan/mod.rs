@@ -1,16 +1,18 @@
 //! Study -> DAG of keyed tasks. Nothing is executed here.
 //!
 //! `build.rs` turns a checked study into nodes and edges, `key.rs` says what makes a task the same task, `standing.rs`
-//! compares the plan with the store and says, field by field, what would run and why.
+//! compares the plan with the store and says, field by field, what would run and why; `note.rs` remembers the last run.
 
 mod build;
 mod key;
 mod methods;
+mod note;
 mod standing;
 
 pub use build::plan_study;
 pub use key::{FileField, InputField, Manifest};
-pub use standing::{Assessment, Change, Counts, Reason, Standing, StudyNote, Targets, assess};
+pub use note::{Noted, StudyNote};
+pub use standing::{Assessment, Change, Counts, FoundBy, Reason, Standing, Targets, assess};
 
 use crate::{
     store::{Digest, StoreError},

@@ -3,18 +3,11 @@
 //! A task is *needed* if its result is a target, or if a task that uses it would run. So a result that was removed from
 //! the cache is made again only when something asks for it.
 
-use super::{Manifest, Plan, TaskId};
+use super::{Manifest, Plan, StudyNote, TaskId};
 use crate::store::{Digest, Store};
 use petgraph::graph::NodeIndex;
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
-
-/// What a study looked like when it last ran: the recipe key of every task.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct StudyNote {
-    /// Recipe key by task id.
-    pub recipes: BTreeMap<String, Digest>,
-}
+use serde::Serialize;
+use std::fmt;
 
 /// One field of a key that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,6 +77,15 @@ pub enum Targets<'a> {
     Only(&'a [NodeIndex]),
 }
 
+/// Which key of a task led to its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// What was asked for was computed before.
+    Recipe,
+    /// The same bytes went into the same computation under another recipe: an edit upstream that changed no byte.
+    Content,
+}
+
 /// How a task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -91,6 +93,8 @@ pub enum Standing {
     Cached {
         /// Digest of the result.
         output: Digest,
+        /// Which key led to it.
+        by: FoundBy,
     },
     /// Its result is not in the cache, and nothing that would run needs it.
     Unneeded,
@@ -143,24 +147,25 @@ impl Assessment {
 /// Compares a plan with the store; `last` is what the study looked like when it last ran, `targets` what is wanted.
 #[must_use]
 pub fn assess(plan: &Plan, store: &Store, last: &StudyNote, targets: &Targets<'_>) -> Assessment {
-    let mut outputs: Vec<Option<Digest>> = vec![None; plan.len()];
+    let noted = last.whole(store);
+    let mut outputs: Vec<Option<(Digest, FoundBy)>> = vec![None; plan.len()];
     for place in plan.places() {
-        let node = plan.node(place);
-        let record = store.lookup(&node.recipe).or_else(|| {
-            // An edit upstream that changed no byte: the same content is already there under another recipe.
-            let inputs = plan.inputs(place);
-            let known = inputs.iter().all(|(_, input)| outputs[input.index()].is_some());
-            known
-                .then(|| plan.content_key(place, |input| outputs[input.index()].expect("all inputs are known")))
-                .and_then(|content| store.lookup(&content))
-        });
-        outputs[place.index()] = record.map(|record| record.output);
+        let recipe = plan.node(place).recipe;
+        let by_recipe = || noted.get(&recipe).copied().or_else(|| Some(store.lookup(&recipe)?.output));
+        let by_content = || {
+            let output_of = |input: NodeIndex| outputs[input.index()].map(|(output, _)| output);
+            let known = plan.inputs(place).into_iter().all(|(_, input)| output_of(input).is_some());
+            let content = known.then(|| plan.content_key(place, |input| output_of(input).expect("all are known")))?;
+            Some(store.lookup(&content)?.output)
+        };
+        let found = by_recipe().map(|output| (output, FoundBy::Recipe));
+        outputs[place.index()] = found.or_else(|| Some((by_content()?, FoundBy::Content)));
     }
 
     let mut standings = vec![Standing::Unneeded; plan.len()];
     for place in plan.places().rev() {
         standings[place.index()] = match outputs[place.index()] {
-            Some(output) => Standing::Cached { output },
+            Some((output, by)) => Standing::Cached { output, by },
             None => {
                 let is_target = match targets {
                     Targets::Ends => plan.dependants(place).next().is_none(),
@@ -188,7 +193,7 @@ pub fn assess(plan: &Plan, store: &Store, last: &StudyNote, targets: &Targets<'_
 
 fn reason(plan: &Plan, place: NodeIndex, store: &Store, last: &StudyNote, mut running: Vec<String>) -> Reason {
     let id: &TaskId = &plan.node(place).id;
-    let Some(record) = last.recipes.get(id.as_str()).and_then(|recipe| store.remembered(recipe)) else {
+    let Some(record) = last.tasks.get(id.as_str()).and_then(|noted| store.remembered(&noted.recipe)) else {
         return Reason::NeverRun;
     };
     let Ok(old) = serde_json::from_value::<Manifest>(record.manifest) else {

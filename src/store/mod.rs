@@ -140,12 +140,18 @@ impl Store {
     #[must_use]
     pub fn lookup(&self, key: &Digest) -> Option<Record> {
         let record: Record = read_json(&self.record_path(key))?;
-        let folder = self.artifact(&record.output);
-        let whole = record
-            .files
-            .iter()
-            .all(|file| fs::metadata(folder.join(&file.path)).is_ok_and(|found| found.len() == file.size_bytes));
-        whole.then_some(record)
+        let files = record.files.iter().map(|file| (file.path.as_str(), file.size_bytes));
+        self.is_whole(&record.output, files).then_some(record)
+    }
+
+    /// Whether the artifact is there and each of these files, by path inside it, has so many bytes.
+    #[must_use]
+    pub fn is_whole<'a>(&self, output: &Digest, files: impl IntoIterator<Item = (&'a str, u64)>) -> bool {
+        let folder = self.artifact(output);
+        let mut files = files.into_iter().peekable();
+        // An artifact without a file is still a folder.
+        let is_there = files.peek().is_some() || folder.is_dir();
+        is_there && files.all(|(path, size)| fs::metadata(folder.join(path)).is_ok_and(|found| found.len() == size))
     }
 
     /// The record of a key whether or not its artifact is still there: what the key stood for, for explanations.

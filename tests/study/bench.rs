@@ -16,6 +16,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// The name under which benches note what their study looked like.
+const NOTE: &str = "study of a bench";
+
 /// What the keys of these tests have instead of the installed version of ONNX Runtime.
 const RUNTIME: &str = "test";
 
@@ -72,6 +75,7 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) store: Store,
     pub(super) assessment: Assessment,
+    last: StudyNote,
 }
 
 /// What one run did.
@@ -182,9 +186,10 @@ impl Bench {
         let store = Store::open(&self.cache()).expect("writable");
         let files = FileDigests::open(store.root(), false);
         let plan = plan_study(&study, &files, RUNTIME).expect("readable files");
-        let last = store.study_note(&note_name()).unwrap_or_default();
+        // One note for all files of a bench: a study that was edited elsewhere is the same study.
+        let last = StudyNote::read(&store, Path::new(NOTE));
         let assessment = assess(&plan, &store, &last, &Targets::Ends);
-        Planned { plan, store, assessment }
+        Planned { plan, store, assessment, last }
     }
 
     /// Runs the study as it is written now.
@@ -234,14 +239,8 @@ impl Planned {
             }
         });
         ran.summary = summary.expect("a writable cache");
-        let mut note: StudyNote = self.store.study_note(&note_name()).unwrap_or_default();
-        note.recipes.retain(|id, _| self.plan.find(id).is_some());
-        for node in self.plan.places().map(|place| self.plan.node(place)) {
-            if self.store.remembered(&node.recipe).is_some() {
-                note.recipes.insert(node.id.to_string(), node.recipe);
-            }
-        }
-        self.store.note_study(&note_name(), &note).expect("a writable cache");
+        let note = self.last.after(Path::new(NOTE), &self.plan, &self.assessment, &self.store);
+        note.write(&self.store).expect("a writable cache");
         ran
     }
 }
@@ -300,8 +299,4 @@ pub(super) fn copy_folder(from: &Path, to: &Path) {
             fs::copy(entry.path(), &target).expect("writable");
         }
     }
-}
-
-fn note_name() -> Digest {
-    Digest::of(b"the study of this bench")
 }

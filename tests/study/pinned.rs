@@ -22,7 +22,7 @@ const KEYS: [(Kind, &str); 14] = [
     (Kind::Null, "ac5c43ceae31"),
     (Kind::Redundancy, "672663b55b92"),
     (Kind::Polarity, "2dc9d112b4f2"),
-    (Kind::Report, "699478353435"),
+    (Kind::Report, "a5ed8de3864d"),
 ];
 
 #[test]
