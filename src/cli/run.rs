@@ -1,6 +1,9 @@
 //! `hebb run`: runs what changed, shows how it goes, lays out the results.
 
-use super::{Shared, answer, error::CliError, open::OpenStudy, progress::Display, results, say};
+use super::{
+    Shared, answer, audience::Audience, error::CliError, open::OpenStudy, progress::STOPPING, results, say,
+    words::duration,
+};
 use crate::{
     executor::{self, Limits, Summary},
     plan::Standing,
@@ -8,8 +11,8 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    io::{Write, stdout},
-    path::PathBuf,
+    io::{IsTerminal, Write, stderr, stdout},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -25,6 +28,9 @@ pub(super) struct Run {
     /// Folder that the results are laid out in, under the study's name.
     #[arg(long, default_value = "results", value_name = "DIR")]
     results: PathBuf,
+    /// Write every event of the run to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
     #[command(flatten)]
     limits: RunLimits,
 }
@@ -75,20 +81,31 @@ pub(super) fn default_budget_bytes() -> u64 {
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let summary = execute(&mut open, &self.limits)?;
+        let Ended { summary, saved_s } = execute(&mut open, &self.limits, self.events.as_deref(), shared)?;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(&summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }
         let page = results::lay_out(&open, &self.results)?;
-        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary), page.display())?;
+        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary) + &saved(saved_s), page.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// What came of a run, and the seconds that the results in the cache once took.
+pub(super) struct Ended {
+    pub(super) summary: Summary,
+    pub(super) saved_s: f64,
+}
+
 /// Runs what has to run, and notes what the study looks like now.
-pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summary, CliError> {
+pub(super) fn execute(
+    open: &mut OpenStudy,
+    limits: &RunLimits,
+    events: Option<&Path>,
+    shared: &Shared,
+) -> Result<Ended, CliError> {
     let limits = limits.apply();
     let extracts = |place| {
         open.plan.node(place).task.kind() == Kind::Extract
@@ -100,12 +117,14 @@ pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summar
         return Err(missing.into());
     }
     let cancelled = cancel_on_interrupt();
-    let mut display = Display::new(&open.plan, &open.assessment);
+    let mut audience = Audience::new(open, limits, events, shared.colours(), &cancelled)?;
     let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| {
-        display.tell(&event);
+        audience.tell(&event);
     })?;
     open.note()?;
-    Ok(summary)
+    let saved_s = audience.saved_s();
+    audience.end();
+    Ok(Ended { summary, saved_s })
 }
 
 /// The first Ctrl-C lets running tasks end, the second ends the program at once; the cache is whole either way.
@@ -116,11 +135,22 @@ fn cancel_on_interrupt() -> Arc<AtomicBool> {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        say("stopping: running tasks are asked to end; press Ctrl-C again to stop at once");
+        // On a terminal the picture says it, since only it knows where it is drawn.
+        if !stderr().is_terminal() {
+            say(STOPPING);
+        }
     });
     // Without a handler Ctrl-C ends the program at once, which the store survives.
     drop(installed);
     cancelled
+}
+
+/// Saved time that is worth a word.
+const SAVED_S: f64 = 1.0;
+
+/// The time that cached results saved, if it is worth a word.
+fn saved(seconds: f64) -> String {
+    if seconds >= SAVED_S { format!(", saved {}", duration(seconds)) } else { String::new() }
 }
 
 /// What came of a run, in one line.
@@ -136,5 +166,5 @@ pub(super) fn told(summary: &Summary) -> String {
     if summary.cancelled {
         parts.push("cancelled".to_owned());
     }
-    format!("{} in {:.1} s", parts.join(", "), summary.seconds)
+    format!("{} in {}", parts.join(", "), duration(summary.seconds))
 }
