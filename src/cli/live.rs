@@ -10,19 +10,11 @@ use serde_json::{Value, json};
 
 /// Everything about a run that goes on, in lines that fit the width.
 pub(super) fn told(board: &Board, now: Moment, canvas: Canvas) -> Vec<String> {
-    let Some((since, begun)) = &board.begun else { return vec!["a run is about to begin".to_owned()] };
-    let mut lines = vec![format!(
-        "{}: run {} by process {} since {} ({})",
-        begun.study,
-        begun.run,
-        begun.pid,
-        since.told(),
-        duration(now.seconds_since(*since))
-    )];
-    lines.push(format!(
+    let columns = format!(
         "{:<12} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}",
         "kind", "tasks", "cached", "to run", "done", "running", "failed"
-    ));
+    );
+    let mut lines = vec![head(board, now), columns];
     for (kind, row) in &board.rows {
         lines.push(format!(
             "{:<12} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}",
@@ -43,6 +35,13 @@ pub(super) fn told(board: &Board, now: Moment, canvas: Canvas) -> Vec<String> {
     lines.push(String::new());
     lines.push(sum_line(board, now));
     lines
+}
+
+/// Which run this is, and for how long it has gone on.
+pub(super) fn head(board: &Board, now: Moment) -> String {
+    let Some((since, begun)) = &board.begun else { return "a run is about to begin".to_owned() };
+    let spent = duration(now.seconds_since(*since));
+    format!("{}: run {} by process {} since {} ({spent})", begun.study, begun.run, begun.pid, since.told())
 }
 
 /// The same for programs.

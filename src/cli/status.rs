@@ -8,7 +8,7 @@ use super::{
     board::Board,
     error::CliError,
     events::Moment,
-    frame::{Canvas, sum_line},
+    frame::{Canvas, frame, sum_line},
     live,
     open::OpenStudy,
     results,
@@ -167,17 +167,21 @@ fn canvas(screen: &Screen, shared: &Shared) -> Canvas {
 /// Follows a run until it ends or dies: a picture that changes on a terminal, lines elsewhere.
 fn watch(follow: &mut Follow, board: &mut Board, shared: &Shared) -> Result<(), CliError> {
     let mut screen = stdout().is_terminal().then(|| Screen::new(Term::stdout()));
-    let mut said = 0;
+    let (mut said, mut failures) = (0, 0);
     while board.ended.is_none() && follow.is_alive() {
         match &mut screen {
             Some(screen) => {
                 let canvas = canvas(screen, shared);
-                let mut lines = live::told(board, Moment::now(), canvas);
-                if lines.len() >= canvas.height {
-                    // The foot of it is what changes; a terminal cannot be redrawn above its first line.
-                    lines.drain(1..=lines.len() - canvas.height.max(2) + 1);
-                }
-                screen.draw("", &lines);
+                let failed: Vec<String> = board.failures[failures..]
+                    .iter()
+                    .map(|failure| format!("failed {}: {}", failure.task, failure.message))
+                    .collect();
+                failures = board.failures.len();
+                // A line that wraps would be two.
+                let head = live::head(board, Moment::now());
+                let mut lines = vec![console::truncate_str(&head, canvas.width, "…").into_owned()];
+                lines.extend(frame(board, Moment::now(), Canvas { height: canvas.height.saturating_sub(1), ..canvas }));
+                screen.draw(&failed.join("\n"), &lines);
             }
             None if board.n_ended() > said => {
                 said = board.n_ended();
