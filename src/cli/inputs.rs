@@ -50,7 +50,7 @@ impl Inputs {
             return Err(CliError::Usage { message, hint: "start from `hebb init`".to_owned() });
         }
         open.narrow_to(&targets);
-        let summary = execute(&mut open, &self.limits)?;
+        let summary = execute(&mut open, &self.limits, false, targets.clone())?;
         if summary.failed > 0 || summary.cancelled {
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }

@@ -3,6 +3,7 @@
 //! `open.rs` turns arguments into a checked study, its plan and how it stands; `engines.rs` finds what has to be installed;
 //! `progress.rs` listens to a run; `results.rs` lays out what a reader opens. Errors end in one place, [`main`].
 
+mod cache;
 mod check;
 mod doctor;
 mod engines;
@@ -75,6 +76,8 @@ enum Command {
     Run(run::Run),
     /// Say how far a study is and where its results lie.
     Status(status::Status),
+    /// Look after computed results: what takes room, what is damaged, what no study needs.
+    Cache(cache::Cache),
     /// Draw the tasks of a study.
     Graph(graph::Graph),
     /// Write a study's made-up model, stimuli and subjects as the files that a real study has.
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(&shared),
         Command::Run(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
+        Command::Cache(command) => command.run(&shared),
         Command::Graph(command) => command.run(&shared),
         Command::Inputs(command) => command.run(&shared),
         Command::Schema(command) => command.run(),

@@ -44,7 +44,7 @@ impl Display {
     pub(super) fn tell(&mut self, event: &Event<'_>) {
         match self {
             Self::Bars { bars, all, running } => tell_bars(bars, all, running, event),
-            Self::Lines { done, total, told } => tell_lines(done, *total, told, event),
+            Self::Lines { done, total, told } => tell_lines(done, total, told, event),
         }
     }
 }
@@ -92,6 +92,10 @@ fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<Task
             all.inc(1);
             above(format!("blocked {id}: needs {by}"));
         }
+        Event::Revived { .. } => all.inc_length(1),
+        Event::Retried { .. } | Event::Damaged { .. } | Event::Differed { .. } => {
+            warning(event).into_iter().for_each(above);
+        }
         Event::Ended { .. } => {
             running.drain().for_each(|(_, bar)| bar.finish_and_clear());
             all.finish_and_clear();
@@ -100,7 +104,7 @@ fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<Task
     }
 }
 
-fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<TaskId, Instant>, event: &Event<'_>) {
+fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<TaskId, Instant>, event: &Event<'_>) {
     match event {
         Event::Started { id, .. } => drop(told.insert((*id).clone(), Instant::now())),
         Event::Progress { id, progress, .. } => {
@@ -124,7 +128,28 @@ fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<TaskId, Instant
             *done += 1;
             say(format_args!("[{done}/{total}] blocked {id}: needs {by}"));
         }
+        Event::Revived { .. } => *total += 1,
+        Event::Retried { .. } | Event::Damaged { .. } | Event::Differed { .. } => {
+            warning(event).into_iter().for_each(say);
+        }
         Event::Begun { .. } | Event::Tick | Event::Ended { .. } => {}
+    }
+}
+
+/// What a run tells that is neither an end nor a beginning.
+fn warning(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Retried { id, attempt, pause, error, .. } => {
+            let pause = duration(pause.as_secs_f64());
+            Some(format!("warning: {id}: {error}; attempt {} follows in {pause}", attempt + 1))
+        }
+        Event::Damaged { id, damage, .. } => Some(format!("warning: the result of {id} is damaged: {damage}")),
+        Event::Differed { id, before, now, .. } => Some(format!(
+            "warning: {id} gave other bytes than before from the same inputs ({} -> {}): it does not repeat itself here",
+            before.short(),
+            now.short()
+        )),
+        _ => None,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::{Shared, answer, error::CliError, open::OpenStudy, progress::Display, results, say};
 use crate::{
-    executor::{self, Limits, Summary},
+    executor::{self, Limits, Options, Summary},
     plan::Standing,
     task::Kind,
 };
 use clap::Args;
+use petgraph::graph::NodeIndex;
 use std::{
     io::{Write, stdout},
     path::PathBuf,
@@ -27,6 +28,9 @@ pub(super) struct Run {
     results: PathBuf,
     #[command(flatten)]
     limits: RunLimits,
+    /// Start no task after the first failure; without it, everything that does not need the failed one goes on.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 /// What a run may use.
@@ -75,7 +79,8 @@ pub(super) fn default_budget_bytes() -> u64 {
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let summary = execute(&mut open, &self.limits)?;
+        let shown = open.plan.find("report").into_iter().collect();
+        let summary = execute(&mut open, &self.limits, self.fail_fast, shown)?;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(&summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
@@ -87,9 +92,14 @@ impl Run {
     }
 }
 
-/// Runs what has to run, and notes what the study looks like now.
-pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summary, CliError> {
-    let limits = limits.apply();
+/// Runs what has to run, and notes what the study looks like now. What is read afterwards is in `shown`.
+pub(super) fn execute(
+    open: &mut OpenStudy,
+    limits: &RunLimits,
+    fail_fast: bool,
+    shown: Vec<NodeIndex>,
+) -> Result<Summary, CliError> {
+    let options = Options { fail_fast, shown, ..Options::from(limits.apply()) };
     let extracts = |place| {
         open.plan.node(place).task.kind() == Kind::Extract
             && matches!(open.assessment.standing(place), Standing::Runs(_))
@@ -101,11 +111,14 @@ pub(super) fn execute(open: &mut OpenStudy, limits: &RunLimits) -> Result<Summar
     }
     let cancelled = cancel_on_interrupt();
     let mut display = Display::new(&open.plan, &open.assessment);
-    let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| {
+    let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
         display.tell(&event);
     })?;
-    open.note()?;
-    Ok(summary)
+    match open.note() {
+        // Where a run fails, why it failed says more than that it cannot be noted.
+        Err(error) if summary.failed == 0 => Err(error),
+        _ => Ok(summary),
+    }
 }
 
 /// The first Ctrl-C lets running tasks end, the second ends the program at once; the cache is whole either way.
@@ -132,6 +145,15 @@ pub(super) fn told(summary: &Summary) -> String {
     parts.push(format!("{} cached", summary.cached));
     if summary.failed > 0 {
         parts.push(format!("{} failed, {} blocked", summary.failed, summary.blocked));
+    }
+    if summary.left > 0 && !summary.cancelled {
+        parts.push(format!("{} not started", summary.left));
+    }
+    if summary.damaged > 0 {
+        parts.push(format!("{} damaged and set aside", summary.damaged));
+    }
+    if summary.differed > 0 {
+        parts.push(format!("{} other than before", summary.differed));
     }
     if summary.cancelled {
         parts.push("cancelled".to_owned());
