@@ -11,9 +11,10 @@ use std::{
 
 const TURNS: usize = 11;
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+/// The median and the shortest: on a machine that does other things too, the two say different things.
+fn median_and_best(mut seconds: Vec<f64>) -> [f64; 2] {
     seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+    [seconds[seconds.len() / 2], seconds[0]]
 }
 
 fn timed<T>(act: impl FnOnce() -> T) -> (f64, T) {
@@ -44,15 +45,19 @@ fn main() {
         }
     }
     let rate = |seconds: f64| mib as f64 / 1024.0 / seconds;
-    let ours = median(ours);
-    println!("{mib} MiB, medians of {TURNS} turns, page cache warm, {} threads", rayon::current_num_threads());
-    println!("hash_file   {:>8.1} ms  {:>6.2} GiB/s", ours * 1e3, rate(ours));
+    let ours = median_and_best(ours);
+    println!("{mib} MiB, median and best of {TURNS} turns, page cache warm, {} threads", rayon::current_num_threads());
+    let tell = |name: &str, [median, best]: [f64; 2]| {
+        let (median_ms, best_ms) = (median * 1e3, best * 1e3);
+        println!("{name:<12}{median_ms:>8.1} ms  {best_ms:>8.1} ms  {:>6.2} GiB/s", rate(best));
+    };
+    tell("hash_file", ours);
     if theirs.is_empty() {
         println!("b3sum       not on the path");
     } else {
-        let theirs = median(theirs);
-        println!("b3sum       {:>8.1} ms  {:>6.2} GiB/s", theirs * 1e3, rate(theirs));
-        println!("throughput  {:>8.1} % of b3sum", 100.0 * theirs / ours);
+        let theirs = median_and_best(theirs);
+        tell("b3sum", theirs);
+        println!("throughput  {:>8.1} %   {:>8.1} %", 100.0 * theirs[0] / ours[0], 100.0 * theirs[1] / ours[1]);
     }
 
     // What was written just now could change without a trace, so it is hashed each time.
