@@ -120,6 +120,8 @@ impl Board {
                 self.failures.push(Failure { task: task.clone(), kind: *kind, message: message.clone() });
             }
             Happening::Blocked { .. } => self.n_blocked += 1,
+            Happening::Revived { kind, .. } => self.rows.entry(*kind).or_default().to_run += 1,
+            Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } => {}
             Happening::Ended(sums) => {
                 self.running.clear();
                 self.rows.values_mut().for_each(|row| row.running = 0);

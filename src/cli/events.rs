@@ -11,10 +11,16 @@
 //! | `finished` | `task`, `kind`, `outcome` (`computed` or `unchanged`), `seconds`, `size_bytes` |
 //! | `failed` | `task`, `kind`, `message` |
 //! | `blocked` | `task`, `by`: the task that failed |
-//! | `ended` | `cached`, `computed`, `unchanged`, `failed`, `blocked`, `cancelled`, `seconds` |
+//! | `retried` | `task`, `kind`, `attempt` that failed, `pause_s` before the next, `message` |
+//! | `damaged` | `task`, `kind`, `damage`: what is wrong with its result and where that lies now |
+//! | `revived` | `task`, `kind`: it runs after all, since a result was damaged or removed |
+//! | `differed` | `task`, `kind`, `before`, `now`: digests of two results from the same inputs |
+//! | `ended` | `cached`, `computed`, `unchanged`, `failed`, `blocked`, `left`, `damaged`, `differed`, `cancelled`, `seconds` |
 
+use super::words::duration;
 use crate::{
     executor::{Event, Outcome, Summary},
+    store::Digest,
     task::Kind,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -85,6 +91,10 @@ pub(super) enum Happening {
     Finished { task: String, kind: Kind, outcome: Came, seconds: f64, size_bytes: u64 },
     Failed { task: String, kind: Kind, message: String },
     Blocked { task: String, by: String },
+    Retried { task: String, kind: Kind, attempt: usize, pause_s: f64, message: String },
+    Damaged { task: String, kind: Kind, damage: String },
+    Revived { task: String, kind: Kind },
+    Differed { task: String, kind: Kind, before: Digest, now: Digest },
     Ended(Sums),
 }
 
@@ -133,14 +143,18 @@ pub(super) struct Sums {
     pub(super) unchanged: usize,
     pub(super) failed: usize,
     pub(super) blocked: usize,
+    pub(super) left: usize,
+    pub(super) damaged: usize,
+    pub(super) differed: usize,
     pub(super) cancelled: bool,
     pub(super) seconds: f64,
 }
 
 impl From<&Summary> for Sums {
     fn from(summary: &Summary) -> Self {
-        let Summary { cached, computed, unchanged, failed, blocked, cancelled, seconds, .. } = *summary;
-        Self { cached, computed, unchanged, failed, blocked, cancelled, seconds }
+        let Summary { cached, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds } =
+            *summary;
+        Self { cached, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds }
     }
 }
 
@@ -181,9 +195,40 @@ impl Happening {
                 Self::Failed { task: id.to_string(), kind: *kind, message: error.to_string() }
             }
             Event::Blocked { id, by } => Self::Blocked { task: id.to_string(), by: by.to_string() },
+            Event::Retried { id, kind, attempt, pause, error } => Self::Retried {
+                task: id.to_string(),
+                kind: *kind,
+                attempt: *attempt,
+                pause_s: pause.as_secs_f64(),
+                message: error.to_string(),
+            },
+            Event::Damaged { id, kind, damage } => {
+                Self::Damaged { task: id.to_string(), kind: *kind, damage: damage.to_string() }
+            }
+            Event::Revived { id, kind } => Self::Revived { task: id.to_string(), kind: *kind },
+            Event::Differed { id, kind, before, now } => {
+                Self::Differed { task: id.to_string(), kind: *kind, before: *before, now: *now }
+            }
             Event::Ended { summary } => Self::Ended((*summary).into()),
             Event::Begun { .. } | Event::Tick => return None,
         })
+    }
+
+    /// What is neither an end nor a beginning, in words.
+    pub(super) fn warning(&self) -> Option<String> {
+        match self {
+            Self::Retried { task, attempt, pause_s, message, .. } => {
+                let pause = duration(*pause_s);
+                Some(format!("warning: {task}: {message}; attempt {} follows in {pause}", attempt + 1))
+            }
+            Self::Damaged { task, damage, .. } => Some(format!("warning: the result of {task} is damaged: {damage}")),
+            Self::Differed { task, before, now, .. } => Some(format!(
+                "warning: {task} gave other bytes than before from the same inputs ({} -> {}): it does not repeat itself here",
+                before.short(),
+                now.short()
+            )),
+            _ => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 mod audience;
 mod blocked;
 mod board;
+mod cache;
 mod check;
 mod completions;
 mod diff;
@@ -97,6 +98,8 @@ enum Command {
     Run(run::Run),
     /// Say how far a study is and where its results lie.
     Status(status::Status),
+    /// Look after computed results: what takes room, what is damaged, what no study needs.
+    Cache(cache::Cache),
     /// Draw the tasks of a study.
     Graph(graph::Graph),
     /// Say everything about one task: its key, inputs, result, last run.
@@ -158,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(&shared),
         Command::Run(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
+        Command::Cache(command) => command.run(&shared),
         Command::Graph(command) => command.run(&shared),
         Command::Explain(command) => command.run(&shared),
         Command::Diff(command) => command.run(&shared),

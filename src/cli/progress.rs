@@ -49,7 +49,7 @@ impl Display {
     pub(super) fn tell(&mut self, line: &Line, board: &Board) {
         match self {
             Self::Picture(picture) => picture.tell(line, board),
-            Self::Lines { done, total, told } => tell_lines(done, *total, told, &line.what),
+            Self::Lines { done, total, told } => tell_lines(done, total, told, &line.what),
         }
     }
 
@@ -83,7 +83,11 @@ impl Picture {
                 self.draw(&format!("{word} {task}: {message}"), board);
             }
             Happening::Ended(_) => self.screen.clear(),
-            _ => {}
+            what => {
+                if let Some(warning) = what.warning() {
+                    self.draw(&warning, board);
+                }
+            }
         }
     }
 
@@ -108,7 +112,7 @@ impl Picture {
 /// What is said at the first Ctrl-C.
 pub(super) const STOPPING: &str = "stopping: running tasks are asked to end; press Ctrl-C again to stop at once";
 
-fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<String, Instant>, what: &Happening) {
+fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<String, Instant>, what: &Happening) {
     match what {
         Happening::Started { task, .. } => drop(told.insert(task.clone(), Instant::now())),
         Happening::Progress { task, done, of, .. } => {
@@ -133,6 +137,10 @@ fn tell_lines(done: &mut usize, total: usize, told: &mut HashMap<String, Instant
         Happening::Blocked { task, by } => {
             *done += 1;
             say(format_args!("[{done}/{total}] blocked {task}: needs {by}"));
+        }
+        Happening::Revived { .. } => *total += 1,
+        Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } => {
+            what.warning().into_iter().for_each(say);
         }
         Happening::Begun(_) | Happening::Ended(_) => {}
     }

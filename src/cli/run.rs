@@ -5,11 +5,12 @@ use super::{
     words::duration,
 };
 use crate::{
-    executor::{self, Limits, Summary},
+    executor::{self, Limits, Options, Summary},
     plan::Standing,
     task::Kind,
 };
 use clap::Args;
+use petgraph::graph::NodeIndex;
 use std::{
     io::{IsTerminal, Write, stderr, stdout},
     path::{Path, PathBuf},
@@ -33,6 +34,9 @@ pub(super) struct Run {
     events: Option<PathBuf>,
     #[command(flatten)]
     limits: RunLimits,
+    /// Start no task after the first failure; without it, everything that does not need the failed one goes on.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 /// What a run may use.
@@ -81,7 +85,12 @@ pub(super) fn default_budget_bytes() -> u64 {
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let Ended { summary, saved_s } = execute(&mut open, &self.limits, self.events.as_deref(), shared)?;
+        let asked = Asked {
+            events: self.events.as_deref(),
+            fail_fast: self.fail_fast,
+            shown: open.plan.find("report").into_iter().collect(),
+        };
+        let Ended { summary, saved_s } = execute(&mut open, &self.limits, asked, shared)?;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(&summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
@@ -99,14 +108,26 @@ pub(super) struct Ended {
     pub(super) saved_s: f64,
 }
 
+/// What is asked of a run beside the study.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    /// The file that every event is written to.
+    pub(super) events: Option<&'a Path>,
+    /// Whether the first failure ends it.
+    pub(super) fail_fast: bool,
+    /// Tasks whose results are read afterwards.
+    pub(super) shown: Vec<NodeIndex>,
+}
+
 /// Runs what has to run, and notes what the study looks like now.
 pub(super) fn execute(
     open: &mut OpenStudy,
     limits: &RunLimits,
-    events: Option<&Path>,
+    asked: Asked<'_>,
     shared: &Shared,
 ) -> Result<Ended, CliError> {
     let limits = limits.apply();
+    let options = Options { fail_fast: asked.fail_fast, shown: asked.shown, ..Options::from(limits) };
     let extracts = |place| {
         open.plan.node(place).task.kind() == Kind::Extract
             && matches!(open.assessment.standing(place), Standing::Runs(_))
@@ -117,11 +138,15 @@ pub(super) fn execute(
         return Err(missing.into());
     }
     let cancelled = cancel_on_interrupt();
-    let mut audience = Audience::new(open, limits, events, shared.colours(), &cancelled)?;
-    let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| {
+    let mut audience = Audience::new(open, limits, asked.events, shared.colours(), &cancelled)?;
+    let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
         audience.tell(&event);
     })?;
-    open.note()?;
+    match open.note() {
+        // Where a run fails, why it failed says more than that it cannot be noted.
+        Err(error) if summary.failed == 0 => return Err(error),
+        _ => {}
+    }
     let saved_s = audience.saved_s();
     audience.end();
     Ok(Ended { summary, saved_s })
@@ -162,6 +187,15 @@ pub(super) fn told(summary: &Summary) -> String {
     parts.push(format!("{} cached", summary.cached));
     if summary.failed > 0 {
         parts.push(format!("{} failed, {} blocked", summary.failed, summary.blocked));
+    }
+    if summary.left > 0 && !summary.cancelled {
+        parts.push(format!("{} not started", summary.left));
+    }
+    if summary.damaged > 0 {
+        parts.push(format!("{} damaged and set aside", summary.damaged));
+    }
+    if summary.differed > 0 {
+        parts.push(format!("{} other than before", summary.differed));
     }
     if summary.cancelled {
         parts.push("cancelled".to_owned());
