@@ -22,7 +22,7 @@ use crate::{
 use petgraph::graph::NodeIndex;
 use rayon::prelude::*;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io::Write,
     path::Path,
@@ -46,6 +46,7 @@ pub(super) struct Audience<'a> {
     recording: Option<Recording>,
     shown: Instant,
     progress_told: HashMap<NodeIndex, Instant>,
+    finished: HashSet<NodeIndex>,
     times: Times,
 }
 
@@ -77,6 +78,7 @@ impl<'a> Audience<'a> {
             recording,
             shown: Instant::now(),
             progress_told: HashMap::new(),
+            finished: HashSet::new(),
             times: Times::default(),
         })
     }
@@ -91,8 +93,12 @@ impl<'a> Audience<'a> {
                 (self.open.plan.node(place).task.memory_bytes(), self.estimates.of(place))
             }),
         };
-        if let Event::Finished { id, kind, outcome: Outcome::Computed, seconds, .. } = event {
-            self.times.note(*kind, self.open.plan.node(self.places[id.as_str()]).task.memory_bytes(), *seconds);
+        if let Event::Finished { id, kind, outcome, seconds, .. } = event {
+            let place = self.places[id.as_str()];
+            self.finished.insert(place);
+            if *outcome == Outcome::Computed {
+                self.times.note(*kind, self.open.plan.node(place).task.memory_bytes(), *seconds);
+            }
         }
         if let Some(what) = what {
             let line = Line { what, time: Moment::now() };
@@ -149,7 +155,8 @@ impl<'a> Audience<'a> {
             reports: BTreeMap::new(),
         };
         let tasks = traced(self.open, |place| {
-            self.open.store.remembered(&self.open.plan.node(place).recipe).map(|record| record.output)
+            let finished = self.finished.contains(&place).then(|| self.open.plan.node(place).recipe);
+            Some(self.open.store.remembered(&finished?)?.output)
         });
         let reports = self.open.plan.places().filter(|place| self.open.plan.node(*place).task.kind() == Kind::Report);
         let reports = reports
@@ -164,13 +171,12 @@ impl<'a> Audience<'a> {
     }
 }
 
-/// What every task of a study leads to; `fresh` gives the output of a task that was not in the cache.
+/// What every task of a study leads to; `fresh` gives the output of a task that has finished since the study was opened.
 pub(super) fn traced(open: &OpenStudy, fresh: impl Fn(NodeIndex) -> Option<Digest> + Sync) -> Vec<Traced> {
     let places: Vec<NodeIndex> = open.plan.places().collect();
     let output = |place: &NodeIndex| match open.assessment.standing(*place) {
-        Standing::Cached { output, .. } => Some(*output),
-        Standing::Runs(_) => fresh(*place),
-        Standing::Unneeded => None,
+        Standing::Cached { output, .. } => fresh(*place).or(Some(*output)),
+        Standing::Runs(_) | Standing::Unneeded => fresh(*place),
     };
     let outputs: Vec<Option<Digest>> = places.par_iter().map(output).collect();
     let trace = |place: &NodeIndex| {
