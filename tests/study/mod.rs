@@ -11,4 +11,5 @@ mod pinned;
 mod processes;
 mod reasons;
 mod store;
+mod sweeps;
 mod truth;
