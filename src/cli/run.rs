@@ -121,9 +121,9 @@ pub(super) fn execute(
     let summary = executor::run(&open.plan, &open.assessment, &open.store, limits, &cancelled, &mut |event| {
         audience.tell(&event);
     })?;
-    open.note()?;
     let saved_s = audience.saved_s();
     audience.end();
+    open.note()?;
     Ok(Ended { summary, saved_s })
 }
 
