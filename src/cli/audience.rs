@@ -6,7 +6,6 @@ use super::{
     error::CliError,
     estimate::{Estimates, Forecast},
     events::{Begun, Happening, KindCounts, Line, Moment},
-    fields::written_fields,
     open::OpenStudy,
     progress::Display,
     runs::{Failed, Recording, RunRecord, StudyRuns, Traced, new_id},
@@ -23,7 +22,7 @@ use petgraph::graph::NodeIndex;
 use rayon::prelude::*;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs::{self, File},
+    fs::File,
     io::Write,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
@@ -150,7 +149,7 @@ impl<'a> Audience<'a> {
             ended,
             to_run: self.begun.to_run,
             sums,
-            fields: written_fields(&fs::read_to_string(&self.open.study.file).unwrap_or_default()),
+            fields: self.open.study.fields.clone(),
             failures: self.board.failures.iter().map(Failed::from).collect(),
             reports: BTreeMap::new(),
         };

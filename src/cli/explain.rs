@@ -109,7 +109,7 @@ impl Explain {
         if self.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&explained).expect("answers are plain data"))?;
         } else {
-            explained.write(open.plan.manifest(place), self.all, &mut out)?;
+            explained.write(&open.plan.manifest(place), self.all, &mut out)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -142,14 +142,13 @@ pub(super) fn execute(
     let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
         audience.tell(&event);
     })?;
-    match open.note() {
-        // Where a run fails, why it failed says more than that it cannot be noted.
-        Err(error) if summary.failed == 0 => return Err(error),
-        _ => {}
-    }
     let saved_s = audience.saved_s();
     audience.end();
-    Ok(Ended { summary, saved_s })
+    match open.note() {
+        // Where a run fails, why it failed says more than that it cannot be noted.
+        Err(error) if summary.failed == 0 => Err(error),
+        _ => Ok(Ended { summary, saved_s }),
+    }
 }
 
 /// The first Ctrl-C lets running tasks end, the second ends the program at once; the cache is whole either way.

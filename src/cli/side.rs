@@ -4,7 +4,6 @@ use super::{
     Shared,
     audience::traced,
     error::CliError,
-    fields::written_fields,
     open::OpenStudy,
     runs::{Kept, StudyRuns, Traced},
 };
@@ -15,7 +14,6 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -45,13 +43,12 @@ impl Side {
 
     fn study(file: &Path, shared: &Shared) -> Result<Self, CliError> {
         let open = OpenStudy::new(file, shared)?;
-        let text = fs::read_to_string(file).map_err(CliError::file("read", file))?;
         let tasks = traced(&open, |_| None);
         let of_report = |place: &petgraph::graph::NodeIndex| open.plan.node(*place).task.kind() == Kind::Report;
         let reports = open.plan.places().filter(of_report);
         Ok(Self {
             label: format!("study {} ({})", file.display(), open.study.name),
-            fields: written_fields(&text),
+            fields: open.study.fields.clone(),
             reports: reports
                 .filter_map(|place| Some((open.plan.node(place).id.to_string(), tasks[place.index()].output?)))
                 .collect(),
@@ -76,7 +73,7 @@ impl Side {
 
     /// What a task's key was made of; absent if neither plan nor cache knows it.
     pub(super) fn manifest(&self, task: &Traced) -> Option<Manifest> {
-        let planned = self.open.as_ref().and_then(|open| Some(open.plan.manifest(open.plan.find(&task.task)?).clone()));
+        let planned = self.open.as_ref().and_then(|open| Some(open.plan.manifest(open.plan.find(&task.task)?)));
         planned.or_else(|| serde_json::from_value(self.store.remembered(&task.recipe)?.manifest).ok())
     }
 

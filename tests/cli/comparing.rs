@@ -82,7 +82,7 @@ fn two_runs_are_compared_by_fields_tasks_and_scores() {
     let [second, first] = runs(&world).try_into().expect("two runs");
     let answer = world.hebb(&format!("diff {first} {second}")).exits(0);
     let answer = answer.prints(&[
-        "encoding.ridge.alphas [1, 10, 100] -> [100000]",
+        "\nfields\n  encoding.ridge.alphas[0] 1 -> 100000\n  encoding.ridge.alphas[1] 10 (gone)\n",
         "tasks: 34 in A, 34 in B, 23 with the same key",
         "first to differ: encode/sub-01/clip/patterns  encoding.ridge.alphas[0] 1 -> 100000",
         "mean held-out r over subjects",
