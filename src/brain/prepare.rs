@@ -34,7 +34,7 @@ pub struct Preparation {
     /// Columns of the confounds table to regress out; `*` stands for any text, as in `rot_*`. None by default.
     pub confounds: Vec<String>,
     /// Slowest period kept, in seconds: cosines slower than this are regressed out. No high-pass filter if absent.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 1.0))]
     pub high_pass_s: Option<f64>,
     /// Also take out a linear trend.
     pub detrend: bool,

@@ -46,24 +46,29 @@ impl Check {
 }
 
 fn summary(study: &Study) -> String {
+    let design = study.first();
     let models: Vec<String> =
-        study.models.iter().map(|model| format!("{} ({} units)", model.name, model.n_units())).collect();
-    let n_subjects = match &study.subjects {
+        design.models.iter().map(|model| format!("{} ({} units)", model.name, model.n_units())).collect();
+    let n_subjects = match &design.subjects {
         Subjects::Simulated { names, .. } => names.len(),
         Subjects::Recorded { subjects, .. } => subjects.len(),
     };
-    let n_volumes: usize = study.runs.iter().map(|run| run.n_tr).sum();
-    let (images, texts) = (study.schedule.images.len(), study.schedule.texts.len());
+    let n_volumes: usize = design.runs.iter().map(|run| run.n_tr).sum();
+    let (images, texts) = (design.schedule.images.len(), design.schedule.texts.len());
+    let file = study.file.display();
+    let what = match study.cells.len() {
+        1 if study.cells[0].labels.is_empty() => format!("{file} is a study"),
+        n => format!("{file} is a sweep of {}; the first, {}", counted(n, "cell"), study.cells[0].name()),
+    };
     format!(
-        "{} is a study: {}; {} and {}; {}, {}, {} of {} s",
-        study.file.display(),
+        "{what}: {}; {} and {}; {}, {}, {} of {} s",
         models.join(", "),
         counted(images, "image"),
         counted(texts, "text"),
         counted(n_subjects, "subject"),
-        counted(study.runs.len(), "run"),
+        counted(design.runs.len(), "run"),
         counted(n_volumes, "volume"),
-        study.repetition_time_s
+        design.repetition_time_s
     )
 }
 

@@ -1,6 +1,6 @@
 //! `hebb inputs`: writes a study's made-up model, stimuli and subjects as the files that a real study has.
 //!
-//! So a newcomer can see what Hebb reads, and try a study on files before their own are at hand.
+//! So a newcomer can see what Hebb reads, and try a study on files before their own are at hand. Of a sweep it is the first cell.
 
 use super::{
     Shared,
@@ -42,8 +42,11 @@ fn makes_files(kind: Kind) -> bool {
 impl Inputs {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let targets: Vec<NodeIndex> =
-            open.plan.places().filter(|place| makes_files(open.plan.node(*place).task.kind())).collect();
+        let targets: Vec<NodeIndex> = open
+            .plan
+            .places()
+            .filter(|place| makes_files(open.plan.node(*place).task.kind()) && open.plan.belongs(*place, 0))
+            .collect();
         if targets.is_empty() {
             let message =
                 format!("`{}` makes no files: its model, stimuli and subjects are files already", self.study.display());
@@ -60,7 +63,7 @@ impl Inputs {
             let artifact = open.store.artifact(&record.output);
             match node.task.kind() {
                 Kind::Weights => {
-                    let model = node.id.as_str().rsplit('/').next().unwrap_or_default();
+                    let model = node.id.name().rsplit('/').next().unwrap_or_default();
                     copy_folder(&artifact, &self.out.join(model))?;
                 }
                 Kind::Stimuli => {
@@ -77,8 +80,9 @@ impl Inputs {
 
 /// One stimulus table for each run, with image paths relative to it.
 fn write_tables(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
-    let schedule = &open.study.schedule;
-    for (run, events) in open.study.runs.iter().zip(&schedule.runs) {
+    let design = open.study.first();
+    let schedule = &design.schedule;
+    for (run, events) in design.runs.iter().zip(&schedule.runs) {
         let mut table = Table::new(["onset", "duration", "image", "text"]);
         for event in events {
             let image =

@@ -4,7 +4,7 @@ use super::{Shared, engines, error::CliError, progress::Reading};
 use crate::{
     plan::{Assessment, Plan, StudyNote, Targets, assess, plan_study},
     spec::{Study, read_study},
-    store::{FileDigests, Store},
+    store::{Digest, FileDigests, Store},
 };
 use petgraph::graph::NodeIndex;
 use std::path::Path;
@@ -47,11 +47,19 @@ impl OpenStudy {
     }
 
     /// Notes what the study looks like now, so that the next plan can say what changed since.
-    pub(super) fn note(&self) -> Result<(), CliError> {
+    pub(super) fn note(&mut self) -> Result<(), CliError> {
         let note = self.last.after(&self.study.file, &self.plan, &self.assessment, &self.store);
         if note != self.last {
             note.write(&self.store)?;
+            self.last = note;
         }
         Ok(())
+    }
+
+    /// Digest of what a task led to, as of the last run.
+    pub(super) fn output(&self, place: NodeIndex) -> Option<Digest> {
+        let node = self.plan.node(place);
+        let noted = self.last.tasks.get(node.id.as_str())?;
+        (noted.recipe == node.recipe).then_some(noted.output)
     }
 }

@@ -1,18 +1,20 @@
 //! Lays out what a reader opens: the page, its tables and maps, and where every intermediate result lies.
 //!
-//! The results folder holds copies, so that it can be moved, edited and deleted without harm to the cache.
+//! The results folder holds copies, so that it can be moved, edited and deleted without harm to the cache. A sweep has a folder
+//! for each cell, and over them a page and tables that compare the cells.
 
 use super::{error::CliError, open::OpenStudy};
 use crate::{
     format::tsv::Table,
     math::blas::openblas_version,
     plan::Standing,
-    report::{Engine, OutputFile, Page, Task, render},
-    spec::Study,
+    report::{Engine, OutputFile, Overview, OverviewCell, OverviewModel, Page, Task, Value, render, render_overview},
+    spec::{Cell, Study},
     store::Digest,
     task::{TaskError, report::open_page},
 };
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -20,9 +22,10 @@ use std::{
 /// Says which results the folder shows, so that an unchanged study is not laid out again.
 const STAMP: &str = ".shown";
 
-/// Where the page of a study is laid out.
+/// What a reader opens first.
 pub(super) fn page(results: &Path, study: &Study) -> PathBuf {
-    folder(results, study).join("report.html")
+    let folder = folder(results, study);
+    folder.join(if is_sweep(study) { "index.html" } else { "report.html" })
 }
 
 fn folder(results: &Path, study: &Study) -> PathBuf {
@@ -32,32 +35,162 @@ fn folder(results: &Path, study: &Study) -> PathBuf {
     results.join(if name.trim_matches('.').is_empty() { "study" } else { name.trim_start_matches('.') })
 }
 
-/// Copies tables and maps and draws the page, unless they show these results already; gives the page's path.
+/// Most bytes of the name of a cell's folder: file systems take 255.
+const LONGEST_FOLDER_BYTES: usize = 200;
+
+/// The cell's name, or its beginning with a digest where that is too long for a folder; empty without a sweep.
+fn cell_folder(cell: &Cell) -> String {
+    let name = cell.name();
+    if name.len() <= LONGEST_FOLDER_BYTES {
+        return name;
+    }
+    let start: String = name.chars().take(LONGEST_FOLDER_BYTES / 4).collect();
+    format!("{start}~{}", Digest::of(name.as_bytes()).short())
+}
+
+fn is_sweep(study: &Study) -> bool {
+    !study.cells[0].labels.is_empty()
+}
+
+/// Copies tables and maps and draws the pages, unless they show these results already; gives the path of the first page.
 pub(super) fn lay_out(open: &OpenStudy, results: &Path) -> Result<PathBuf, CliError> {
     let folder = folder(results, &open.study);
-    let page_path = page(results, &open.study);
-    let report = open.plan.find("report").expect("every plan ends in a report");
-    let record =
-        open.store.lookup(&open.plan.node(report).recipe).expect("the run that just ended computed or found it");
-    let text = fs::read_to_string(&open.study.file).map_err(CliError::file("read", &open.study.file))?;
-    let stamp = Digest::of(
-        format!("{} {} {} {text}", env!("CARGO_PKG_VERSION"), record.output, open.store.root().display()).as_bytes(),
-    )
-    .to_string();
-    if page_path.is_file() && fs::read_to_string(folder.join(STAMP)).is_ok_and(|shown| shown == stamp) {
-        return Ok(page_path);
+    let text = written(&open.study);
+    for number in 0..open.study.cells.len() {
+        let of_cell = match cell_folder(&open.study.cells[number]) {
+            name if name.is_empty() => folder.clone(),
+            name => folder.join(name),
+        };
+        lay_out_cell(open, number, &of_cell, &text)?;
     }
-    fs::create_dir_all(&folder).map_err(CliError::file("create", &folder))?;
-    let artifact = open.store.artifact(&record.output);
+    if is_sweep(&open.study) {
+        lay_out_sweep(open, &folder)?;
+    }
+    Ok(page(results, &open.study))
+}
+
+/// The study as it was written, with whatever it includes.
+fn written(study: &Study) -> String {
+    let sources = study.sources.iter();
+    let texts: Vec<String> = match sources.as_slice() {
+        [one] => vec![one.text.clone()],
+        _ => sources.map(|source| format!("# {}\n\n{}", source.name, source.text)).collect(),
+    };
+    texts.join("\n")
+}
+
+fn lay_out_cell(open: &OpenStudy, number: usize, folder: &Path, text: &str) -> Result<(), CliError> {
+    let cell = &open.study.cells[number];
+    let report = open.plan.reports().nth(number).expect("a report for each cell");
+    let output = open.output(report).expect("the run that just ended computed or found it");
+    let place = open.store.root().display();
+    let shown = format!("{} {output} {place} {} {text}", env!("CARGO_PKG_VERSION"), cell.name());
+    let page_path = folder.join("report.html");
+    if is_shown(folder, &shown) && page_path.is_file() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(CliError::file("create", folder))?;
+    let artifact = open.store.artifact(&output);
     for part in ["tables", "maps"] {
         copy_folder(&artifact.join(part), &folder.join(part))?;
     }
-    let inner = |error: TaskError| CliError::Results(Box::new(error));
-    tasks_table(open).write(&folder.join("tasks.tsv")).map_err(|error| inner(error.into()))?;
-    let page = complete(open, open_page(&artifact).map_err(inner)?, text);
+    tasks_table(open, number).write(&folder.join("tasks.tsv")).map_err(|error| inner(error.into()))?;
+    let page = complete(open, number, open_page(&artifact).map_err(inner)?, text.to_owned());
     fs::write(&page_path, render(&page)).map_err(CliError::file("write", &page_path))?;
-    fs::write(folder.join(STAMP), stamp).map_err(CliError::file("write", &folder))?;
-    Ok(page_path)
+    show(folder, &shown)
+}
+
+fn inner(error: TaskError) -> CliError {
+    CliError::Results(Box::new(error))
+}
+
+fn is_shown(folder: &Path, what: &str) -> bool {
+    let stamp = Digest::of(what.as_bytes()).to_string();
+    fs::read_to_string(folder.join(STAMP)).is_ok_and(|shown| shown == stamp)
+}
+
+fn show(folder: &Path, what: &str) -> Result<(), CliError> {
+    let stamp = Digest::of(what.as_bytes()).to_string();
+    fs::write(folder.join(STAMP), stamp).map_err(CliError::file("write", folder))
+}
+
+/// The page over all cells, and their scores in one table.
+fn lay_out_sweep(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
+    let outputs: Vec<String> =
+        open.plan.reports().filter_map(|report| open.output(report)).map(|output| output.to_string()).collect();
+    let names: Vec<String> = open.study.cells.iter().map(cell_folder).collect();
+    let (version, words) = (env!("CARGO_PKG_VERSION"), [&open.study.name, &open.study.description]);
+    let shown = format!("{version} {outputs:?} {names:?} {words:?}");
+    let page_path = folder.join("index.html");
+    if is_shown(folder, &shown) && page_path.is_file() {
+        return Ok(());
+    }
+    let axes: Vec<&str> = open.study.cells[0]
+        .labels
+        .iter()
+        .map(|label| label.split_once('=').map_or("value", |(axis, _)| axis))
+        .collect();
+    let mut all: Option<Table> = None;
+    for (cell, name) in open.study.cells.iter().zip(&names) {
+        let scores = Table::read(&folder.join(name).join("tables/scores.tsv")).map_err(|error| inner(error.into()))?;
+        let columns = scores.columns().iter().map(String::as_str);
+        let all =
+            all.get_or_insert_with(|| Table::new(["cell"].into_iter().chain(axes.iter().copied()).chain(columns)));
+        for row in scores.rows() {
+            let values =
+                cell.labels.iter().map(|label| label.split_once('=').map_or(label.as_str(), |(_, value)| value));
+            all.push([name.as_str()].into_iter().chain(values).chain(row.iter().map(String::as_str)));
+        }
+    }
+    let all = all.expect("a sweep has a cell");
+    let overview = overview(open, &all, &names);
+    all.write(&folder.join("scores.tsv")).map_err(|error| inner(error.into()))?;
+    fs::write(&page_path, render_overview(&overview)).map_err(CliError::file("write", &page_path))?;
+    show(folder, &shown)
+}
+
+/// Scores by cell and network, over subjects: from patterns where voxels were predicted from them, else from each layer.
+fn overview(open: &OpenStudy, scores: &Table, names: &[String]) -> Overview {
+    let column = |name: &str| scores.position(name).expect("a column of the table of scores");
+    let [cell, model, features, network, mean] = ["cell", "model", "features", "network", "mean_r"].map(column);
+    let mut networks: Vec<String> = Vec::new();
+    // Of each model and what it predicts from: the subjects' scores by cell and network.
+    type Scores<'t> = BTreeMap<(&'t str, &'t str), Vec<f64>>;
+    let mut sums: BTreeMap<(&str, &str), Scores<'_>> = BTreeMap::new();
+    let has_patterns = scores.rows().iter().any(|row| row[features] == "patterns");
+    for row in scores.rows().iter().filter(|row| !has_patterns || row[features] == "patterns") {
+        if !networks.contains(&row[network]) {
+            networks.push(row[network].clone());
+        }
+        let of_model = sums.entry((&row[model], &row[features])).or_default();
+        let found = of_model.entry((&row[cell], &row[network])).or_default();
+        found.extend(row[mean].parse::<f64>().ok());
+    }
+    let value = |found: Option<&Vec<f64>>| match found {
+        Some(scores) if !scores.is_empty() => Value::from(scores.iter().sum::<f64>() / scores.len() as f64),
+        Some(_) => Value::absent("no voxel of the network has a score"),
+        None => Value::absent("not part of this cell"),
+    };
+    let models = sums.iter().map(|((name, features), of_model)| OverviewModel {
+        name: (*name).to_owned(),
+        features: (*features).to_owned(),
+        scores: names
+            .iter()
+            .map(|cell| {
+                networks.iter().map(|network| value(of_model.get(&(cell.as_str(), network.as_str())))).collect()
+            })
+            .collect(),
+    });
+    let cells = open.study.cells.iter().zip(names);
+    Overview {
+        study: open.study.name.clone(),
+        description: open.study.description.clone(),
+        cells: cells
+            .map(|(cell, name)| OverviewCell { labels: cell.labels.clone(), report: format!("{name}/report.html") })
+            .collect(),
+        models: models.collect(),
+        networks,
+    }
 }
 
 /// Replaces a folder by copies that may be written to.
@@ -78,10 +211,10 @@ pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Every task with its key and the folder of its result.
-fn tasks_table(open: &OpenStudy) -> Table {
+/// Every task of a cell with its key and the folder of its result.
+fn tasks_table(open: &OpenStudy, cell: usize) -> Table {
     let mut table = Table::new(["task", "kind", "key", "seconds", "size_bytes", "folder"]);
-    for place in open.plan.places() {
+    for place in open.plan.places().filter(|place| open.plan.belongs(*place, cell)) {
         let node = open.plan.node(place);
         if let Some(record) = open.store.lookup(&node.recipe) {
             table.push([
@@ -98,11 +231,15 @@ fn tasks_table(open: &OpenStudy) -> Table {
 }
 
 /// Adds what shapes no result: name, words, times, versions, the study's own text.
-fn complete(open: &OpenStudy, page: Page, text: String) -> Page {
-    let mut page = Page { study: open.study.name.clone(), description: open.study.description.clone(), ..page };
+fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
+    let cell = &open.study.cells[number];
+    let names = [open.study.name.clone(), cell.labels.join(", ")];
+    let name = names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(": ");
+    let mut page = Page { study: name, description: open.study.description.clone(), ..page };
     page.provenance.tasks = open
         .plan
         .places()
+        .filter(|place| open.plan.belongs(*place, number))
         .map(|place| {
             let node = open.plan.node(place);
             Task {
@@ -117,8 +254,7 @@ fn complete(open: &OpenStudy, page: Page, text: String) -> Page {
     let engine = |name: &str, version: String| Engine { name: name.to_owned(), version };
     page.provenance.engines =
         vec![engine("hebb", env!("CARGO_PKG_VERSION").to_owned()), engine("OpenBLAS", openblas_version())];
-    let manifests = open.plan.places().filter_map(|place| open.plan.manifest(place).engine.clone());
-    let mut others: Vec<String> = manifests.collect();
+    let mut others: Vec<String> = open.plan.places().filter_map(|place| open.plan.node(place).task.engine()).collect();
     others.sort();
     others.dedup();
     page.provenance.engines.extend(others.into_iter().map(|engine| match engine.split_once(' ') {
@@ -131,7 +267,7 @@ fn complete(open: &OpenStudy, page: Page, text: String) -> Page {
         file("tasks.tsv", "every task with its key and the folder of its result"),
     ];
     for (place, map) in page.brain.iter().enumerate() {
-        let stem = map_stem(open, place);
+        let stem = map_stem(cell, place);
         page.provenance
             .files
             .push(file(&format!("maps/{stem}_r.nii.gz"), &format!("held-out score of every voxel: {}", map.title)));
@@ -144,8 +280,8 @@ fn complete(open: &OpenStudy, page: Page, text: String) -> Page {
 }
 
 /// Maps come subject by subject and, within a subject, model by model.
-fn map_stem(open: &OpenStudy, place: usize) -> String {
-    let n_models = open.study.models.len();
-    let subject = open.study.subjects.names().nth(place / n_models).unwrap_or_default();
-    format!("{subject}_{}", open.study.models[place % n_models].name)
+fn map_stem(cell: &Cell, place: usize) -> String {
+    let models = &cell.design.models;
+    let subject = cell.design.subjects.names().nth(place / models.len()).unwrap_or_default();
+    format!("{subject}_{}", models[place % models.len()].name)
 }

@@ -1,6 +1,6 @@
-//! A checked study -> the tasks that answer it, wired.
+//! A checked study -> the tasks that answer it, wired: design by design, what they have in common once.
 //!
-//! Reads as the study does: models, stimuli, unit series, brains, patterns, fits, statistics, report. A task asks for what
+//! Reads as a design does: models, stimuli, unit series, brains, patterns, fits, statistics, report. A task asks for what
 //! it needs by role; the order of inputs within a role is the order in which they are pushed here. Subjects are in
 //! `build/brains.rs`, fits and questions in `build/answers.rs`.
 
@@ -12,7 +12,7 @@ use crate::{
     math::series::Hrf,
     model::Module,
     spec::{
-        Model, ModelSource, ModuleUnits, Study,
+        Design, Model, ModelSource, ModuleUnits, Study,
         written::{Features, Patterns, Rest},
     },
     stimulus::Event,
@@ -35,21 +35,25 @@ const SHARD: usize = 64;
 /// Inputs of a task, as they are gathered.
 type Inputs = Vec<(Role, NodeIndex)>;
 
-/// Plans a study; `runtime` is the version of ONNX Runtime that extraction would use.
+/// Plans every cell of a study; `runtime` is the version of ONNX Runtime that extraction would use.
 ///
 /// # Errors
 /// If a file that the study names cannot be hashed.
 pub fn plan_study(study: &Study, files: &FileDigests, runtime: &str) -> Result<Plan, PlanError> {
-    let mut build = Build { study, files, runtime, plan: Plan::default() };
-    build.study()?;
-    Ok(build.plan)
+    let mut plan = Plan::default();
+    for cell in &study.cells {
+        plan.begin_cell(&cell.labels);
+        Build { design: &cell.design, files, runtime, plan: &mut plan }.design()?;
+    }
+    plan.name_tasks();
+    Ok(plan)
 }
 
 struct Build<'a> {
-    study: &'a Study,
+    design: &'a Design,
     files: &'a FileDigests,
     runtime: &'a str,
-    plan: Plan,
+    plan: &'a mut Plan,
 }
 
 /// The unit series of a model: by run, then by module.
@@ -78,17 +82,17 @@ struct SubjectTasks {
 }
 
 impl Build<'_> {
-    fn study(&mut self) -> Result<(), PlanError> {
-        let scenes = self.study.scenes.as_ref().map(|generate| {
+    fn design(&mut self) -> Result<(), PlanError> {
+        let scenes = self.design.scenes.as_ref().map(|generate| {
             let task = DrawScenes {
                 seed: generate.seed,
-                n_images: self.study.schedule.images.len(),
+                n_images: self.design.schedule.images.len(),
                 image_size_px: generate.image_size_px,
             };
             self.plan.add("stimuli", task, &[], Vec::new())
         });
         let mut models = Vec::new();
-        for model in &self.study.models {
+        for model in &self.design.models {
             models.push(self.model(model, scenes)?);
         }
         let subjects = self.subjects(&models)?;
@@ -113,8 +117,8 @@ impl Build<'_> {
             let shards = self.extract(model, units, export, scenes)?;
             modules.push(ModuleTasks { export, shards });
         }
-        let series = self.series(model, &modules, self.study.hrf, self.study.trim_start_s, self.study.rest, "");
-        let has_patterns = self.study.encoding.features.contains(&Features::Patterns);
+        let series = self.series(model, &modules, self.design.hrf, self.design.trim_start_s, self.design.rest, "");
+        let has_patterns = self.design.encoding.features.contains(&Features::Patterns);
         let patterns = has_patterns.then(|| self.patterns(model, &modules, &series));
         Ok(ModelTasks { modules, series, patterns })
     }
@@ -136,7 +140,7 @@ impl Build<'_> {
         let task = Export {
             model: model.name.clone(),
             module: units.module,
-            units: self.study.units.clone(),
+            units: self.design.units.clone(),
             weights_bytes: units.weights_bytes,
         };
         Ok(self.plan.add(format!("export/{}/{}", model.name, units.module), task, &inputs, files))
@@ -149,7 +153,7 @@ impl Build<'_> {
         export: NodeIndex,
         scenes: Option<NodeIndex>,
     ) -> Result<Vec<NodeIndex>, PlanError> {
-        let schedule = &self.study.schedule;
+        let schedule = &self.design.schedule;
         let total = match units.module {
             Module::Vision => schedule.images.len(),
             Module::Text => schedule.texts.len(),
@@ -197,9 +201,9 @@ impl Build<'_> {
         rest: Rest,
         suffix: &str,
     ) -> ModelSeries {
-        let study = self.study;
+        let design = self.design;
         let mut by_run = Vec::new();
-        for (run, events) in study.runs.iter().zip(&study.schedule.runs) {
+        for (run, events) in design.runs.iter().zip(&design.schedule.runs) {
             let mut of_run = Vec::new();
             for (units, tasks) in model.modules.iter().zip(modules) {
                 let stimulus = |event: &Event| match units.module {
@@ -212,11 +216,11 @@ impl Build<'_> {
                         .filter_map(|event| Some((event.onset_s, event.duration_s, stimulus(event)?)))
                         .collect(),
                     n_tr: run.n_tr,
-                    repetition_time_s: study.repetition_time_s,
+                    repetition_time_s: design.repetition_time_s,
                     hrf,
                     trim_start_s,
                     rest,
-                    n_stimuli: study.schedule.images.len().max(study.schedule.texts.len()),
+                    n_stimuli: design.schedule.images.len().max(design.schedule.texts.len()),
                     n_units: units.n_units(),
                 };
                 let inputs: Inputs = tasks.shards.iter().map(|shard| ("units", *shard)).collect();
@@ -232,7 +236,7 @@ impl Build<'_> {
         let task = LearnPatterns {
             method: self.method(),
             n_train_runs: self.n_train_runs(),
-            n_runs: self.study.runs.len(),
+            n_runs: self.design.runs.len(),
             n_modules: modules.len(),
             n_samples: self.n_samples(),
             n_units: model.n_units(),
@@ -243,7 +247,7 @@ impl Build<'_> {
     }
 
     fn method(&self) -> Method {
-        match &self.study.patterns {
+        match &self.design.patterns {
             Patterns::Dictionary(dictionary) => Method::Dictionary {
                 n_patterns: dictionary.n_patterns,
                 penalty: dictionary.penalty,
@@ -256,16 +260,16 @@ impl Build<'_> {
     }
 
     fn n_train_runs(&self) -> usize {
-        self.study.runs.iter().filter(|run| !run.is_test).count()
+        self.design.runs.iter().filter(|run| !run.is_test).count()
     }
 
     fn n_samples(&self) -> usize {
-        self.study.runs.iter().map(|run| run.n_tr).sum()
+        self.design.runs.iter().map(|run| run.n_tr).sum()
     }
 
     /// The least number of volumes that last so long.
     fn volumes(&self, seconds: f64) -> usize {
-        (seconds / self.study.repetition_time_s).ceil() as usize
+        (seconds / self.design.repetition_time_s).ceil() as usize
     }
 
     fn file(&self, role: Role, path: &Path) -> Result<ExternalFile, PlanError> {

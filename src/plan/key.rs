@@ -17,7 +17,12 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::{self, Write},
+    path::PathBuf,
+};
 
 /// Everything a key is made of, and the names that explanations need.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +45,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileField {
     /// What the task uses it for.
-    pub role: String,
+    pub role: Cow<'static, str>,
     /// Content of the file.
     pub digest: Digest,
     /// Where it was found: for explanations only.
@@ -51,7 +56,7 @@ pub struct FileField {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InputField {
     /// What the task uses it for.
-    pub role: String,
+    pub role: Cow<'static, str>,
     /// The other task's recipe key or output digest.
     pub key: Digest,
     /// The other task's id: for explanations only.
@@ -76,8 +81,10 @@ impl Manifest {
     #[must_use]
     pub fn key(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
+        let mut text = String::new();
         self.walk(&mut |name, leaf| {
-            let text = leaf.to_string();
+            text.clear();
+            write!(text, "{leaf}").expect("texts take whatever is written");
             hasher.update(&(name.len() as u64).to_le_bytes());
             hasher.update(name.as_bytes());
             hasher.update(&[leaf.tag()]);
@@ -111,17 +118,26 @@ impl Manifest {
             Some(engine) => visit("engine", Leaf::Text(engine)),
             None => visit("engine", Leaf::Absent),
         }
-        walk_value("", &self.parameters, visit);
+        // One text for all names: a plan hashes millions of fields.
+        let mut name = String::new();
+        walk_value(&mut name, &self.parameters, visit);
+        let mut numbered = |what: &str, role: &str, index: usize, digest| {
+            name.clear();
+            write!(name, "{what} {role}[{index}]").expect("texts take whatever is written");
+            visit(&name, Leaf::Digest(digest));
+        };
         for (index, file) in self.files.iter().enumerate() {
-            visit(&format!("file {}[{index}]", file.role), Leaf::Digest(&file.digest));
+            numbered("file", &file.role, index, &file.digest);
         }
         for (index, input) in self.inputs.iter().enumerate() {
-            visit(&format!("input {}[{index}]", input.role), Leaf::Digest(&input.key));
+            numbered("input", &input.role, index, &input.key);
         }
     }
 }
 
-fn walk_value(name: &str, value: &Value, visit: &mut impl FnMut(&str, Leaf<'_>)) {
+/// Visits a value under `name`, which is as it was when this returns.
+fn walk_value(name: &mut String, value: &Value, visit: &mut impl FnMut(&str, Leaf<'_>)) {
+    let length = name.len();
     match value {
         Value::Null => visit(name, Leaf::Absent),
         Value::Bool(flag) => visit(name, Leaf::Flag(*flag)),
@@ -129,20 +145,30 @@ fn walk_value(name: &str, value: &Value, visit: &mut impl FnMut(&str, Leaf<'_>))
         Value::String(text) => visit(name, Leaf::Text(text)),
         // The length stands for itself, so that an empty list is not the same as none.
         Value::Array(items) => {
-            visit(&format!("{name}.length"), Leaf::Count(items.len() as u64));
+            name.push_str(".length");
+            visit(name, Leaf::Count(items.len() as u64));
             for (index, item) in items.iter().enumerate() {
-                walk_value(&format!("{name}[{index}]"), item, visit);
+                name.truncate(length);
+                write!(name, "[{index}]").expect("texts take whatever is written");
+                walk_value(name, item, visit);
             }
         }
         Value::Object(entries) => {
-            let sorted: BTreeMap<_, _> = entries.iter().collect();
-            visit(&format!("{name}.size"), Leaf::Count(sorted.len() as u64));
+            let mut sorted: Vec<_> = entries.iter().collect();
+            sorted.sort_by_key(|(key, _)| *key);
+            name.push_str(".size");
+            visit(name, Leaf::Count(sorted.len() as u64));
             for (key, entry) in sorted {
-                let inner = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-                walk_value(&inner, entry, visit);
+                name.truncate(length);
+                if length > 0 {
+                    name.push('.');
+                }
+                name.push_str(key);
+                walk_value(name, entry, visit);
             }
         }
     }
+    name.truncate(length);
 }
 
 /// One field of a key.

@@ -1,31 +1,31 @@
-//! What a study does, in sentences that can go into a paper, and every seed it uses.
+//! What a design does, in sentences that can go into a paper, and every seed it uses.
 
 use crate::{
     math::{ridge::CvScore, series::Hrf},
     spec::{
-        ModelSource, Study, Subjects,
+        Design, ModelSource, Subjects,
         written::{Folds, Patterns, Rest},
     },
 };
 
 /// One paragraph for each stage, without the study's name.
-pub(super) fn paragraphs(study: &Study) -> Vec<String> {
-    let mut all = vec![units(study), time(study), brains(study), patterns(study), encoding(study)];
-    if let Some(options) = &study.significance {
+pub(super) fn paragraphs(design: &Design) -> Vec<String> {
+    let mut all = vec![units(design), time(design), brains(design), patterns(design), encoding(design)];
+    if let Some(options) = &design.significance {
         all.push(format!(
             "Chance was estimated by {} permutations of {} s blocks of the test series; the false discovery rate over voxels was controlled at {} \
              (Benjamini and Hochberg 1995).",
             options.n_permutations, options.block_s, options.fdr
         ));
     }
-    if let Some(options) = &study.redundancy {
+    if let Some(options) = &design.redundancy {
         all.push(format!(
             "Redundancy: a pattern drives the voxels whose weight lies beyond {} root mean squares of its map; overlap is the Dice coefficient of two such \
              sets, compared with {} permutations of the memberships over voxels.",
             options.threshold_sd, options.n_permutations
         ));
     }
-    if let Some(options) = &study.polarity {
+    if let Some(options) = &design.polarity {
         all.push(format!(
             "Polarity: two patterns oppose each other if their maps correlate below -{}; the mirror index is minus the correlation of their mean codes over \
              layers, compared with {} permutations of the layers.",
@@ -36,30 +36,30 @@ pub(super) fn paragraphs(study: &Study) -> Vec<String> {
 }
 
 /// Every seed by what it seeds.
-pub(super) fn seeds(study: &Study) -> Vec<(String, u64)> {
+pub(super) fn seeds(design: &Design) -> Vec<(String, u64)> {
     let mut all = Vec::new();
-    if let Some(scenes) = &study.scenes {
+    if let Some(scenes) = &design.scenes {
         all.push(("stimuli".to_owned(), scenes.seed));
     }
-    for model in &study.models {
+    for model in &design.models {
         if let ModelSource::Random(random) = &model.source {
             all.push((format!("weights of {}", model.name), random.seed));
         }
     }
-    if let Subjects::Simulated { brain, .. } = &study.subjects {
+    if let Subjects::Simulated { brain, .. } = &design.subjects {
         all.push(("simulated brain".to_owned(), brain.seed));
     }
-    if let Patterns::Dictionary(dictionary) = &study.patterns {
+    if let Patterns::Dictionary(dictionary) = &design.patterns {
         all.push(("dictionary".to_owned(), dictionary.seed));
     }
-    all.extend(study.significance.iter().map(|options| ("significance".to_owned(), options.seed)));
-    all.extend(study.redundancy.iter().map(|options| ("redundancy".to_owned(), options.seed)));
-    all.extend(study.polarity.iter().map(|options| ("polarity".to_owned(), options.seed)));
+    all.extend(design.significance.iter().map(|options| ("significance".to_owned(), options.seed)));
+    all.extend(design.redundancy.iter().map(|options| ("redundancy".to_owned(), options.seed)));
+    all.extend(design.polarity.iter().map(|options| ("polarity".to_owned(), options.seed)));
     all
 }
 
-fn units(study: &Study) -> String {
-    let models: Vec<String> = study
+fn units(design: &Design) -> String {
+    let models: Vec<String> = design
         .models
         .iter()
         .map(|model| {
@@ -79,43 +79,43 @@ fn units(study: &Study) -> String {
         .collect();
     format!(
         "Units are `{}` activations, reduced over tokens by `{}` without padding. Models: {}. Stimuli: {} images and {} texts in {} runs.",
-        study.units.kind,
-        study.units.reduce,
+        design.units.kind,
+        design.units.reduce,
         models.join("; "),
-        study.schedule.images.len(),
-        study.schedule.texts.len(),
-        study.runs.len()
+        design.schedule.images.len(),
+        design.schedule.texts.len(),
+        design.runs.len()
     )
 }
 
-fn time(study: &Study) -> String {
-    let hrf = match study.hrf {
+fn time(design: &Design) -> String {
+    let hrf = match design.hrf {
         Hrf::Glover => "convolved with the haemodynamic response of Glover (1999)",
         Hrf::Spm => "convolved with the haemodynamic response of SPM",
         Hrf::None => "not convolved with a haemodynamic response",
     };
-    let rest = match study.rest {
+    let rest = match design.rest {
         Rest::Keep => "Volumes without a stimulus were kept, with units at their mean before the convolution",
         Rest::Drop => "Volumes without a stimulus were left out",
     };
-    let trim = if study.trim_start_s > 0.0 {
-        format!(", and so were the first {} s of each run", study.trim_start_s)
+    let trim = if design.trim_start_s > 0.0 {
+        format!(", and so were the first {} s of each run", design.trim_start_s)
     } else {
         String::new()
     };
     format!(
         "Unit values were averaged within each repetition time of {} s, weighted by overlap, {hrf} run by run, and z-scored within each run. {rest}{}.",
-        study.repetition_time_s,
-        if study.rest == Rest::Keep && !trim.is_empty() {
-            format!("; the first {} s of each run were left out", study.trim_start_s)
+        design.repetition_time_s,
+        if design.rest == Rest::Keep && !trim.is_empty() {
+            format!("; the first {} s of each run were left out", design.trim_start_s)
         } else {
             trim
         }
     )
 }
 
-fn brains(study: &Study) -> String {
-    let source = match &study.subjects {
+fn brains(design: &Design) -> String {
+    let source = match &design.subjects {
         Subjects::Simulated { names, model, brain } => format!(
             "{} simulated subjects, whose voxels follow units of {model} at a signal-to-noise ratio of {} with AR(1) noise of {}",
             names.len(),
@@ -124,7 +124,7 @@ fn brains(study: &Study) -> String {
         ),
         Subjects::Recorded { subjects, .. } => format!("{} subjects from BIDS derivatives", subjects.len()),
     };
-    let preparation = &study.preparation;
+    let preparation = &design.preparation;
     let mut steps = Vec::new();
     if !preparation.confounds.is_empty() {
         steps.push(format!("regression on the confounds {}", preparation.confounds.join(", ")));
@@ -144,8 +144,8 @@ fn brains(study: &Study) -> String {
     )
 }
 
-fn patterns(study: &Study) -> String {
-    match &study.patterns {
+fn patterns(design: &Design) -> String {
+    match &design.patterns {
         Patterns::Dictionary(dictionary) => format!(
             "Patterns: a sparse dictionary of {} time courses was learned from the units of all modules on the training runs (Mairal et al. 2009; penalty {} \
              for unit series of length one), its codes frozen, and every run projected onto them.",
@@ -158,9 +158,9 @@ fn patterns(study: &Study) -> String {
     }
 }
 
-fn encoding(study: &Study) -> String {
+fn encoding(design: &Design) -> String {
     let names = |is_test: bool| {
-        study
+        design
             .runs
             .iter()
             .filter(|run| run.is_test == is_test)
@@ -168,11 +168,11 @@ fn encoding(study: &Study) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let folds = match study.encoding.folds {
+    let folds = match design.encoding.folds {
         Folds::Runs => "leaving one training run out".to_owned(),
         Folds::Blocks(blocks) => format!("over {} contiguous blocks with gaps of {} s", blocks.n, blocks.gap_s),
     };
-    let score = match study.encoding.score {
+    let score = match design.encoding.score {
         CvScore::R2 => "R2",
         CvScore::Pearson => "Pearson's r",
     };
@@ -180,7 +180,7 @@ fn encoding(study: &Study) -> String {
         "Encoding: ridge regression on runs {}, its penalty chosen among {} values by cross-validation ({folds}, compared by {score}); scores are Pearson's r \
          on runs {}, which no fit has seen.",
         names(false),
-        study.encoding.alphas.len(),
+        design.encoding.alphas.len(),
         names(true)
     )
 }

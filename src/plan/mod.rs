@@ -1,9 +1,10 @@
 //! Study -> DAG of keyed tasks. Nothing is executed here.
 //!
-//! `build.rs` turns a checked study into nodes and edges, `key.rs` says what makes a task the same task, `standing.rs`
+//! `build.rs` turns a checked study into nodes and edges, `cells.rs` names the tasks of a sweep, `key.rs` says what makes a task the same task, `standing.rs`
 //! compares the plan with the store and says, field by field, what would run and why; `note.rs` remembers the last run.
 
 mod build;
+mod cells;
 mod key;
 mod methods;
 mod note;
@@ -23,7 +24,7 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
     visit::EdgeRef,
 };
-use std::{collections::HashMap, fmt, path::PathBuf};
+use std::{borrow::Borrow, collections::HashMap, fmt, path::PathBuf};
 
 /// What a task uses an input or a file for; the name under which the task asks for it.
 pub type Role = &'static str;
@@ -32,11 +33,23 @@ pub type Role = &'static str;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(String);
 
+impl Borrow<str> for TaskId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TaskId {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without the swept values after `@`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split('@').next().unwrap_or_default()
     }
 }
 
@@ -68,7 +81,8 @@ pub struct Node {
     pub files: Vec<ExternalFile>,
     /// Key over everything that it was asked to do.
     pub recipe: Digest,
-    manifest: Manifest,
+    /// Numbers of the cells that asked for it, ascending.
+    cells: Vec<u32>,
 }
 
 /// The tasks of a study and what flows between them.
@@ -76,6 +90,16 @@ pub struct Node {
 pub struct Plan {
     graph: DiGraph<Node, Role>,
     places: HashMap<Digest, NodeIndex>,
+    ids: HashMap<TaskId, NodeIndex>,
+    cells: Vec<Cell>,
+}
+
+/// A cell of a sweep, or the whole of a study without one.
+#[derive(Clone, Debug)]
+struct Cell {
+    /// What it has on each axis; empty without a sweep.
+    labels: Vec<String>,
+    report: Option<NodeIndex>,
 }
 
 impl Plan {
@@ -90,21 +114,20 @@ impl Plan {
         inputs: &[(Role, NodeIndex)],
         files: Vec<ExternalFile>,
     ) -> NodeIndex {
-        let manifest = Manifest::new(
-            &task,
-            files
-                .iter()
-                .map(|file| FileField { role: file.role.to_owned(), digest: file.digest, path: file.path.clone() })
-                .collect(),
-            inputs.iter().map(|(role, input)| self.input_field(role, *input, self.graph[*input].recipe)).collect(),
-        );
-        let recipe = manifest.key();
+        let recipe = self.manifest_of(&task, &files, inputs).key();
+        let cell = self.cells.len().saturating_sub(1) as u32;
         if let Some(place) = self.places.get(&recipe) {
+            let cells = &mut self.graph[*place].cells;
+            if cells.last() != Some(&cell) {
+                cells.push(cell);
+            }
             return *place;
         }
-        let node = Node { id: TaskId(id.into()), task: Box::new(task), files, recipe, manifest };
+        let id = TaskId(id.into());
+        let node = Node { id: id.clone(), task: Box::new(task), files, recipe, cells: vec![cell] };
         let place = self.graph.add_node(node);
         self.places.insert(recipe, place);
+        self.ids.insert(id, place);
         for (role, input) in inputs {
             self.graph.add_edge(*input, place, role);
         }
@@ -150,25 +173,38 @@ impl Plan {
     /// The place of the task with this name.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<NodeIndex> {
-        self.graph.node_indices().find(|place| self.graph[*place].id.as_str() == id)
+        self.ids.get(id).copied()
     }
 
     /// The key's fields as the recipe key sees them.
     #[must_use]
-    pub fn manifest(&self, place: NodeIndex) -> &Manifest {
-        &self.graph[place].manifest
+    pub fn manifest(&self, place: NodeIndex) -> Manifest {
+        let node = &self.graph[place];
+        self.manifest_of(node.task.as_ref(), &node.files, &self.inputs(place))
     }
 
     /// The content key of a task, once the output digest of each input is known.
     #[must_use]
     pub fn content_key(&self, place: NodeIndex, output_of: impl Fn(NodeIndex) -> Digest) -> Digest {
-        let inputs =
-            self.inputs(place).into_iter().map(|(role, input)| self.input_field(role, input, output_of(input)));
-        Manifest { inputs: inputs.collect(), ..self.manifest(place).clone() }.key()
+        let node = &self.graph[place];
+        let manifest = self.manifest_of(node.task.as_ref(), &node.files, &[]);
+        let inputs = self.inputs(place).into_iter();
+        let inputs = inputs.map(|(role, input)| InputField {
+            role: role.into(),
+            key: output_of(input),
+            task: self.graph[input].id.to_string(),
+        });
+        Manifest { inputs: inputs.collect(), ..manifest }.key()
     }
 
-    fn input_field(&self, role: Role, input: NodeIndex, key: Digest) -> InputField {
-        InputField { role: role.to_owned(), key, task: self.graph[input].id.to_string() }
+    fn manifest_of(&self, task: &dyn Task, files: &[ExternalFile], inputs: &[(Role, NodeIndex)]) -> Manifest {
+        let file =
+            |file: &ExternalFile| FileField { role: file.role.into(), digest: file.digest, path: file.path.clone() };
+        let input = |(role, place): &(Role, NodeIndex)| {
+            let node = &self.graph[*place];
+            InputField { role: (*role).into(), key: node.recipe, task: node.id.to_string() }
+        };
+        Manifest::new(task, files.iter().map(file).collect(), inputs.iter().map(input).collect())
     }
 }
 

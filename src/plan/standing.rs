@@ -199,7 +199,7 @@ fn reason(plan: &Plan, place: NodeIndex, store: &Store, last: &StudyNote, mut ru
     let Ok(old) = serde_json::from_value::<Manifest>(record.manifest) else {
         return Reason::NeverRun;
     };
-    let changes = changes(&old, plan.manifest(place));
+    let changes = changes(&old, &plan.manifest(place));
     running.dedup();
     match (changes.is_empty(), running.is_empty()) {
         (false, _) => Reason::Changed(changes),

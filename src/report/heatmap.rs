@@ -12,7 +12,7 @@ use super::page::{Scale, Value};
 /// Id of the hatching that stands for "no number".
 const HATCH: &str = "hatch";
 /// Width of a character of the labels, in pixels: an upper estimate for a 12 px sans serif.
-const CHARACTER_WIDTH: f64 = 6.6;
+const CHARACTER_WIDTH: f64 = 7.2;
 /// Longest label drawn; the whole name stays in the cell's title and in the table.
 const MAX_LABEL: usize = 28;
 

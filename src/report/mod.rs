@@ -10,6 +10,7 @@
 //! colour.rs    numbers to colours        heatmap.rs   matrices and legends
 //! number.rs    numbers to words          mosaic.rs    axial slices
 //! style.css    the look                  lines.rs     time courses and layer profiles
+//! overview.rs  the page over a sweep
 //! ```
 //!
 //! Equal pages give equal bytes: no clock, no random ids.
@@ -19,11 +20,13 @@ mod heatmap;
 mod lines;
 mod mosaic;
 mod number;
+mod overview;
 mod page;
 mod render;
 mod sections;
 mod volume;
 
+pub use overview::{Overview, OverviewCell, OverviewModel, render_overview};
 pub use page::{
     BrainMap, Engine, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores, NetworkScores, Null,
     OpposedPair, OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction, PredictionPanel, Provenance,

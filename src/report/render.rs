@@ -35,6 +35,26 @@ const SECTIONS: [Section; 7] = [
 /// bytes.
 pub fn render(page: &Page) -> String {
     let title = if page.study.is_empty() { "Untitled study" } else { &page.study };
+    document(
+        title,
+        &html! {
+            (heatmap::definitions())
+            (header(page, title))
+            (contents())
+            main id="content" tabindex="-1" {
+                @for (anchor, title, draw) in SECTIONS {
+                    section id=(anchor) aria-labelledby=(format!("{anchor}-title")) {
+                        h2 id=(format!("{anchor}-title")) { (title) }
+                        (draw(page))
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The frame of every page: a head that lets nothing be loaded, the look, a foot.
+pub(super) fn document(title: &str, body: &Markup) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,17 +68,7 @@ pub fn render(page: &Page) -> String {
             }
             body {
                 a.skip href="#content" { "Skip to the results" }
-                (heatmap::definitions())
-                (header(page, title))
-                (contents())
-                main id="content" tabindex="-1" {
-                    @for (anchor, title, draw) in SECTIONS {
-                        section id=(anchor) aria-labelledby=(format!("{anchor}-title")) {
-                            h2 id=(format!("{anchor}-title")) { (title) }
-                            (draw(page))
-                        }
-                    }
-                }
+                (body)
                 footer { p { "Written by Hebb " (env!("CARGO_PKG_VERSION")) ". This page is one file and needs no network." } }
             }
         }

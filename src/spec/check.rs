@@ -9,15 +9,20 @@ mod models;
 use super::{
     diagnostic::Diagnostic,
     document::{Document, FieldPath},
-    study::{Encoding, Run, Study},
+    study::{Design, Encoding, Run},
     written::{
         Blocks, Encoding as WrittenEncoding, Features, Folds, Patterns, Ridge, Runs, Statistics, Stimuli, WrittenStudy,
     },
 };
-use crate::stimulus::{Generate, Schedule, read_table, table_path};
+use crate::{
+    model::ModelFacts,
+    stimulus::{Generate, Schedule, read_table, table_path},
+};
+use brains::Brains;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Seconds that a simulated run goes on after the last stimulus of a table: the response has passed its undershoot.
@@ -26,25 +31,37 @@ const TAIL_S: f64 = 16.0;
 /// Most bytes of a study's name: file systems take 255 in the name of a folder.
 const LONGEST_NAME_BYTES: usize = 200;
 
+/// What was read for one cell of a sweep and serves the others: every file is looked at once.
+#[derive(Default)]
+pub(super) struct Memory {
+    schedules: BTreeMap<String, (Arc<Schedule>, Option<Generate>)>,
+    models: BTreeMap<PathBuf, ModelFacts>,
+    brains: BTreeMap<String, Brains>,
+}
+
 /// Turns a written study into a checked one.
-pub(super) fn check(written: WrittenStudy, document: &Document<'_>, base: &Path) -> Result<Study, Vec<Diagnostic>> {
-    let mut check = Check { document, base, found: Vec::new() };
-    let study = check.study(written);
-    match study {
-        Some(study) if check.found.is_empty() => Ok(study),
+pub(super) fn check(
+    written: WrittenStudy,
+    document: &Document,
+    memory: &mut Memory,
+) -> Result<Design, Vec<Diagnostic>> {
+    let mut check = Check { document, memory, found: Vec::new() };
+    let design = check.study(written);
+    match design {
+        Some(design) if check.found.is_empty() => Ok(design),
         _ => Err(check.found),
     }
 }
 
 /// What has been found wrong so far. A step that cannot give its part gives `None` and has said why.
 struct Check<'a> {
-    document: &'a Document<'a>,
-    base: &'a Path,
+    document: &'a Document,
+    memory: &'a mut Memory,
     found: Vec<Diagnostic>,
 }
 
 impl Check<'_> {
-    fn study(&mut self, written: WrittenStudy) -> Option<Study> {
+    fn study(&mut self, written: WrittenStudy) -> Option<Design> {
         self.name(&written.study.name);
         self.runs(&written.runs);
         let encoding = self.encoding(written.encoding, written.runs.train.len());
@@ -81,10 +98,7 @@ impl Check<'_> {
             .collect();
         self.questions(&written.statistics, &encoding);
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
-        Some(Study {
-            file: PathBuf::new(),
-            name: written.study.name,
-            description: written.study.description,
+        Some(Design {
             runs,
             repetition_time_s: brains.repetition_time_s,
             schedule,
@@ -135,7 +149,26 @@ impl Check<'_> {
         }
     }
 
-    fn stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Schedule, Option<Generate>)> {
+    fn stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Arc<Schedule>, Option<Generate>)> {
+        let key = self.key(&["stimuli", "runs"]);
+        if let Some(read) = self.memory.schedules.get(&key) {
+            return Some(read.clone());
+        }
+        let (schedule, scenes) = self.read_stimuli(stimuli, runs)?;
+        let read = (Arc::new(schedule), scenes);
+        self.memory.schedules.insert(key, read.clone());
+        Some(read)
+    }
+
+    /// What was written in some tables, as text that is equal for equal values.
+    fn key(&self, tables: &[&str]) -> String {
+        tables
+            .iter()
+            .map(|name| self.document.root.get(*name).map_or(String::new(), |node| node.json().to_string() + "\n"))
+            .collect()
+    }
+
+    fn read_stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Schedule, Option<Generate>)> {
         let names = runs.train.iter().chain(&runs.test);
         match stimuli {
             Stimuli::Generate(generate) => {
@@ -152,7 +185,8 @@ impl Check<'_> {
                     );
                     return None;
                 }
-                let files: Vec<PathBuf> = names.map(|run| table_path(&tables.path, self.base, run)).collect();
+                let files: Vec<PathBuf> =
+                    names.map(|run| table_path(&tables.path, self.document.folder(&path), run)).collect();
                 let absent: Vec<&PathBuf> = files.iter().filter(|table| !table.is_file()).collect();
                 if let [first, ..] = absent.as_slice() {
                     let message = format!(
@@ -169,7 +203,8 @@ impl Check<'_> {
                     .iter()
                     .map(|table| {
                         let beside = || table.parent().unwrap_or(Path::new("")).to_owned();
-                        let images = tables.image_folder.as_ref().map_or_else(beside, |folder| self.base.join(folder));
+                        let start = self.document.folder(&FieldPath::of("stimuli.tables.image_folder"));
+                        let images = tables.image_folder.as_ref().map_or_else(beside, |folder| start.join(folder));
                         read_table(table, &images)
                             .map_err(|error| self.wrong(&path, error.to_string(), "one of these tables is wrong"))
                     })

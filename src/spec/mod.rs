@@ -1,48 +1,99 @@
 //! TOML text -> [`Study`]: what was written, what is wrong with it, what it means.
 //!
 //! ```text
-//! text -> Document (positions) -> mismatches against the schema -> WrittenStudy -> checks against each other and the
-//! files that are named -> Study
+//! text -> Document (positions, includes joined) -> one Document for each cell of the sweep -> mismatches against the schema
+//! -> WrittenStudy -> checks against each other and the files that are named -> Study
 //! ```
 //!
-//! `written.rs` is the grammar and its reference; `schema.rs` generates the JSON Schema from it and finds every mistake of
-//! form; `check.rs` finds every mistake of meaning, before anything is computed; `diagnostic.rs` shows them.
+//! `written.rs` is the grammar and its reference; `schema.rs` generates the JSON Schema from it and `mismatch.rs` finds every
+//! mistake of form; `include.rs` joins files, `sweep.rs` makes cells; `check.rs` finds every mistake of meaning, before
+//! anything is computed; `diagnostic.rs` shows them.
 
 mod check;
 mod diagnostic;
 mod document;
+mod include;
+mod mismatch;
 mod schema;
 mod study;
+mod sweep;
 pub mod written;
 
-pub use diagnostic::{Diagnostic, Located, SpecError, SpecErrors};
-pub use document::{Document, FieldPath, Step};
+pub use diagnostic::{Diagnostic, Located, Source, Span, SpecError, SpecErrors};
+pub use document::{Document, FieldPath, Node, Step, Table, Value};
 pub use schema::schema;
-pub use study::{Encoding, Model, ModelSource, ModuleUnits, RecordedSubject, Run, Study, Subjects};
+pub use study::{Cell, Design, Encoding, Model, ModelSource, ModuleUnits, RecordedSubject, Run, Study, Subjects};
 
-use std::{fs, path::Path};
+use check::Memory;
+use schema::Schema;
+use serde::Deserialize;
+use std::path::Path;
+use sweep::CellDocument;
+use written::WrittenStudy;
 
-/// Reads a study file and checks all that it says.
+/// Reads a study file, with all that it includes, and checks all that it says in every cell of its sweep.
 ///
 /// # Errors
 /// If the file cannot be read, or with everything that is wrong with it.
 pub fn read_study(path: &Path) -> Result<Study, SpecError> {
-    let text = fs::read_to_string(path).map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
-    let name = path.display().to_string();
-    let base = path.parent().unwrap_or(Path::new(""));
-    check_text(&name, &text, base)
-        .map(|study| Study { file: path.to_owned(), ..study })
-        .map_err(|wrong| SpecError::Wrong(SpecErrors::new(&name, &text, wrong)))
+    let schema = Schema::new();
+    let document = include::read_document(path, &schema)?;
+    let (sources, fields) = (document.sources.clone(), document.fields());
+    let wrong = |found| SpecError::Wrong(SpecErrors::new(sources.clone(), found));
+    let documents = sweep::cells(document, &schema).map_err(wrong)?;
+    in_cells(&documents, |cell| mismatch::mismatches(&cell.document, &schema)).map_err(wrong)?;
+
+    let mut memory = Memory::default();
+    let mut cells = Vec::with_capacity(documents.len());
+    let mut header = None;
+    let check = |cell: &CellDocument| match written(cell) {
+        Err(wrong) => vec![wrong],
+        Ok((name, study)) => {
+            header.get_or_insert(name);
+            match check::check(study, &cell.document, &mut memory) {
+                Ok(design) => {
+                    cells.push(Cell { labels: cell.labels.clone(), design });
+                    Vec::new()
+                }
+                Err(found) => found,
+            }
+        }
+    };
+    in_cells(&documents, check).map_err(wrong)?;
+    let (name, description) = header.expect("every cell of a study without mistakes has its name");
+    Ok(Study { file: path.to_owned(), name, description, fields, sources, cells })
 }
 
-/// Checks the text of a study; relative paths in it start from `base`.
-fn check_text(name: &str, text: &str, base: &Path) -> Result<Study, Vec<Diagnostic>> {
-    let document = Document::parse(name, text)?;
-    let mismatches = schema::mismatches(&document, &schema());
-    if !mismatches.is_empty() {
-        return Err(mismatches);
+/// The types of a study, read from a document of the right form; its name and description apart.
+fn written(cell: &CellDocument) -> Result<((String, String), WrittenStudy), Diagnostic> {
+    let plain = toml::Value::Table(cell.document.root.iter().map(|(key, node)| (key.clone(), node.plain())).collect());
+    let study = WrittenStudy::deserialize(plain)
+        .map_err(|error| Diagnostic::new(Span::default(), error.message(), "not understood"))?;
+    Ok(((study.study.name.clone(), study.study.description.clone()), study))
+}
+
+/// Gathers what is wrong in any cell; what is wrong in some only is told with the first of them.
+fn in_cells(
+    cells: &[CellDocument],
+    mut wrong: impl FnMut(&CellDocument) -> Vec<Diagnostic>,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut found: Vec<(Diagnostic, &CellDocument, usize)> = Vec::new();
+    for cell in cells {
+        for diagnostic in wrong(cell) {
+            match found.iter_mut().find(|(known, ..)| *known == diagnostic) {
+                Some((.., n)) => *n += 1,
+                None => found.push((diagnostic, cell, 1)),
+            }
+        }
     }
-    let written = toml::from_str(text)
-        .map_err(|error| vec![Diagnostic::new(error.span().unwrap_or(0..0), error.message(), "not understood")])?;
-    check::check(written, &document, base)
+    let told = found.into_iter().map(|(diagnostic, cell, n)| {
+        let name = cell.labels.join(",");
+        match n {
+            n if n == cells.len() => diagnostic,
+            1 => diagnostic.note(format!("in the cell {name} of the sweep")),
+            n => diagnostic.note(format!("in the cell {name} of the sweep and {} more", n - 1)),
+        }
+    });
+    let told: Vec<Diagnostic> = told.collect();
+    if told.is_empty() { Ok(()) } else { Err(told) }
 }

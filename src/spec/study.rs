@@ -1,6 +1,12 @@
 //! A study as it is meant: defaults filled in, files found, tables read, every name resolved. What the plan is made from.
+//!
+//! A [`Study`] is what one file says; a [`Design`] is one complete experiment. Without a sweep a study has one design, with one it
+//! has a design for each cell.
 
-use super::written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance};
+use super::{
+    diagnostic::Source,
+    written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance},
+};
 use crate::{
     brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
     format::bids::RunFiles,
@@ -11,7 +17,7 @@ use crate::{
     model::{ModelFacts, Module, RandomClip, UnitSelection},
     stimulus::{Generate, Schedule},
 };
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// A checked study: every reference in it holds.
 #[derive(Debug)]
@@ -22,12 +28,51 @@ pub struct Study {
     pub name: String,
     /// A sentence or two for readers; may be empty.
     pub description: String,
+    /// Every field that was written, includes resolved, by its path: what two studies are compared by.
+    pub fields: BTreeMap<String, String>,
+    /// The files that it was written in, this one first.
+    pub sources: Arc<[Source]>,
+    /// One cell, or as many as its sweep has.
+    pub cells: Vec<Cell>,
+}
+
+impl Study {
+    /// The design of the first cell: the only one without a sweep.
+    ///
+    /// # Panics
+    /// Never: a study without a cell does not check.
+    #[must_use]
+    pub fn first(&self) -> &Design {
+        &self.cells.first().expect("a checked study has a cell").design
+    }
+}
+
+/// One combination of a sweep's values, and the experiment that it makes.
+#[derive(Debug)]
+pub struct Cell {
+    /// What it has on each axis of the sweep, as `n_patterns=32`; empty without a sweep.
+    pub labels: Vec<String>,
+    /// The experiment.
+    pub design: Design,
+}
+
+impl Cell {
+    /// The cell's name, as `reduce=max,n_patterns=32`; empty without a sweep. It depends on this cell alone.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.labels.join(",")
+    }
+}
+
+/// One complete experiment: what the plan is made from.
+#[derive(Debug)]
+pub struct Design {
     /// Training runs, then test runs.
     pub runs: Vec<Run>,
     /// Seconds from one volume to the next, the same in every run.
     pub repetition_time_s: f64,
     /// Distinct images and texts, and the events of each run in the order of `runs`.
-    pub schedule: Schedule,
+    pub schedule: Arc<Schedule>,
     /// How the images are made, if they are not files.
     pub scenes: Option<Generate>,
     /// The models in order of their names.
@@ -127,7 +172,7 @@ pub enum ModelSource {
 }
 
 /// The brains.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Subjects {
     /// Made from the units of a model.
     Simulated {
@@ -160,7 +205,7 @@ impl Subjects {
 }
 
 /// A subject whose files are on disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordedSubject {
     /// Its name, as `sub-01`.
     pub name: String,

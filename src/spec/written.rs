@@ -14,6 +14,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// A Hebb study: which stimuli, which model units, which brains, and what is asked of them.
@@ -21,6 +22,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Hebb study")]
 pub struct WrittenStudy {
+    /// Other study files that this one starts from, the later over the earlier, this one over all: tables are joined key by
+    /// key, anything else is replaced. Paths in an included file start from that file's folder; its `[study]` is left out.
+    #[serde(default)]
+    #[schemars(example = "base.toml", example = ["base.toml", "our-scanner.toml"])]
+    pub include: Option<Include>,
+    /// Fields of the included files that this study does not want, as `"statistics.polarity"`.
+    #[serde(default)]
+    #[schemars(example = ["statistics.polarity", "models.clip.random"])]
+    pub without: Vec<String>,
+    /// Values to try in turn: the study is run once for each combination, and what they have in common is computed once.
+    #[serde(default)]
+    pub sweep: Option<Sweep>,
     /// What the study is called. Nothing in this table shapes a result.
     pub study: Header,
     /// The runs of the experiment, and which of them test what the others taught.
@@ -50,6 +63,56 @@ pub struct WrittenStudy {
     /// What is asked of the fitted maps; each table switches one statistic on.
     #[serde(default)]
     pub statistics: Statistics,
+}
+
+/// One file or several.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Include {
+    /// Path of a study file, from this file's folder.
+    One(PathBuf),
+    /// Paths of study files, from this file's folder.
+    Several(Vec<PathBuf>),
+}
+
+/// Values to try in turn. Fields are written as paths in quotes, as `"units.reduce"`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sweep {
+    /// Fields that vary on their own: every combination of their values is a cell.
+    #[schemars(example = json!({ "units.reduce": ["mean", "max"], "patterns.dictionary.n_patterns": [32, 64] }))]
+    pub grid: BTreeMap<String, Values>,
+    /// Fields that vary together: the first values of all make one cell, the second values the next.
+    #[schemars(example = json!([{ "time.hrf": ["glover", "spm"], "preparation.high_pass_s": [128, 100] }]))]
+    pub zip: Vec<BTreeMap<String, Values>>,
+    /// Cells that are left out: those in which every field named has the value given here.
+    #[schemars(example = json!([{ "units.reduce": "max", "patterns.dictionary.n_patterns": 64 }]))]
+    pub exclude: Vec<BTreeMap<String, Value>>,
+    /// Other fields that some cells set otherwise.
+    #[serde(rename = "override")]
+    pub overrides: Vec<Override>,
+}
+
+/// The values of a field in a sweep: a list, or a table that gives each a name for the cell to be called by.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Values {
+    /// Values, which name themselves.
+    Listed(#[schemars(length(min = 1))] Vec<Value>),
+    /// Values by name, for those too long to name themselves.
+    Named(BTreeMap<String, Value>),
+}
+
+/// What some cells of a sweep set otherwise.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Swept fields and the value that they have in these cells.
+    #[schemars(example = json!({ "units.reduce": "max" }))]
+    pub when: BTreeMap<String, Value>,
+    /// Fields and what they are set to there; they must not be swept themselves.
+    #[schemars(example = json!({ "patterns.dictionary.penalty": 0.2 }))]
+    pub set: BTreeMap<String, Value>,
 }
 
 /// What the study is called. Nothing in this table shapes a result.

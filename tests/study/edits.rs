@@ -48,8 +48,36 @@ pub(super) fn check(bench: Option<Bench>, edits: &[(&str, &str)], words: &[&str]
     assert_eq!(bench.plan().to_run().into_keys().collect::<Vec<_>>(), Vec::<String>::new(), "nothing is left to do");
 }
 
+/// The tiny study, which has just run, beside a file that it may include.
+fn tiny_beside_another() -> Option<Bench> {
+    let bench = Bench::tiny()?;
+    let included = "[study]\nname = \"base\"\n\n[statistics.redundancy]\nthreshold_sd = 1.0\n";
+    std::fs::write(bench.folder().join("base.toml"), included).expect("writable");
+    Some(bench)
+}
+
 edits! {
-    Bench::tiny();
+    tiny_beside_another();
+
+    // Other files. What they say counts as if it stood here.
+    an_included_field_reruns_what_it_touches: "include", ["# The smallest study" -> "include = \"base.toml\"\n# "] computes "redundancy report";
+    without_it_an_included_field_reruns_nothing: "without",
+        ["# The smallest study" -> "include = \"base.toml\"\nwithout = [\"statistics.redundancy.threshold_sd\"]\n# "] computes;
+
+    // Sweeps. The first cell is the study as it was, so what runs is what the second has of its own.
+    a_value_on_a_grid_runs_its_cell_only: "sweep.grid.*",
+        ["[units]" -> "[sweep.grid]\n\"patterns.dictionary.n_patterns\" = [4, 5]\n\n[units]"]
+        computes "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 redundancy/*@n_patterns=5 \
+                  polarity/*@n_patterns=5 report@n_patterns=5";
+    zipped_values_run_together: "sweep.zip",
+        ["[units]" -> "[[sweep.zip]]\n\"statistics.redundancy.seed\" = [0, 1]\n\"statistics.polarity.seed\" = [0, 1]\n\n[units]"]
+        computes "redundancy/*seed=1 polarity/*seed=1 report@polarity.seed=1,redundancy.seed=1";
+    an_excluded_cell_runs_nothing: "sweep.exclude",
+        ["[units]" -> "[sweep.grid]\n\"patterns.dictionary.n_patterns\" = [4, 5]\n\n[[sweep.exclude]]\n\"patterns.dictionary.n_patterns\" = 5\n\n[units]"]
+        computes;
+    an_override_reruns_its_cells_only: "sweep.override",
+        ["[units]" -> "[sweep.grid]\n\"statistics.polarity.seed\" = [0, 1]\n\n[[sweep.override]]\nwhen = { \"statistics.polarity.seed\" = 1 }\nset = { \"statistics.redundancy.threshold_sd\" = 1.0 }\n\n[units]"]
+        computes "redundancy/*@seed=1 polarity/*@seed=1 report@seed=1";
 
     // Runs. Made-up stimuli go by the place of a run, not by its name.
     renamed_training_runs_rerun_brains: "runs.train", [r#"["1", "2", "3"]"# -> r#"["2", "1", "3"]"#] computes BRAINS, FITS;

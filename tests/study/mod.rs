@@ -14,4 +14,5 @@ mod pinned;
 mod processes;
 mod reasons;
 mod store;
+mod sweeps;
 mod truth;

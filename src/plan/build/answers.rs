@@ -20,7 +20,7 @@ use petgraph::graph::NodeIndex;
 impl Build<'_> {
     /// Fits and questions of every subject and model, and the report.
     pub(super) fn report(&mut self, models: &[ModelTasks], subjects: &[SubjectTasks]) {
-        let study = self.study;
+        let design = self.design;
         let mut inputs: Inputs = Vec::new();
         for subject in subjects {
             inputs.push(("voxels", subject.voxels));
@@ -31,41 +31,42 @@ impl Build<'_> {
             inputs.extend(tasks.series.iter().flatten().map(|series| ("series", *series)));
         }
         for subject in subjects {
-            for (model, tasks) in study.models.iter().zip(models) {
+            for (model, tasks) in design.models.iter().zip(models) {
                 if let Some(patterns) = tasks.patterns {
                     inputs.extend(self.questions(subject, model, patterns));
                 }
-                if study.encoding.features.contains(&Features::Layers) {
+                if design.encoding.features.contains(&Features::Layers) {
                     inputs.extend(self.layers(subject, model, tasks));
                 }
             }
         }
-        let has = |feature| study.encoding.features.contains(&feature);
+        let has = |feature| design.encoding.features.contains(&feature);
         let gathered = |model: &Model| GatheredModel {
             name: model.name.clone(),
             modules: model.modules.iter().map(|units| (units.module.to_string(), units.layers.clone())).collect(),
         };
         let task = Gather {
             subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
-            models: study.models.iter().map(gathered).collect(),
-            runs: study.runs.iter().map(|run| (run.name.clone(), run.n_tr)).collect(),
-            repetition_time_s: study.repetition_time_s,
+            models: design.models.iter().map(gathered).collect(),
+            runs: design.runs.iter().map(|run| (run.name.clone(), run.n_tr)).collect(),
+            repetition_time_s: design.repetition_time_s,
             has_patterns: has(Features::Patterns),
             has_layers: has(Features::Layers),
-            fdr: study.significance.as_ref().map(|options| options.fdr),
-            has_redundancy: study.redundancy.is_some(),
-            has_polarity: study.polarity.is_some(),
-            methods: methods::paragraphs(study),
-            seeds: methods::seeds(study),
+            fdr: design.significance.as_ref().map(|options| options.fdr),
+            has_redundancy: design.redundancy.is_some(),
+            has_polarity: design.polarity.is_some(),
+            methods: methods::paragraphs(design),
+            seeds: methods::seeds(design),
             runtime: self.runtime.to_owned(),
             n_grid_voxels: subjects.iter().map(|subject| subject.n_grid_voxels).max().unwrap_or_default(),
         };
-        self.plan.add("report", task, &inputs, Vec::new());
+        let report = self.plan.add("report", task, &inputs, Vec::new());
+        self.plan.end_cell(report);
     }
 
     /// The fit on patterns and everything that is asked of it.
     fn questions(&mut self, subject: &SubjectTasks, model: &Model, patterns: NodeIndex) -> Inputs {
-        let study = self.study;
+        let design = self.design;
         let (n_patterns, n_units, n_voxels) = (self.method().n_patterns(), model.n_units(), subject.n_brain_voxels);
         let name = |kind: &str| format!("{kind}/{}/{}", subject.name, model.name);
         let bold: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
@@ -73,7 +74,7 @@ impl Build<'_> {
         let task = self.encode(EncodeFeatures::Patterns, n_patterns, n_voxels);
         let encode = self.plan.add(name("encode") + "/patterns", task, &fit_inputs, Vec::new());
         let mut asked = vec![("encode", encode)];
-        if let Some(options) = &study.significance {
+        if let Some(options) = &design.significance {
             let task = PermuteBlocks {
                 n_permutations: options.n_permutations,
                 block_tr: self.volumes(options.block_s).max(1),
@@ -87,11 +88,11 @@ impl Build<'_> {
             asked.push(("null", self.plan.add(name("null"), task, &inputs, Vec::new())));
         }
         let inputs: Inputs = vec![("encode", encode), ("patterns", patterns), ("voxels", subject.voxels)];
-        if let Some(options) = study.redundancy.clone() {
+        if let Some(options) = design.redundancy.clone() {
             let task = MeasureRedundancy { options, n_patterns, n_units, n_voxels };
             asked.push(("redundancy", self.plan.add(name("redundancy"), task, &inputs, Vec::new())));
         }
-        if let Some(options) = study.polarity.clone() {
+        if let Some(options) = design.polarity.clone() {
             let task = MeasurePolarity { options, n_patterns, n_units, n_voxels };
             asked.push(("polarity", self.plan.add(name("polarity"), task, &inputs[..2], Vec::new())));
         }
@@ -118,7 +119,7 @@ impl Build<'_> {
     }
 
     fn encode(&self, features: EncodeFeatures, n_features: usize, n_voxels: usize) -> Encode {
-        let encoding = &self.study.encoding;
+        let encoding = &self.design.encoding;
         let gap_tr = match encoding.folds {
             Folds::Runs => 0,
             Folds::Blocks(Blocks { gap_s, .. }) => self.volumes(gap_s),

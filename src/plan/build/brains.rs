@@ -18,13 +18,13 @@ use std::path::Path;
 impl Build<'_> {
     /// Every subject of the study.
     pub(super) fn subjects(&mut self, models: &[ModelTasks]) -> Result<Vec<SubjectTasks>, PlanError> {
-        let study = self.study;
-        match &study.subjects {
+        let design = self.design;
+        match &design.subjects {
             Subjects::Simulated { names, model, brain } => {
                 let place =
-                    study.models.iter().position(|known| known.name == *model).expect("the check found the model");
+                    design.models.iter().position(|known| known.name == *model).expect("the check found the model");
                 // What drives a simulated brain is no choice of the analysis: always the whole run and the canonical response.
-                let driver = &study.models[place];
+                let driver = &design.models[place];
                 let series = self.series(driver, &models[place].modules, Hrf::Glover, 0.0, Rest::Keep, "/simulation");
                 let n_grid_voxels = brain.shape.iter().product();
                 let mut subjects = Vec::new();
@@ -32,14 +32,14 @@ impl Build<'_> {
                     let task = SimulateSubject {
                         subject: name.clone(),
                         brain: brain.clone(),
-                        repetition_time_s: study.repetition_time_s,
+                        repetition_time_s: design.repetition_time_s,
                         runs: self.runs_to_simulate(),
                         units: driver
                             .modules
                             .iter()
                             .map(|units| (units.module.to_string(), units.layers.clone(), units.units_per_layer))
                             .collect(),
-                        longest_tr: study.runs.iter().map(|run| run.n_tr).max().unwrap_or_default(),
+                        longest_tr: design.runs.iter().map(|run| run.n_tr).max().unwrap_or_default(),
                     };
                     let inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();
                     let dataset = self.plan.add(format!("simulate/{name}"), task, &inputs, Vec::new());
@@ -54,7 +54,7 @@ impl Build<'_> {
     }
 
     fn runs_to_simulate(&self) -> Vec<RunToSimulate> {
-        let schedule = &self.study.schedule;
+        let schedule = &self.design.schedule;
         let image =
             |place: usize| schedule.images[place].file_name().unwrap_or_default().to_string_lossy().into_owned();
         let cells = |event: &Event| {
@@ -65,23 +65,23 @@ impl Build<'_> {
                 event.text.map(|place| schedule.texts[place].clone()),
             )
         };
-        let runs = self.study.runs.iter().zip(&schedule.runs);
+        let runs = self.design.runs.iter().zip(&schedule.runs);
         runs.map(|(run, events)| RunToSimulate { name: run.name.clone(), events: events.iter().map(cells).collect() })
             .collect()
     }
 
     fn simulated_subject(&mut self, name: &str, dataset: NodeIndex, n_grid_voxels: usize) -> SubjectTasks {
-        let study = self.study;
+        let design = self.design;
         // The schematic brain is an ellipsoid within the grid: less than half of it.
         let n_brain_voxels = n_grid_voxels / 2;
-        let task = ChooseVoxels { subject: Some(name.to_owned()), voxels: study.voxels.clone(), n_grid_voxels };
+        let task = ChooseVoxels { subject: Some(name.to_owned()), voxels: design.voxels.clone(), n_grid_voxels };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[("dataset", dataset)], Vec::new());
         let mut bold = Vec::new();
-        for run in &study.runs {
+        for run in &design.runs {
             let task = PrepareRun {
                 simulated: Some((name.to_owned(), run.name.clone())),
-                preparation: study.preparation.clone(),
-                repetition_time_s: study.repetition_time_s,
+                preparation: design.preparation.clone(),
+                repetition_time_s: design.repetition_time_s,
                 name: format!("{name} run-{}", run.name),
                 n_tr: run.n_tr,
                 n_grid_voxels,
@@ -103,24 +103,24 @@ impl Build<'_> {
         labels: &Path,
         table: &Path,
     ) -> Result<SubjectTasks, PlanError> {
-        let study = self.study;
+        let design = self.design;
         let (name, n_grid_voxels, n_brain_voxels) = (&subject.name, subject.n_grid_voxels, subject.n_brain_voxels);
         let mut files = vec![self.file("labels", labels)?, self.file("table", table)?];
         for run in &subject.runs {
             files.push(self.file("brain-mask", &run.mask)?);
         }
-        let task = ChooseVoxels { subject: None, voxels: study.voxels.clone(), n_grid_voxels };
+        let task = ChooseVoxels { subject: None, voxels: design.voxels.clone(), n_grid_voxels };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[], files);
         let mut bold = Vec::new();
-        for (run, found) in study.runs.iter().zip(&subject.runs) {
+        for (run, found) in design.runs.iter().zip(&subject.runs) {
             let mut files = vec![self.file("bold", &found.bold)?];
-            if let Some(confounds) = found.confounds.as_ref().filter(|_| study.preparation.needs_table()) {
+            if let Some(confounds) = found.confounds.as_ref().filter(|_| design.preparation.needs_table()) {
                 files.push(self.file("confounds", confounds)?);
             }
             let task = PrepareRun {
                 simulated: None,
-                preparation: study.preparation.clone(),
-                repetition_time_s: study.repetition_time_s,
+                preparation: design.preparation.clone(),
+                repetition_time_s: design.repetition_time_s,
                 name: found.name.clone(),
                 n_tr: run.n_tr,
                 n_grid_voxels,

@@ -35,7 +35,7 @@ pub(super) fn prose(text: &str) -> Markup {
 }
 
 /// A table cell with a number, or a dash whose title gives the reason.
-fn number_cell(value: &Value, write: impl Fn(f64) -> String) -> Markup {
+pub(super) fn number_cell(value: &Value, write: impl Fn(f64) -> String) -> Markup {
     html! {
         @match value.known() {
             Some(number) => td.number { (write(number)) },

@@ -49,7 +49,7 @@ impl Check<'_> {
         }
         let (source, facts) = match (written.folder, written.random) {
             (Some(folder), None) => {
-                let folder = self.base.join(folder);
+                let folder = self.document.folder(&path.key("folder")).join(folder);
                 if !folder.is_dir() {
                     let message = format!("the folder `{}` is not there", folder.display());
                     let hint =
@@ -57,7 +57,13 @@ impl Check<'_> {
                     self.wrong_with_hint(&path.key("folder"), message, "expected a Hugging Face folder", hint);
                     return None;
                 }
-                let facts = inspect(&folder);
+                let facts = match self.memory.models.get(&folder) {
+                    Some(facts) => Ok(facts.clone()),
+                    None => inspect(&folder),
+                };
+                if let Ok(facts) = &facts {
+                    self.memory.models.insert(folder.clone(), facts.clone());
+                }
                 (ModelSource::Folder(folder), facts.map_err(|error| (path.key("folder"), error)))
             }
             (None, Some(random)) => {

@@ -1,0 +1,162 @@
+//! The page over a sweep: every cell with what it varies, its scores by network, and the way to its report.
+//!
+//! Owns [`Overview`] and [`render_overview()`]. Each cell has a page of its own, see `render.rs`.
+
+use super::{
+    colour::Ramp,
+    heatmap::{self, Cell, Column, Group, Heatmap, Mark, Row},
+    number,
+    page::{Measure, Value},
+    render::document,
+    sections::{number_cell, table},
+};
+use maud::{Markup, html};
+
+/// A sweep as its reader sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// What the study is called.
+    pub study: String,
+    /// A sentence or two for readers; may be empty.
+    pub description: String,
+    /// The networks, in the atlas's order.
+    pub networks: Vec<String>,
+    /// The cells, in the sweep's order.
+    pub cells: Vec<OverviewCell>,
+    /// The models, in order of their names.
+    pub models: Vec<OverviewModel>,
+}
+
+/// A cell of the sweep.
+#[derive(Clone, Debug)]
+pub struct OverviewCell {
+    /// What it has on each axis, as `n_patterns=32`.
+    pub labels: Vec<String>,
+    /// Its report, from the overview's folder.
+    pub report: String,
+}
+
+/// What one model's units predict, in every cell.
+#[derive(Clone, Debug)]
+pub struct OverviewModel {
+    /// Its name.
+    pub name: String,
+    /// What voxels were predicted from.
+    pub features: String,
+    /// Mean over subjects of a network's mean score: by cell, then by network.
+    pub scores: Vec<Vec<Value>>,
+}
+
+/// Renders the overview as one HTML file that needs nothing but the reports that it links to.
+#[must_use]
+pub fn render_overview(overview: &Overview) -> String {
+    document(
+        &overview.study,
+        &html! {
+            (heatmap::definitions())
+            header {
+                p.kicker { "Sweep" }
+                h1 { (overview.study) }
+                @if !overview.description.is_empty() { p.description { (overview.description) } }
+                p { (number::counted(overview.cells.len(), "cell", "cells")) ", each with a report of its own." }
+            }
+            main id="content" tabindex="-1" {
+                section aria-labelledby="scores-title" {
+                    h2 id="scores-title" { "What each cell predicts" }
+                    @for model in &overview.models { (panel(overview, model)) }
+                }
+                section aria-labelledby="cells-title" {
+                    h2 id="cells-title" { "Cells" }
+                    (cells(overview))
+                }
+            }
+        },
+    )
+}
+
+fn panel(overview: &Overview, model: &OverviewModel) -> Markup {
+    let measure = Measure::default();
+    let known = model.scores.iter().flatten().filter_map(Value::known);
+    let ramp = Ramp::covering(measure.scale, known).reaching(measure.least_end);
+    let names: Vec<String> = overview.cells.iter().map(|cell| cell.labels.join(", ")).collect();
+    let rows = names.iter().zip(&model.scores).map(|(name, scores)| {
+        let cells = overview.networks.iter().enumerate().map(|(place, network)| Cell {
+            value: scores.get(place),
+            title: format!("{name}, {network}"),
+            mark: Mark::None,
+        });
+        Row { name, cells: cells.collect() }
+    });
+    let columns = overview.networks.iter().map(|name| Column { name, note: String::new() });
+    let label = format!("Score of {} in each cell and network", model.name);
+    let map = Heatmap {
+        label: label.clone(),
+        row_axis: "cell",
+        columns: columns.collect(),
+        groups: vec![Group { name: "", rows: rows.collect() }],
+        ramp,
+        cell: (if overview.networks.len() > 16 { 22.0 } else { 40.0 }, 18.0),
+    };
+    let mut head = vec!["cell"];
+    head.extend(overview.networks.iter().map(String::as_str));
+    html! {
+        h3 { (model.name) ", from " (model.features) }
+        figure {
+            (map.draw())
+            (heatmap::legend(&format!("{}, mean over subjects", measure.name), &ramp, &[]))
+            details {
+                summary { "The same numbers as a table" }
+                (table(&label, &head, html! {
+                    @for (name, scores) in names.iter().zip(&model.scores) {
+                        tr { th scope="row" { (name) } @for score in scores { (number_cell(score, number::score)) } }
+                    }
+                }))
+            }
+        }
+    }
+}
+
+fn cells(overview: &Overview) -> Markup {
+    let axes: Vec<&str> = overview.cells.first().map_or(Vec::new(), |cell| {
+        cell.labels.iter().map(|label| label.split_once('=').map_or("value", |(axis, _)| axis)).collect()
+    });
+    let head: Vec<&str> = axes.into_iter().chain(["report"]).collect();
+    table(
+        "Cells of the sweep",
+        &head,
+        html! {
+            @for cell in &overview.cells {
+                tr {
+                    @for label in &cell.labels { td { (label.split_once('=').map_or(label.as_str(), |(_, value)| value)) } }
+                    td { a href=(cell.report) { "open" } }
+                }
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_is_shown_with_its_values_and_a_link_and_names_are_escaped() {
+        let cell =
+            |label: &str| OverviewCell { labels: vec![label.to_owned()], report: format!("{label}/report.html") };
+        let overview = Overview {
+            study: "<b>".into(),
+            networks: vec!["visual".into()],
+            cells: vec![cell("n=4"), cell("n=8")],
+            models: vec![OverviewModel {
+                name: "clip".into(),
+                features: "patterns".into(),
+                scores: vec![vec![Value::Known(0.25)], vec![Value::absent("no voxel")]],
+            }],
+            ..Overview::default()
+        };
+        let page = render_overview(&overview);
+        assert!(page.contains("href=\"n=4/report.html\"") && page.contains("href=\"n=8/report.html\""));
+        assert!(page.contains("&lt;b&gt;") && !page.contains("<b>"));
+        assert!(page.contains("no voxel"));
+    }
+}
