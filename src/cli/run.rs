@@ -88,7 +88,7 @@ impl Run {
         let asked = Asked {
             events: self.events.as_deref(),
             fail_fast: self.fail_fast,
-            shown: open.plan.find("report").into_iter().collect(),
+            shown: open.plan.reports().collect(),
         };
         let Ended { summary, saved_s } = execute(&mut open, &self.limits, asked, shared)?;
         if summary.failed > 0 || summary.cancelled {
