@@ -12,7 +12,7 @@ quickstart: build
 test: setup
 	cargo test --release
 
-## The heavy repetition of what may go wrong: a run killed a hundred times.
+## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup
 	cargo test --release --test main -- --ignored --nocapture study::faults
 

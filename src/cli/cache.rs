@@ -209,7 +209,8 @@ impl Cache {
         let mut out = stdout().lock();
         let (studies, pins) = (counted(roots.n_studies, "study", "studies"), counted(roots.n_pins, "pin", "pins"));
         if unreached.is_empty() {
-            writeln!(out, "nothing to remove: {studies} and {pins} need all that is there")?;
+            let rest = if n_young > 0 { "all that is older" } else { "all that is there" };
+            writeln!(out, "nothing to remove: {studies} and {pins} need {rest}")?;
         } else {
             for (name, (count, bytes)) in rows.into_iter().filter(|(_, (count, _))| *count > 0) {
                 writeln!(out, "{name:<12} {count:>9} {:>12}", size(bytes))?;

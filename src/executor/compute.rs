@@ -60,11 +60,6 @@ pub(super) enum News {
 impl Job<'_> {
     /// Computes the task, unless its content was computed before or elsewhere meanwhile.
     pub(super) fn run(&self, tell: &(dyn Fn(News) + Sync)) -> Ended {
-        match self.wants(tell, false) {
-            Ok(wanted) if wanted.is_empty() => {}
-            Ok(wanted) => return Ended::Wants(wanted),
-            Err(error) => return Ended::Failed(RunError::from(error).about(self.store.root())),
-        }
         for attempt in 1.. {
             let error = match self.attempt(tell) {
                 Ok(ended) => return ended,
@@ -113,6 +108,10 @@ impl Job<'_> {
     }
 
     fn attempt(&self, tell: &(dyn Fn(News) + Sync)) -> Result<Ended, RunError> {
+        let wanted = self.wants(tell, false)?;
+        if !wanted.is_empty() {
+            return Ok(Ended::Wants(wanted));
+        }
         let node = self.plan.node(self.place);
         let output_of = |place: NodeIndex| {
             let input = self.inputs.iter().find(|input| input.place == place);

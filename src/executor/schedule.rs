@@ -37,6 +37,8 @@ struct Entry {
     memory_bytes: u64,
     /// How often this run had a result of it before.
     turn: usize,
+    /// Whether it counts as found in the cache.
+    is_cached: bool,
 }
 
 /// Times that one task's result is made anew in a run before that stops making sense.
@@ -78,9 +80,10 @@ impl<'a> Schedule<'a> {
         };
         for place in plan.places() {
             let memory_bytes = plan.node(place).task.memory_bytes();
-            schedule.entries.push(Entry { state: State::Skipped, memory_bytes, turn: 0 });
+            schedule.entries.push(Entry { state: State::Skipped, memory_bytes, turn: 0, is_cached: false });
             match assessment.standing(place) {
                 Standing::Cached { output, by } => {
+                    schedule.entries[place.index()].is_cached = true;
                     schedule.summary.cached += 1;
                     schedule.set(place, State::Done(*output));
                     if *by == FoundBy::Content {
@@ -168,13 +171,11 @@ impl<'a> Schedule<'a> {
     pub(super) fn revive(&mut self, place: NodeIndex, tell: &mut dyn FnMut(Event<'_>)) {
         let node = self.plan.node(place);
         let entry = &mut self.entries[place.index()];
-        if let State::Done(output) = entry.state {
-            self.trust.forget(&output);
+        if matches!(entry.state, State::Done(_)) {
             entry.turn += 1;
-            match entry.turn {
-                1 => self.summary.cached = self.summary.cached.saturating_sub(1),
-                turn if turn > TURNS => return self.fail(place, &RunError::Decays(TURNS), tell),
-                _ => {}
+            self.summary.cached -= usize::from(std::mem::take(&mut entry.is_cached));
+            if entry.turn > TURNS {
+                return self.fail(place, &RunError::Decays(TURNS), tell);
             }
         }
         tell(Event::Revived { id: &node.id, kind: node.task.kind() });
@@ -212,7 +213,11 @@ impl<'a> Schedule<'a> {
         self.set(place, State::Done(record.output));
         match outcome {
             Outcome::Computed => self.summary.computed += 1,
-            Outcome::Unchanged => self.summary.unchanged += 1,
+            Outcome::Unchanged => {
+                self.summary.unchanged += 1;
+                // It may be a result that was set aside before and that another run has made anew.
+                self.trust.forget(&record.output);
+            }
         }
         if let Some(before) = before {
             self.summary.differed += 1;

@@ -65,7 +65,7 @@ impl<'a> Trust<'a> {
         self.verdicts.lock().expect("no holder panics").insert(*output, verdict);
     }
 
-    /// An artifact is about to be made anew.
+    /// An artifact was made elsewhere: whoever needs it looks for the first time.
     pub(super) fn forget(&self, output: &Digest) {
         self.verdicts.lock().expect("no holder panics").remove(output);
     }

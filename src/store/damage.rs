@@ -223,7 +223,7 @@ fn list(folder: &Path) -> (BTreeMap<String, u64>, Vec<Fault>) {
     (files, faults)
 }
 
-/// A file that cannot be read is damaged, unless it is the system that has run out of something.
+/// A file that cannot be read is damaged, unless the system has run out of something or may answer the next time.
 fn unreadable(path: &str, error: StoreError) -> Result<Fault, StoreError> {
     const NO_MEMORY: i32 = 12;
     const FILE_TABLE_FULL: i32 = 23;
@@ -233,7 +233,14 @@ fn unreadable(path: &str, error: StoreError) -> Result<Fault, StoreError> {
             Ok(Fault::Missing { path: path.to_owned() })
         }
         StoreError::Io { source, .. }
-            if !matches!(source.raw_os_error(), Some(NO_MEMORY | FILE_TABLE_FULL | TOO_MANY_OPEN_FILES)) =>
+            if !matches!(
+                source.kind(),
+                io::ErrorKind::Interrupted
+                    | io::ErrorKind::TimedOut
+                    | io::ErrorKind::WouldBlock
+                    | io::ErrorKind::ResourceBusy
+                    | io::ErrorKind::StaleNetworkFileHandle
+            ) && !matches!(source.raw_os_error(), Some(NO_MEMORY | FILE_TABLE_FULL | TOO_MANY_OPEN_FILES)) =>
         {
             Ok(Fault::Unreadable { path: path.to_owned(), why: source.to_string() })
         }

@@ -91,11 +91,11 @@ fn what_a_damaged_result_is_made_of_is_made_again_too() {
     let whole = whole_after_edit(&bench);
     flip(&bench.plan().artifact(RUN_2).join("bold.npy"));
     fs::remove_dir_all(bench.plan().artifact("simulate/sub-01")).expect("removable");
-    flip(&bench.plan().artifact("mask/sub-01").join("voxels.tsv"));
+    flip(&bench.plan().artifact("bold/sub-01/run-3").join("bold.npy"));
     bench.edit(&[EDIT]);
     let ran = bench.run();
     assert_eq!((ran.failed.len(), ran.blocked.len()), (0, 0), "{:?}", ran.failed);
-    for id in [RUN_2, "simulate/sub-01", "mask/sub-01"] {
+    for id in [RUN_2, "simulate/sub-01", "bold/sub-01/run-3"] {
         assert!(ran.computed.contains(id), "{id}: {:?}", ran.computed);
     }
     assert_eq!(ran.damaged.len(), 2, "{:?}", ran.damaged);
@@ -265,6 +265,25 @@ fn a_pause_ends_when_the_run_is_cancelled() {
     let (summary, told) = run(&plan, &store, long, &cancelled);
     assert!(summary.cancelled);
     assert_eq!((summary.failed, told), (0, vec!["retry a 1".to_owned()]));
+}
+
+#[test]
+fn who_waits_for_another_run_can_be_cancelled() {
+    let mut plan = Plan::default();
+    let place = plan.add("a", scripted("a", |_| panic!("another run computes it")), &[], Vec::new());
+    let folder = scratch();
+    let store = Store::open(folder.path()).expect("writable");
+    // Without inputs the recipe is the content.
+    let key = plan.node(place).recipe;
+    let _other = store.claim(&key, || false).expect("lockable").expect("nobody gives up");
+    let assessment = assess(&plan, &store, &StudyNote::default(), &Targets::Ends);
+    let cancelled = AtomicBool::new(false);
+    let summary = executor::run(&plan, &assessment, &store, options(), &cancelled, &mut |event| {
+        cancelled.fetch_or(matches!(event, Event::Started { .. }), Ordering::SeqCst);
+    });
+    let summary = summary.expect("writable");
+    assert!(summary.cancelled);
+    assert_eq!((summary.computed, summary.failed), (0, 0));
 }
 
 #[test]

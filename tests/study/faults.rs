@@ -1,6 +1,6 @@
 //! What a machine does to a run: killed, started sixteen times at once, out of room, not writable, with other clocks.
 //!
-//! `make faults` runs the heavy repetition, a hundred kills.
+//! `make faults` runs the heavy repetition, a thousand kills.
 
 use super::{
     bench::{copy_folder, printed, program, scratch, tiny},
@@ -65,19 +65,25 @@ fn shown_undisturbed() -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn killed_ten_times_a_run_ends_in_the_same_bytes() {
-    let moments = [0, 2, 5, 9, 13, 18, 23, 28, 33, 38].into_iter().enumerate();
-    kill_at(moments.map(|(turn, n_published)| (n_published, Duration::from_millis(turn as u64 % 4))));
+fn killed_a_hundred_times_a_run_ends_in_the_same_bytes() {
+    kill_at(moments(7, 100));
 }
 
 #[test]
-#[ignore = "a minute: `make faults`"]
-fn killed_a_hundred_times_a_run_ends_in_the_same_bytes() {
-    let mut state = 7_u64;
-    kill_at((0..100).map(|turn| {
+#[ignore = "some minutes: `make faults`"]
+fn killed_a_thousand_times_runs_end_in_the_same_bytes() {
+    for seed in 0..10 {
+        kill_at(moments(seed, 100));
+    }
+}
+
+/// Moments from the first to the last task, each a little after a result is there.
+fn moments(seed: u64, n: usize) -> impl Iterator<Item = (usize, Duration)> {
+    let mut state = seed;
+    (0..n).map(move |turn| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (turn * 44 / 100, Duration::from_micros((state >> 33) % 30_000))
-    }));
+        (turn * 44 / n, Duration::from_micros((state >> 33) % 30_000))
+    })
 }
 
 #[test]
