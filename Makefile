@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test setup build schema
+.PHONY: quickstart test faults setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -11,6 +11,10 @@ quickstart: build
 ## Install what is missing, build, run all tests.
 test: setup
 	cargo test --release
+
+## The heavy repetition of what may go wrong: runs killed a thousand times.
+faults: setup
+	cargo test --release --test main -- --ignored --nocapture study::faults
 
 ## Find or install OpenBLAS and ONNX Runtime; says exactly what is missing if it cannot.
 setup:

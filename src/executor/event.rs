@@ -3,9 +3,11 @@
 use super::RunError;
 use crate::{
     plan::TaskId,
+    store::{Damage, Digest},
     task::{Kind, Progress},
 };
 use serde::Serialize;
+use std::time::Duration;
 
 /// How a task came to its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,6 +74,46 @@ pub enum Event<'a> {
         /// The task that failed.
         by: &'a TaskId,
     },
+    /// A task met an error of the kind that passes, and tries again after a pause.
+    Retried {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+        /// Which attempt failed, from 1.
+        attempt: usize,
+        /// The pause before the next one.
+        pause: Duration,
+        /// Why it failed.
+        error: &'a RunError,
+    },
+    /// A result in the cache, or its record, turned out to be damaged and was moved out of the way.
+    Damaged {
+        /// The task whose result it was.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+        /// What is wrong with it, and where it lies now.
+        damage: &'a Damage,
+    },
+    /// A task that had its result, or that nothing needed, runs after all: a result was damaged or removed.
+    Revived {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// A task gave other bytes than it gave before from the same inputs: it does not repeat itself here.
+    Differed {
+        /// Its name.
+        id: &'a TaskId,
+        /// Its kind.
+        kind: Kind,
+        /// Digest of the earlier result.
+        before: Digest,
+        /// Digest of the result now.
+        now: Digest,
+    },
     /// Nothing happened for a moment: a chance to redraw.
     Tick,
     /// The run is over.
@@ -94,6 +136,12 @@ pub struct Summary {
     pub failed: usize,
     /// Tasks that needed a failed one.
     pub blocked: usize,
+    /// Tasks that were not started because the run ended at a failure.
+    pub left: usize,
+    /// Results that turned out to be damaged.
+    pub damaged: usize,
+    /// Tasks that gave other bytes than before.
+    pub differed: usize,
     /// Whether the run was cancelled.
     pub cancelled: bool,
     /// Seconds of wall time.

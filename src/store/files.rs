@@ -1,16 +1,21 @@
 //! Digests of files outside the store, remembered.
 //!
-//! Owns `files.json`: a digest per path, valid while size, time of change and inode stay. The memo is advisory: without it
-//! every file is read again and the answers are the same. Published results are hashed in `publish.rs`, never from here.
+//! Owns `files.json`: a digest per path, valid while size, times and inode stay. The memo is advisory: without it every file
+//! is read again and the answers are the same. A file that changed just before it was read, or that says it will change in
+//! the future, could change again without a trace, so it is not remembered. Published results are hashed in `publish.rs`, never from here.
 
-use super::{Digest, StoreError, io_error, write_atomic};
+use super::{
+    Digest, StoreError, hash_file, io_error,
+    seal::{sealed, unsealed},
+    write_atomic,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     sync::Mutex,
-    time::UNIX_EPOCH,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Size and content of a file outside the store.
@@ -22,11 +27,54 @@ pub struct FileDigest {
     pub size_bytes: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+/// What of a file changes when somebody writes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
     size_bytes: u64,
-    modified_ns: u128,
+    /// Nanoseconds since 1970; before that, negative.
+    modified_ns: i128,
+    /// The system's own time of change, which no program can set back; 0 where there is none.
+    changed_ns: i128,
     inode: u64,
+}
+
+/// A clock's step, or two writes within it, may leave a file's times as they were: what changed so short before it was read
+/// is not remembered.
+const RACY: Duration = Duration::from_secs(2);
+
+impl Stamp {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        if metadata.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, expected a file"));
+        }
+        #[cfg(unix)]
+        let (inode, changed_ns) = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.ino(), i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()))
+        };
+        #[cfg(not(unix))]
+        let (inode, changed_ns) = (0, 0);
+        let modified_ns = since_1970_ns(metadata.modified()?);
+        Ok(Self { size_bytes: metadata.len(), modified_ns, changed_ns, inode })
+    }
+
+    /// Whether a change that comes after `now` is sure to change the stamp.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let last = self.modified_ns.max(self.changed_ns);
+        last + i128::try_from(RACY.as_nanos()).expect("seconds") <= since_1970_ns(now)
+    }
+}
+
+fn since_1970_ns(time: SystemTime) -> i128 {
+    let whole = |span: Duration| i128::try_from(span.as_nanos()).expect("no clock shows such times");
+    time.duration_since(UNIX_EPOCH).map_or_else(|before| -whole(before.duration()), whole)
+}
+
+/// The memo as it is written.
+#[derive(Serialize, Deserialize)]
+struct Memos {
+    files: BTreeMap<PathBuf, Memo>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -35,13 +83,20 @@ struct Memo {
     digest: Digest,
 }
 
+/// Times that a file is read before it counts as being written to.
+const ATTEMPTS: usize = 3;
+
 /// Told of every file that is read, with its size in bytes.
 type Watcher = Box<dyn Fn(&Path, u64) + Send + Sync>;
 
+/// The memo's file in the cache.
+const MEMO: &str = "files.json";
+
 /// Hashes files and remembers the digests between runs.
 pub struct FileDigests {
-    memo_path: PathBuf,
+    root: PathBuf,
     watcher: Watcher,
+    clock: fn() -> SystemTime,
     memos: Mutex<BTreeMap<PathBuf, Memo>>,
     changed: Mutex<bool>,
 }
@@ -50,13 +105,21 @@ impl FileDigests {
     /// Opens the memo in `root`; with `rehash`, or if the memo cannot be read, every file is hashed anew.
     #[must_use]
     pub fn open(root: &Path, rehash: bool) -> Self {
-        let memo_path = root.join("files.json");
         let memos = if rehash {
             BTreeMap::new()
         } else {
-            fs::read(&memo_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+            fs::read(root.join(MEMO))
+                .ok()
+                .and_then(|bytes| unsealed(&bytes).ok())
+                .map_or_else(BTreeMap::new, |memo: Memos| memo.files)
         };
-        Self { memo_path, watcher: Box::new(|_, _| ()), memos: Mutex::new(memos), changed: Mutex::new(false) }
+        Self {
+            root: root.to_owned(),
+            watcher: Box::new(|_, _| ()),
+            clock: SystemTime::now,
+            memos: Mutex::new(memos),
+            changed: Mutex::new(false),
+        }
     }
 
     /// The same, telling `watcher` of every file before it is read: large ones take a while.
@@ -71,17 +134,31 @@ impl FileDigests {
     /// If the file cannot be read, or is a folder.
     pub fn digest(&self, path: &Path) -> Result<FileDigest, StoreError> {
         let full = fs::canonicalize(path).map_err(io_error("find", path))?;
-        let stamp = stamp(&full).map_err(io_error("read", path))?;
+        let look = || Stamp::of(&full).map_err(io_error("read", path));
+        let mut stamp = look()?;
         if let Some(memo) = self.memos.lock().expect("no holder panics").get(&full)
             && memo.stamp == stamp
         {
             return Ok(FileDigest { digest: memo.digest, size_bytes: stamp.size_bytes });
         }
         (self.watcher)(path, stamp.size_bytes);
-        let digest = hash_file(&full)?;
-        self.memos.lock().expect("no holder panics").insert(full, Memo { stamp, digest });
-        *self.changed.lock().expect("no holder panics") = true;
-        Ok(FileDigest { digest, size_bytes: stamp.size_bytes })
+        for _ in 0..ATTEMPTS {
+            let now = (self.clock)();
+            let digest = hash_file(&full)?;
+            let after = look()?;
+            if after == stamp {
+                let mut memos = self.memos.lock().expect("no holder panics");
+                if stamp.is_settled(now) {
+                    memos.insert(full, Memo { stamp, digest });
+                    *self.changed.lock().expect("no holder panics") = true;
+                } else if memos.remove(&full).is_some() {
+                    *self.changed.lock().expect("no holder panics") = true;
+                }
+                return Ok(FileDigest { digest, size_bytes: stamp.size_bytes });
+            }
+            stamp = after;
+        }
+        Err(StoreError::Changing { path: path.to_owned() })
     }
 
     /// Writes the memo back if it has new entries.
@@ -92,45 +169,68 @@ impl FileDigests {
         if !*self.changed.lock().expect("no holder panics") {
             return Ok(());
         }
-        let bytes =
-            serde_json::to_vec(&*self.memos.lock().expect("no holder panics")).expect("paths and digests serialise");
-        write_atomic(&self.memo_path, &bytes)
+        let files = self.memos.lock().expect("no holder panics").clone();
+        write_atomic(&self.root, &self.root.join(MEMO), &sealed(&Memos { files }))
     }
-}
-
-/// BLAKE3 of a file's bytes, memory-mapped and on all cores when large.
-///
-/// # Errors
-/// If the file cannot be read.
-pub fn hash_file(path: &Path) -> Result<Digest, StoreError> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_mmap_rayon(path).map_err(io_error("read", path))?;
-    Ok(hasher.finalize().into())
-}
-
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, expected a file"));
-    }
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    let modified_ns = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos());
-    Ok(Stamp { size_bytes: metadata.len(), modified_ns, inode })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A clock by which every file is old.
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(60)
+    }
+
+    fn remembers(digests: &FileDigests, file: &Path) -> bool {
+        digests.digest(file).expect("readable");
+        let full = fs::canonicalize(file).expect("there");
+        digests.memos.lock().expect("unpoisoned").contains_key(&full)
+    }
+
+    #[test]
+    fn what_could_change_without_a_trace_is_not_remembered() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("weights.bin");
+        fs::write(&file, b"one").expect("writable");
+        let set = |seconds: u64| {
+            let handle = fs::File::options().write(true).open(&file).expect("writable");
+            handle.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).expect("settable");
+        };
+        let at_once = FileDigests::open(folder.path(), false);
+        let settled = || FileDigests { clock: later, ..FileDigests::open(folder.path(), false) };
+        assert!(!remembers(&at_once, &file), "written just now");
+        assert!(remembers(&settled(), &file), "written a minute ago");
+        set(0);
+        assert!(remembers(&settled(), &file), "written in 1970");
+        set(4_102_444_800);
+        assert!(!remembers(&settled(), &file), "to be written in 2100");
+    }
+
+    #[test]
+    fn equal_size_and_time_hide_no_change() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("weights.bin");
+        let write = |bytes: &[u8]| {
+            fs::write(&file, bytes).expect("writable");
+            let handle = fs::File::options().write(true).open(&file).expect("writable");
+            handle.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).expect("settable");
+        };
+        write(b"one");
+        let digests = FileDigests { clock: later, ..FileDigests::open(folder.path(), false) };
+        assert!(remembers(&digests, &file));
+        write(b"two");
+        #[cfg(unix)]
+        assert_eq!(digests.digest(&file).expect("readable").digest, Digest::of(b"two"));
+    }
+
     #[test]
     fn a_changed_file_is_hashed_anew_and_an_unchanged_one_is_remembered() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("weights.bin");
         fs::write(&file, b"one").expect("writable");
-        let digests = FileDigests::open(folder.path(), false);
+        let digests = FileDigests { clock: later, ..FileDigests::open(folder.path(), false) };
         let first = digests.digest(&file).expect("readable");
         assert_eq!(first, FileDigest { digest: Digest::of(b"one"), size_bytes: 3 });
         digests.save().expect("writable");
@@ -153,9 +253,21 @@ mod tests {
     #[test]
     fn a_damaged_memo_costs_time_only() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("files.json"), b"{ torn").expect("writable");
         let file = folder.path().join("a");
         fs::write(&file, b"a").expect("writable");
-        assert_eq!(FileDigests::open(folder.path(), false).digest(&file).expect("readable").digest, Digest::of(b"a"));
+        let digests = FileDigests { clock: later, ..FileDigests::open(folder.path(), false) };
+        assert!(remembers(&digests, &file));
+        digests.save().expect("writable");
+        let memo = folder.path().join(MEMO);
+        let whole = fs::read_to_string(&memo).expect("readable");
+        // A wrong digest is still a digest: only the seal can tell.
+        let digest = Digest::of(b"a").to_string();
+        let wrong = whole.replace(&digest, &Digest::of(b"b").to_string());
+        for damaged in ["{ torn", "", &whole[..whole.len() / 2], &wrong] {
+            fs::write(&memo, damaged).expect("writable");
+            let digests = FileDigests::open(folder.path(), false);
+            assert!(digests.memos.lock().expect("unpoisoned").is_empty());
+            assert_eq!(digests.digest(&file).expect("readable").digest, Digest::of(b"a"));
+        }
     }
 }

@@ -5,21 +5,39 @@
 //! name the same record: the recipe key (what was asked for) and the content key (what went in), see `plan::key`.
 //!
 //! Publishing is all or nothing (`publish.rs`): files are written in `partial/`, synced, then renamed. One key is computed
-//! once: `Store::claim` holds an operating-system lock that ends with its holder, so no unlocking is ever needed.
+//! once: `Store::claim` holds an operating-system lock (`lock.rs`) that ends with its holder, so no unlocking is ever needed.
+//! What was damaged since it was published is set aside, never used (`damage.rs`, `verify.rs`); files beside the artifacts
+//! are sealed, so that a flipped bit makes them unreadable instead of wrong (`seal.rs`). `collect.rs` removes what no study
+//! needs.
 
+mod collect;
+mod damage;
 mod digest;
 mod files;
+mod hash;
+mod lock;
+mod notes;
 mod publish;
+mod record;
+mod seal;
+mod verify;
 
+pub use collect::{Artifact, Collection, Inventory, Item, Roots, Unreached};
+pub use damage::{Damage, Fault};
 pub use digest::Digest;
-pub use files::{FileDigest, FileDigests, hash_file};
-pub use publish::Claim;
-
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+pub use files::{FileDigest, FileDigests};
+pub use hash::hash_file;
+pub use notes::Listed;
+pub use publish::{Claim, Published};
+pub use record::{OutputFile, Record, RunFacts};
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
+pub use verify::Verdict;
 
 /// What can go wrong with the cache folder.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +51,12 @@ pub enum StoreError {
         path: PathBuf,
         /// The operating system's answer.
         source: io::Error,
+    },
+    /// A file does not hold still.
+    #[error("`{path}` changed each time that it was read; run again when nothing writes to it", path = path.display())]
+    Changing {
+        /// The file.
+        path: PathBuf,
     },
     /// A task left something that is neither a file nor a folder.
     #[error("`{path}` is neither a file nor a folder; results hold plain files only", path = path.display())]
@@ -48,77 +72,58 @@ pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
     move |source| StoreError::Io { action, path, source }
 }
 
-/// One file of an artifact.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputFile {
-    /// Path inside the artifact, with `/`.
-    pub path: String,
-    /// Length in bytes.
-    pub size_bytes: u64,
-    /// BLAKE3 of the bytes.
-    pub digest: Digest,
-}
-
-/// What a finished computation leaves behind beside its artifact.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Key over parameters, files and the recipe keys of the inputs.
-    pub recipe: Digest,
-    /// Key over parameters, files and the output digests of the inputs.
-    pub content: Digest,
-    /// Digest of the artifact.
-    pub output: Digest,
-    /// The artifact's files.
-    pub files: Vec<OutputFile>,
-    /// The key's fields, as the plan wrote them.
-    pub manifest: serde_json::Value,
-    /// How the computation went; never part of a key.
-    pub run: RunFacts,
-}
-
-/// Circumstances of one computation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunFacts {
-    /// Seconds of wall time.
-    pub seconds: f64,
-    /// Version of the program.
-    pub program: String,
-    /// When it finished, seconds since 1970.
-    pub finished_unix_s: u64,
-}
-
-impl Record {
-    /// The same result, reached by another recipe.
-    #[must_use]
-    pub fn under(self, recipe: Digest, manifest: serde_json::Value) -> Self {
-        Self { recipe, manifest, ..self }
-    }
-
-    /// Bytes of the artifact's files together.
-    #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.size_bytes).sum()
-    }
-}
-
-/// The cache folder.
+/// The cache folder, which nobody collects as long as this is open.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Shared by all who use the cache; a collection takes it alone. Absent where a read-only cache has none.
+    users: Option<Arc<File>>,
 }
 
 impl Store {
-    /// Opens the cache at `root`, making the folder if it is not there.
+    /// Opens the cache at `root`, making the folder if it is not there. A cache that cannot be written to is opened too.
     ///
     /// # Errors
-    /// If the folder cannot be made.
+    /// If the folder is not there and cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for folder in ["artifacts", "records", "studies", "locks", "partial"] {
-            let path = root.join(folder);
-            fs::create_dir_all(&path).map_err(io_error("create", &path))?;
-        }
+        fs::create_dir_all(root).map_err(io_error("create", root))?;
         let root = fs::canonicalize(root).map_err(io_error("find", root))?;
-        Ok(Self { root })
+        for folder in ["artifacts", "records", "studies", "locks", "partial"] {
+            // What is missing from a read-only cache is missed by the first who has to write there.
+            let _ = fs::create_dir_all(root.join(folder));
+        }
+        let path = root.join("lock");
+        let users = File::options().create(true).truncate(false).write(true).open(&path).or_else(|_| File::open(&path));
+        // Waits for a collection to end. A file system that knows no locks has no collections either.
+        let users = users.and_then(|users| users.lock_shared().map(|()| Arc::new(users))).ok();
+        Ok(Self { root, users })
+    }
+
+    /// Takes the cache alone; gives nothing if others go on using it until `give_up` says so. Ends with the store.
+    pub(super) fn alone(&self, give_up: impl Fn() -> bool) -> Result<bool, StoreError> {
+        let path = self.root.join("lock");
+        let Some(users) = &self.users else {
+            let source = io::Error::new(io::ErrorKind::Unsupported, "it cannot be locked");
+            return Err(io_error("lock", &path)(source));
+        };
+        loop {
+            match users.try_lock() {
+                Ok(()) => return Ok(true),
+                Err(TryLockError::WouldBlock) if give_up() => return Ok(false),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
+            }
+        }
+    }
+
+    /// Fails unless the cache can be written to.
+    ///
+    /// # Errors
+    /// If a file cannot be made in it.
+    pub fn assert_writable(&self) -> Result<(), StoreError> {
+        let folder = self.root.join("partial");
+        let made = fs::create_dir_all(&folder).and_then(|()| tempfile::NamedTempFile::new_in(&folder));
+        made.map(drop).map_err(io_error("write in", &self.root))
     }
 
     /// The cache folder itself.
@@ -136,10 +141,10 @@ impl Store {
     /// The record of a key, if its artifact is there and every file has its recorded size.
     ///
     /// A record that cannot be read, or whose artifact is gone or has lost bytes, counts as absent: the key is computed
-    /// again. Bytes that changed without changing a size are for `verify` to find.
+    /// again. Bytes that changed without changing a size are found where they are used, see [`Self::check`].
     #[must_use]
     pub fn lookup(&self, key: &Digest) -> Option<Record> {
-        let record: Record = read_json(&self.record_path(key))?;
+        let record = self.remembered(key)?;
         let files = record.files.iter().map(|file| (file.path.as_str(), file.size_bytes));
         self.is_whole(&record.output, files).then_some(record)
     }
@@ -157,15 +162,26 @@ impl Store {
     /// The record of a key whether or not its artifact is still there: what the key stood for, for explanations.
     #[must_use]
     pub fn remembered(&self, key: &Digest) -> Option<Record> {
-        read_json(&self.record_path(key))
+        Record::from_bytes(&fs::read(self.record_path(key)).ok()?, key).ok()
     }
 
-    /// Waits until no one else computes `content`, then holds the right to compute it until the claim is dropped.
+    /// What is wrong with the record of a key, if there is one.
+    #[must_use]
+    pub fn record_fault(&self, key: &Digest) -> Option<Fault> {
+        match fs::read(self.record_path(key)) {
+            Ok(bytes) => Record::from_bytes(&bytes, key).err().map(|why| Fault::Record { why }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Fault::Record { why: error.to_string() }),
+        }
+    }
+
+    /// Waits until no one else computes `content`, then holds the right to compute it until the claim is dropped; gives
+    /// nothing once `give_up` says so.
     ///
     /// # Errors
     /// If the lock file cannot be made.
-    pub fn claim(&self, content: &Digest) -> Result<Claim<'_>, StoreError> {
-        Claim::new(self, content)
+    pub fn claim(&self, content: &Digest, give_up: impl Fn() -> bool) -> Result<Option<Claim<'_>>, StoreError> {
+        Claim::new(self, content, give_up)
     }
 
     /// Notes that `record`'s recipe leads to its artifact: used when an upstream edit changed no byte.
@@ -173,34 +189,15 @@ impl Store {
     /// # Errors
     /// If the record cannot be written.
     pub fn remember(&self, record: &Record) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec_pretty(record).expect("records are plain data");
+        let bytes = record.to_bytes();
         for key in [&record.content, &record.recipe] {
-            write_atomic(&self.record_path(key), &bytes)?;
+            write_atomic(&self.root, &self.record_path(key), &bytes)?;
         }
         Ok(())
     }
 
-    /// Reads what was noted about a study under `name`; absent if nothing readable is there.
-    #[must_use]
-    pub fn study_note<T: DeserializeOwned>(&self, name: &Digest) -> Option<T> {
-        read_json(&self.study_path(name))
-    }
-
-    /// Notes something about a study under `name`.
-    ///
-    /// # Errors
-    /// If the note cannot be written.
-    pub fn note_study<T: Serialize>(&self, name: &Digest, note: &T) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec_pretty(note).expect("study notes are plain data");
-        write_atomic(&self.study_path(name), &bytes)
-    }
-
     fn record_path(&self, key: &Digest) -> PathBuf {
         fan_out(&self.root.join("records"), key).with_extension("json")
-    }
-
-    fn study_path(&self, name: &Digest) -> PathBuf {
-        self.root.join("studies").join(name.to_string()).with_extension("json")
     }
 }
 
@@ -210,17 +207,26 @@ fn fan_out(root: &Path, digest: &Digest) -> PathBuf {
     root.join(&text[..2]).join(text)
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
+/// Names of files that are being written begin so.
+const WRITING: &str = "write-";
 
-/// Writes a file so that a reader sees the old bytes or the new ones, never a part.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().expect("every file of the store lies in a folder");
-    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io_error("write in", folder))?;
+/// Writes a file of the cache at `root` so that a reader sees the old bytes or the new ones, never a part.
+///
+/// What a killed writer leaves lies in `partial/`, where a collection finds it.
+pub(crate) fn write_atomic(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let partial = root.join("partial");
+    let make = || tempfile::Builder::new().prefix(WRITING).tempfile_in(&partial);
+    let made = make().or_else(|_| fs::create_dir_all(&partial).and_then(|()| make()));
+    let mut file = made.map_err(io_error("write in", &partial))?;
     io::Write::write_all(&mut file, bytes).map_err(io_error("write", path))?;
     file.as_file().sync_all().map_err(io_error("sync", path))?;
-    file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
+    match file.persist(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().expect("every file of the store lies in a folder");
+            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+            error.file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
+        }
+        moved => drop(moved.map_err(|error| io_error("write", path)(error.error))?),
+    }
     Ok(())
 }

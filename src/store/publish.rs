@@ -1,6 +1,8 @@
 //! All-or-nothing publication under a lock that dies with its holder. Next: `mod.rs` for what a record holds.
 
-use super::{Digest, OutputFile, Record, RunFacts, Store, StoreError, hash_file, io_error};
+use super::{
+    Damage, Digest, OutputFile, Record, RunFacts, Store, StoreError, hash_file, io_error, lock::Lock, record::digest_of,
+};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -9,25 +11,39 @@ use std::{
 /// The right to compute one content key, and the empty folder to do it in.
 ///
 /// Dropping the claim removes what was written and gives up the lock; what a killed holder left is removed by the next
-/// claim on the same key.
+/// claim on the same key, or by a collection.
 #[derive(Debug)]
 pub struct Claim<'a> {
     store: &'a Store,
     content: Digest,
     folder: PathBuf,
-    lock_path: PathBuf,
-    _lock: File,
+    /// After `folder`: what is in it is removed while the lock is held.
+    _lock: Lock,
+}
+
+/// What a publication made, and what it came upon.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The record of the new artifact.
+    pub record: Record,
+    /// A damaged artifact of the same name, or a damaged record of the same key, that had to make room.
+    pub damages: Vec<Damage>,
+    /// The artifact that the same content led to before, if it was another: the computation does not repeat itself.
+    pub differs_from: Option<Digest>,
 }
 
 impl<'a> Claim<'a> {
-    pub(super) fn new(store: &'a Store, content: &Digest) -> Result<Self, StoreError> {
-        let lock_path = store.root().join("locks").join(content.to_string());
-        let lock = File::create(&lock_path).map_err(io_error("create", &lock_path))?;
-        lock.lock().map_err(io_error("lock", &lock_path))?;
+    pub(super) fn new(
+        store: &'a Store,
+        content: &Digest,
+        give_up: impl Fn() -> bool,
+    ) -> Result<Option<Self>, StoreError> {
+        let path = store.root().join("locks").join(content.to_string());
+        let Some(lock) = Lock::wait(&path, give_up)? else { return Ok(None) };
         let folder = store.root().join("partial").join(content.to_string());
         // Only the lock's holder writes here, so whatever is left belongs to a holder that died.
         remove_tree(&folder)?;
-        Ok(Self { store, content: *content, folder, lock_path, _lock: lock })
+        Ok(Some(Self { store, content: *content, folder, _lock: lock }))
     }
 
     /// The folder to write into, made on the first call.
@@ -43,13 +59,14 @@ impl<'a> Claim<'a> {
     ///
     /// # Errors
     /// If a file cannot be read, synced or moved, or is not a plain file. Nothing is visible to readers then.
-    pub fn publish(self, recipe: Digest, manifest: serde_json::Value, run: RunFacts) -> Result<Record, StoreError> {
+    pub fn publish(self, recipe: Digest, manifest: serde_json::Value, run: RunFacts) -> Result<Published, StoreError> {
         let files = seal(self.folder()?)?;
         let output = digest_of(&files);
         let artifact = self.store.artifact(&output);
-        if artifact.exists() && !self.is_whole(&artifact, &files) {
+        let mut damages = Vec::new();
+        if artifact.exists() {
             // A damaged copy under the right name would make every later lookup fail: the fresh one takes its place.
-            remove_tree(&artifact)?;
+            damages.extend(self.store.check(&output, Some(&files))?);
         }
         if artifact.exists() {
             remove_tree(&self.folder)?;
@@ -63,22 +80,19 @@ impl<'a> Claim<'a> {
             }
             sync_folder(parent)?;
         }
+        for key in [&self.content, &recipe] {
+            damages.extend(self.store.set_aside_record(key)?);
+        }
+        let before = self.store.remembered(&self.content).map(|record| record.output);
         let record = Record { recipe, content: self.content, output, files, manifest, run };
         self.store.remember(&record)?;
-        // Whoever waits on this lock finds the record; the file itself has served.
-        let _ = fs::remove_file(&self.lock_path);
-        Ok(record)
-    }
-
-    fn is_whole(&self, artifact: &Path, files: &[OutputFile]) -> bool {
-        files.iter().all(|file| hash_file(&artifact.join(&file.path)).is_ok_and(|found| found == file.digest))
+        Ok(Published { record, damages, differs_from: before.filter(|before| *before != output) })
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        // Nothing is there after publication. What stays now, the next claim on the same key removes; the lock file stays
-        // too, since someone may wait on it.
+        // Nothing is there after publication. What stays now, the next claim on the same key removes.
         let _ = remove_tree(&self.folder);
     }
 }
@@ -111,19 +125,8 @@ fn seal(folder: &Path) -> Result<Vec<OutputFile>, StoreError> {
     Ok(files)
 }
 
-/// The digest of an artifact: over path, size and digest of each file, length-prefixed.
-fn digest_of(files: &[OutputFile]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    for file in files {
-        hasher.update(&(file.path.len() as u64).to_le_bytes());
-        hasher.update(file.path.as_bytes());
-        hasher.update(&file.size_bytes.to_le_bytes());
-        hasher.update(file.digest.as_bytes());
-    }
-    hasher.finalize().into()
-}
-
-fn remove_tree(folder: &Path) -> Result<(), StoreError> {
+/// Removes a folder with all that is in it, if it is there.
+pub(super) fn remove_tree(folder: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", folder)(error)),
         _ => Ok(()),
@@ -148,10 +151,14 @@ mod tests {
         RunFacts { seconds: 0.5, program: "test".into(), finished_unix_s: 0 }
     }
 
+    fn claim<'a>(store: &'a Store, content: &Digest) -> Claim<'a> {
+        store.claim(content, || false).expect("lockable").expect("nobody gives up")
+    }
+
     fn publish(store: &Store, name: &str, bytes: &[u8]) -> Record {
-        let claim = store.claim(&Digest::of(name.as_bytes())).expect("lockable");
+        let claim = claim(store, &Digest::of(name.as_bytes()));
         fs::write(claim.folder().expect("writable").join("a.tsv"), bytes).expect("writable");
-        claim.publish(Digest::of(b"recipe"), serde_json::json!({}), facts()).expect("publishable")
+        claim.publish(Digest::of(b"recipe"), serde_json::json!({}), facts()).expect("publishable").record
     }
 
     #[test]
@@ -193,7 +200,7 @@ mod tests {
     fn what_was_not_published_is_gone_with_the_claim() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("writable");
-        let claim = store.claim(&Digest::of(b"content")).expect("lockable");
+        let claim = claim(&store, &Digest::of(b"content"));
         fs::write(claim.folder().expect("writable").join("torn"), b"half").expect("writable");
         drop(claim);
         assert_eq!(fs::read_dir(folder.path().join("partial")).expect("readable").count(), 0);
@@ -207,7 +214,7 @@ mod tests {
         let left = folder.path().join("partial").join(content.to_string());
         fs::create_dir_all(&left).expect("writable");
         fs::write(left.join("torn"), b"half").expect("writable");
-        let claim = store.claim(&content).expect("lockable");
+        let claim = claim(&store, &content);
         assert_eq!(fs::read_dir(claim.folder().expect("writable")).expect("readable").count(), 0);
     }
 
@@ -219,7 +226,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let claim = store.claim(&content).expect("lockable");
+                    let claim = claim(&store, &content);
                     if store.lookup(&content).is_none() {
                         computed.fetch_add(1, Ordering::SeqCst);
                         fs::write(claim.folder().expect("writable").join("a"), b"a").expect("writable");

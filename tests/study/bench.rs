@@ -90,6 +90,10 @@ pub(super) struct Ran {
     /// Tasks that failed, with the message.
     pub(super) failed: BTreeMap<String, String>,
     pub(super) blocked: Ids,
+    /// Results that were found damaged, with what was told.
+    pub(super) damaged: BTreeMap<String, String>,
+    /// Tasks that gave other bytes than before.
+    pub(super) differed: Ids,
     pub(super) summary: Summary,
 }
 
@@ -234,6 +238,8 @@ impl Planned {
                 Event::Finished { id, outcome: Outcome::Computed, .. } => drop(ran.computed.insert(id.to_string())),
                 Event::Finished { id, outcome: Outcome::Unchanged, .. } => drop(ran.unchanged.insert(id.to_string())),
                 Event::Failed { id, error, .. } => drop(ran.failed.insert(id.to_string(), error.to_string())),
+                Event::Damaged { id, damage, .. } => drop(ran.damaged.insert(id.to_string(), damage.to_string())),
+                Event::Differed { id, .. } => drop(ran.differed.insert(id.to_string())),
                 Event::Blocked { id, .. } => drop(ran.blocked.insert(id.to_string())),
                 _ => {}
             }

@@ -3,8 +3,11 @@
 //! `bench` plans and runs small studies and records what happened. All but the pinned keys need ONNX Runtime.
 
 mod bench;
+mod collect;
+mod damage;
 mod edits;
 mod failure;
+mod faults;
 mod fields;
 mod files;
 mod pinned;

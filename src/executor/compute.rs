@@ -1,0 +1,213 @@
+//! One task, on a thread of its own: its inputs looked at, its key claimed, its result published.
+
+use super::{
+    Outcome, RunError,
+    trust::{Found, Trust},
+};
+use crate::{
+    plan::{Plan, Role},
+    store::{Damage, Digest, Record, RunFacts, Store, StoreError},
+    task::{Progress, TaskError, Workbench},
+};
+use petgraph::graph::NodeIndex;
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// A task that may start: all its inputs have a result.
+pub(super) struct Job<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) place: NodeIndex,
+    pub(super) inputs: Vec<Input>,
+    pub(super) store: &'a Store,
+    pub(super) trust: &'a Trust<'a>,
+    pub(super) cancelled: &'a AtomicBool,
+    /// Pauses before another attempt, where an error may pass.
+    pub(super) pauses: &'a [Duration],
+}
+
+/// What a task reads of another.
+pub(super) struct Input {
+    pub(super) role: Role,
+    pub(super) place: NodeIndex,
+    pub(super) output: Digest,
+    /// How often this run had a result of that task before.
+    pub(super) turn: usize,
+}
+
+/// How a task ended.
+pub(super) enum Ended {
+    /// It has its result. `before` is what the same content led to earlier, if that was another.
+    Done { record: Box<Record>, outcome: Outcome, before: Option<Digest> },
+    /// It has none.
+    Failed(RunError),
+    /// The run is being cancelled.
+    Cancelled,
+    /// These of its inputs, each with its turn, have to be made anew first.
+    Wants(Vec<(NodeIndex, usize)>),
+}
+
+/// What a task says while it runs.
+pub(super) enum News {
+    Progress(Progress),
+    Retried { attempt: usize, pause: Duration, error: RunError },
+    Damaged { owner: NodeIndex, damage: Damage },
+}
+
+impl Job<'_> {
+    /// Computes the task, unless its content was computed before or elsewhere meanwhile.
+    pub(super) fn run(&self, tell: &(dyn Fn(News) + Sync)) -> Ended {
+        for attempt in 1.. {
+            let error = match self.attempt(tell) {
+                Ok(ended) => return ended,
+                Err(RunError::Task(error)) if matches!(*error, TaskError::Cancelled) => return Ended::Cancelled,
+                Err(error) => error,
+            };
+            let Some(pause) = self.pauses.get(attempt - 1).copied().filter(|_| error.passes()) else {
+                return self.failed(error, tell);
+            };
+            tell(News::Retried { attempt, pause, error });
+            if !self.sleep(pause) {
+                return Ended::Cancelled;
+            }
+        }
+        unreachable!("attempts end with the pauses between them")
+    }
+
+    /// The inputs that are not whole; with `again`, also those that were looked at before are.
+    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<Vec<(NodeIndex, usize)>, StoreError> {
+        let mut wanted = Vec::new();
+        for input in &self.inputs {
+            let recipe = &self.plan.node(input.place).recipe;
+            if again {
+                self.trust.doubt(&input.output);
+            }
+            match self.trust.look(&input.output, recipe)? {
+                Found::Whole => continue,
+                Found::Damaged(damage) => tell(News::Damaged { owner: input.place, damage }),
+                Found::Known => {}
+            }
+            wanted.push((input.place, input.turn));
+        }
+        Ok(wanted)
+    }
+
+    /// A task that failed may have stumbled over an input that another program removed or changed meanwhile.
+    fn failed(&self, error: RunError, tell: &(dyn Fn(News) + Sync)) -> Ended {
+        if matches!(error, RunError::Task(_)) {
+            match self.wants(tell, true) {
+                Ok(wanted) if !wanted.is_empty() => return Ended::Wants(wanted),
+                // The first error says more than one about looking.
+                _ => {}
+            }
+        }
+        Ended::Failed(error.about(self.store.root()))
+    }
+
+    fn attempt(&self, tell: &(dyn Fn(News) + Sync)) -> Result<Ended, RunError> {
+        let wanted = self.wants(tell, false)?;
+        if !wanted.is_empty() {
+            return Ok(Ended::Wants(wanted));
+        }
+        let node = self.plan.node(self.place);
+        let output_of = |place: NodeIndex| {
+            let input = self.inputs.iter().find(|input| input.place == place);
+            input.expect("the key asks for inputs only").output
+        };
+        let content = self.plan.content_key(self.place, output_of);
+        let Some(claim) = self.store.claim(&content, || self.cancelled.load(Ordering::Relaxed))? else {
+            return Ok(Ended::Cancelled);
+        };
+        let manifest = self.plan.manifest(self.place).to_json();
+        if let Some(record) = self.store.lookup(&content) {
+            let record = record.under(node.recipe, manifest);
+            self.set_aside_records(&content, tell)?;
+            self.store.remember(&record)?;
+            return Ok(Ended::Done { record: Box::new(record), outcome: Outcome::Unchanged, before: None });
+        }
+        self.assert_files()?;
+        let started = Instant::now();
+        let progress = |progress| tell(News::Progress(progress));
+        let inputs = self.inputs.iter().map(|input| (input.role, self.store.artifact(&input.output)));
+        let bench = Workbench::new(
+            by_role(inputs),
+            by_role(node.files.iter().map(|file| (file.role, file.path.clone()))),
+            claim.folder()?,
+            &progress,
+            self.cancelled,
+        );
+        catch_unwind(AssertUnwindSafe(|| {
+            node.task.compute(&bench)?;
+            bench.finish()
+        }))
+        .map_err(|payload| RunError::Panic(panic_text(payload.as_ref())))?
+        .map_err(Box::new)?;
+        self.assert_files()?;
+        let run = RunFacts {
+            seconds: started.elapsed().as_secs_f64(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            finished_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
+        };
+        let published = claim.publish(node.recipe, manifest, run)?;
+        for damage in published.damages {
+            tell(News::Damaged { owner: self.place, damage });
+        }
+        self.trust.trust(&published.record.output);
+        Ok(Ended::Done {
+            record: Box::new(published.record),
+            outcome: Outcome::Computed,
+            before: published.differs_from,
+        })
+    }
+
+    fn set_aside_records(&self, content: &Digest, tell: &(dyn Fn(News) + Sync)) -> Result<(), RunError> {
+        for key in [content, &self.plan.node(self.place).recipe] {
+            if let Some(damage) = self.store.set_aside_record(key)? {
+                tell(News::Damaged { owner: self.place, damage });
+            }
+        }
+        Ok(())
+    }
+
+    /// A result is published under a key that says what is in its files, so they must hold just that, before and after.
+    fn assert_files(&self) -> Result<(), RunError> {
+        match self.trust.changed(&self.plan.node(self.place).files)? {
+            Some(file) => Err(RunError::Changed { path: file.path.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the pause was slept to its end.
+    fn sleep(&self, pause: Duration) -> bool {
+        const SLICE: Duration = Duration::from_millis(20);
+        let mut left = pause;
+        while !left.is_zero() {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return false;
+            }
+            let slice = left.min(SLICE);
+            std::thread::sleep(slice);
+            left -= slice;
+        }
+        !self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+fn by_role<T>(entries: impl IntoIterator<Item = (Role, T)>) -> BTreeMap<Role, Vec<T>> {
+    let mut grouped: BTreeMap<_, Vec<T>> = BTreeMap::new();
+    for (role, entry) in entries {
+        grouped.entry(role).or_default().push(entry);
+    }
+    grouped
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "no message".to_owned())
+}
