@@ -50,8 +50,8 @@ impl OpenStudy {
     pub(super) fn note(&mut self) -> Result<(), CliError> {
         let note = self.last.after(&self.study.file, &self.plan, &self.assessment, &self.store);
         if note != self.last {
-            note.write(&self.store)?;
             self.last = note;
+            self.last.write(&self.store)?;
         }
         Ok(())
     }

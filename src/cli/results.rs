@@ -13,6 +13,7 @@ use crate::{
     store::Digest,
     task::{TaskError, report::open_page},
 };
+use petgraph::graph::NodeIndex;
 use std::{
     collections::BTreeMap,
     fs,
@@ -54,19 +55,44 @@ fn is_sweep(study: &Study) -> bool {
 
 /// Copies tables and maps and draws the pages, unless they show these results already; gives the path of the first page.
 pub(super) fn lay_out(open: &OpenStudy, results: &Path) -> Result<PathBuf, CliError> {
-    let folder = folder(results, &open.study);
     let text = written(&open.study);
-    for number in 0..open.study.cells.len() {
-        let of_cell = match cell_folder(&open.study.cells[number]) {
-            name if name.is_empty() => folder.clone(),
-            name => folder.join(name),
-        };
-        lay_out_cell(open, number, &of_cell, &text)?;
+    for (number, report) in open.plan.reports().enumerate() {
+        lay_out_cell(open, number, report, results, &text)?;
     }
     if is_sweep(&open.study) {
-        lay_out_sweep(open, &folder)?;
+        lay_out_sweep(open, &folder(results, &open.study))?;
     }
     Ok(page(results, &open.study))
+}
+
+/// The reports of cells that are not laid out as they stand in the cache: what will be read after a run.
+pub(super) fn to_lay_out(open: &OpenStudy, results: &Path) -> Vec<NodeIndex> {
+    let text = written(&open.study);
+    let is_there = |number: usize, report| {
+        let output = open.output(report);
+        let folder = folder_of(results, &open.study, number);
+        output.is_some_and(|output| is_shown(&folder, &shown(open, number, output, &text)))
+    };
+    open.plan
+        .reports()
+        .enumerate()
+        .filter(|(number, report)| !is_there(*number, *report))
+        .map(|(_, report)| report)
+        .collect()
+}
+
+fn folder_of(results: &Path, study: &Study, number: usize) -> PathBuf {
+    let folder = folder(results, study);
+    match cell_folder(&study.cells[number]) {
+        name if name.is_empty() => folder,
+        name => folder.join(name),
+    }
+}
+
+/// Everything that the page of a cell shows.
+fn shown(open: &OpenStudy, number: usize, output: Digest, text: &str) -> String {
+    let (version, cell) = (env!("CARGO_PKG_VERSION"), open.study.cells[number].name());
+    format!("{version} {output} {} {cell} {text}", open.store.root().display())
 }
 
 /// The study as it was written, with whatever it includes.
@@ -79,12 +105,16 @@ fn written(study: &Study) -> String {
     texts.join("\n")
 }
 
-fn lay_out_cell(open: &OpenStudy, number: usize, folder: &Path, text: &str) -> Result<(), CliError> {
-    let cell = &open.study.cells[number];
-    let report = open.plan.reports().nth(number).expect("a report for each cell");
+fn lay_out_cell(
+    open: &OpenStudy,
+    number: usize,
+    report: NodeIndex,
+    results: &Path,
+    text: &str,
+) -> Result<(), CliError> {
+    let folder = &folder_of(results, &open.study, number);
     let output = open.output(report).expect("the run that just ended computed or found it");
-    let place = open.store.root().display();
-    let shown = format!("{} {output} {place} {} {text}", env!("CARGO_PKG_VERSION"), cell.name());
+    let shown = shown(open, number, output, text);
     let page_path = folder.join("report.html");
     if is_shown(folder, &shown) && page_path.is_file() {
         return Ok(());

@@ -88,7 +88,7 @@ impl Run {
         let asked = Asked {
             events: self.events.as_deref(),
             fail_fast: self.fail_fast,
-            shown: open.plan.reports().collect(),
+            shown: results::to_lay_out(&open, &self.results),
         };
         let Ended { summary, saved_s } = execute(&mut open, &self.limits, asked, shared)?;
         if summary.failed > 0 || summary.cancelled {
@@ -145,8 +145,8 @@ pub(super) fn execute(
     let saved_s = audience.saved_s();
     audience.end();
     match open.note() {
-        // Where a run fails, why it failed says more than that it cannot be noted.
-        Err(error) if summary.failed == 0 => Err(error),
+        // Where a run fails, why it failed says more than that it cannot be noted; where nothing ran, nothing is lost.
+        Err(error) if summary.failed == 0 && summary.computed > 0 => Err(error),
         _ => Ok(Ended { summary, saved_s }),
     }
 }
