@@ -86,6 +86,7 @@ fn timed(command: &mut Command) -> Taken {
     let mut printed = tempfile::tempfile().expect("writable");
     let started = Instant::now();
     command.stdin(Stdio::null()).stdout(printed.try_clone().expect("a handle")).stderr(Stdio::null());
+    #[expect(clippy::zombie_processes, reason = "waited for below, with what it took")]
     let child = command.spawn().expect("the program starts");
     // SAFETY: the child is ours and nothing else waits for it; both pointers are to live values, for which zeroes are valid.
     let (status, usage) = unsafe {

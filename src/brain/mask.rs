@@ -116,6 +116,7 @@ pub enum VoxelSelection {
     #[default]
     InNetworks,
     /// The voxels of these networks; the others are dropped from the tables too.
+    #[schemars(example = serde_json::json!({ "networks": ["visual", "language"] }))]
     Networks(Vec<String>),
 }
 

@@ -35,6 +35,7 @@ pub struct Preparation {
     pub confounds: Vec<String>,
     /// Slowest period kept, in seconds: cosines slower than this are regressed out. No high-pass filter if absent.
     #[schemars(range(min = 1.0))]
+    #[schemars(example = 128.0)]
     pub high_pass_s: Option<f64>,
     /// Also take out a linear trend.
     pub detrend: bool,
@@ -46,6 +47,7 @@ pub struct Preparation {
     pub drop_non_steady_state: bool,
     /// Drop volumes whose `framewise_displacement` exceeds this, in millimetres. None are dropped if absent.
     #[schemars(range(min = 0.0))]
+    #[schemars(example = 0.5)]
     pub max_framewise_displacement_mm: Option<f64>,
 }
 

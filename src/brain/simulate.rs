@@ -88,8 +88,10 @@ impl Default for Simulation {
 #[serde(deny_unknown_fields)]
 pub struct PlantedNetwork {
     /// Module whose units drive the network, such as `vision`.
+    #[schemars(example = &"vision")]
     pub module: String,
     /// Layers of that module, counted from 0.
+    #[schemars(example = [4, 5])]
     pub layers: Vec<usize>,
     /// Number of sources: weighted sums of a few units that groups of voxels follow.
     #[serde(default = "default_sources")]

@@ -1,6 +1,6 @@
 //! `hebb cache`: what lies in the cache, whether it is whole, what no study needs, and which studies are kept.
 
-use super::{Shared, answer, error::CliError, plan::size, say};
+use super::{Shared, answer, error::CliError, say, words::size};
 use crate::{
     plan::StudyNote,
     store::{Digest, Listed, Roots, Store},

@@ -1,6 +1,6 @@
 //! `hebb doctor`: what was found on this machine.
 
-use super::{Shared, engines, error::CliError, plan::size, run};
+use super::{Shared, engines, error::CliError, run, words::size};
 use crate::{math::blas::openblas_version, store::Store};
 use clap::Args;
 use std::{

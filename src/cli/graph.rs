@@ -1,11 +1,17 @@
-//! `hebb graph`: the tasks of a study and what flows between them, as DOT or Mermaid.
+//! `hebb graph`: the tasks of a study and what flows between them, as DOT, Mermaid or a picture.
+//!
+//! `drawing.rs` says what is drawn, `text.rs` writes it for other programs, `layout.rs` and `svg.rs` draw it here.
 
-use super::{Shared, error::CliError, open::OpenStudy};
-use crate::plan::{Assessment, Plan, Reason, Standing};
+mod drawing;
+mod layout;
+mod svg;
+mod text;
+
+use super::{Shared, audience::estimates, blocked::Blocked, error::CliError, open::OpenStudy};
 use clap::{Args, ValueEnum};
-use petgraph::graph::NodeIndex;
+use drawing::Drawing;
 use std::{
-    collections::BTreeSet,
+    fs,
     io::{Write, stdout},
     path::PathBuf,
     process::ExitCode,
@@ -19,6 +25,12 @@ pub(super) struct Graph {
     /// The language of the drawing.
     #[arg(long, default_value = "dot")]
     format: Format,
+    /// What a box stands for; tasks, unless there are too many to read.
+    #[arg(long)]
+    by: Option<By>,
+    /// Write to a file.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -27,60 +39,39 @@ enum Format {
     Dot,
     /// For Markdown pages.
     Mermaid,
+    /// A picture for browsers.
+    Svg,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// All tasks of one kind that stand alike.
+    Kind,
+    /// One task.
+    Task,
+}
+
+/// Tasks that one picture can show one by one.
+const READABLE: usize = 150;
 
 impl Graph {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let open = OpenStudy::new(&self.study, shared)?;
-        let mut out = stdout().lock();
-        match self.format {
-            Format::Dot => dot(&open.plan, &open.assessment, &mut out)?,
-            Format::Mermaid => mermaid(&open.plan, &open.assessment, &mut out)?,
+        let by = self.by.unwrap_or(if open.plan.len() > READABLE { By::Kind } else { By::Task });
+        let (estimates, blocked) = (estimates(&open), Blocked::new(&open));
+        let drawing = match by {
+            By::Kind => Drawing::by_kind(&open, &estimates, &blocked),
+            By::Task => Drawing::by_task(&open, &estimates, &blocked),
+        };
+        let text = match self.format {
+            Format::Dot => text::dot(&drawing),
+            Format::Mermaid => text::mermaid(&drawing),
+            Format::Svg => svg::svg(&drawing, &open.study.name),
+        };
+        match &self.output {
+            Some(path) => fs::write(path, text).map_err(CliError::file("write", path))?,
+            None => stdout().write_all(text.as_bytes())?,
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The state's name and its fill.
-fn look(assessment: &Assessment, place: NodeIndex) -> (&'static str, &'static str) {
-    match assessment.standing(place) {
-        Standing::Cached { .. } => ("cached", "#cfe8d5"),
-        Standing::Unneeded => ("unneeded", "#eeeeee"),
-        Standing::Runs(Reason::After(_)) => ("follows", "#fdf0c4"),
-        Standing::Runs(_) => ("runs", "#f9d2b8"),
-    }
-}
-
-fn edges(plan: &Plan, place: NodeIndex) -> BTreeSet<NodeIndex> {
-    plan.inputs(place).into_iter().map(|(_, input)| input).collect()
-}
-
-fn dot(plan: &Plan, assessment: &Assessment, out: &mut impl Write) -> Result<(), CliError> {
-    writeln!(
-        out,
-        "digraph study {{\n  rankdir=LR;\n  node [shape=box, style=\"filled,rounded\", fontname=\"sans-serif\"];"
-    )?;
-    for place in plan.places() {
-        let (state, fill) = look(assessment, place);
-        writeln!(out, "  {:?} [fillcolor={fill:?}, tooltip={state:?}];", plan.node(place).id.as_str())?;
-        for input in edges(plan, place) {
-            writeln!(out, "  {:?} -> {:?};", plan.node(input).id.as_str(), plan.node(place).id.as_str())?;
-        }
-    }
-    Ok(writeln!(out, "}}")?)
-}
-
-fn mermaid(plan: &Plan, assessment: &Assessment, out: &mut impl Write) -> Result<(), CliError> {
-    writeln!(out, "flowchart LR")?;
-    for place in plan.places() {
-        let (state, _) = look(assessment, place);
-        writeln!(out, "  t{}[\"{}\"]:::{state}", place.index(), plan.node(place).id)?;
-        for input in edges(plan, place) {
-            writeln!(out, "  t{} --> t{}", input.index(), place.index())?;
-        }
-    }
-    for (state, fill) in [("cached", "#cfe8d5"), ("unneeded", "#eeeeee"), ("follows", "#fdf0c4"), ("runs", "#f9d2b8")] {
-        writeln!(out, "  classDef {state} fill:{fill},stroke:#555,color:#111")?;
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
     error::CliError,
     open::OpenStudy,
     results::copy_folder,
-    run::{RunLimits, execute, told},
+    run::{Asked, RunLimits, execute, told},
 };
 use crate::{
     format::tsv::{MISSING, Table},
@@ -53,7 +53,8 @@ impl Inputs {
             return Err(CliError::Usage { message, hint: "start from `hebb init`".to_owned() });
         }
         open.narrow_to(&targets);
-        let summary = execute(&mut open, &self.limits, false, targets.clone())?;
+        let summary =
+            execute(&mut open, &self.limits, Asked { shown: targets.clone(), ..Asked::default() }, shared)?.summary;
         if summary.failed > 0 || summary.cancelled {
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }

@@ -1,23 +1,45 @@
 //! The command line: one file per command. The only part that reads arguments, environment and terminal.
 //!
 //! `open.rs` turns arguments into a checked study, its plan and how it stands; `engines.rs` finds what has to be installed;
-//! `progress.rs` listens to a run; `results.rs` lays out what a reader opens. Errors end in one place, [`main`].
+//! `results.rs` lays out what a reader opens. Errors end in one place, [`main`].
+//!
+//! A run is heard by `audience.rs`: it makes `events.rs` of what happens, which `board.rs` counts, `frame.rs` and `live.rs`
+//! put into words, `progress.rs` draws, and `runs.rs` keeps for other terminals and later commands.
 
+mod audience;
+mod blocked;
+mod board;
 mod cache;
 mod check;
+mod completions;
+mod diff;
 mod doctor;
 mod engines;
 mod error;
+mod estimate;
+mod events;
+mod explain;
+mod fields;
+mod frame;
 mod graph;
+mod grouping;
 mod init;
 mod inputs;
+mod live;
+mod names;
 mod open;
 mod plan;
 mod progress;
 mod results;
 mod run;
+mod runs;
 mod schema;
+mod scores;
+mod screen;
+mod side;
 mod status;
+mod times;
+mod words;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
@@ -80,10 +102,16 @@ enum Command {
     Cache(cache::Cache),
     /// Draw the tasks of a study.
     Graph(graph::Graph),
+    /// Say everything about one task: its key, inputs, result, last run.
+    Explain(explain::Explain),
+    /// Compare two studies or runs: fields, tasks, results.
+    Diff(diff::Diff),
     /// Write a study's made-up model, stimuli and subjects as the files that a real study has.
     Inputs(inputs::Inputs),
     /// Print the JSON Schema of study files, for editors.
     Schema(schema::Schema),
+    /// Print what completes commands and options in a shell.
+    Completions(completions::Completions),
     /// Say what was found on this machine: engines, versions, threads, memory, cache.
     Doctor(doctor::Doctor),
 }
@@ -135,8 +163,11 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),
         Command::Graph(command) => command.run(&shared),
+        Command::Explain(command) => command.run(&shared),
+        Command::Diff(command) => command.run(&shared),
         Command::Inputs(command) => command.run(&shared),
         Command::Schema(command) => command.run(),
+        Command::Completions(command) => command.run(),
         Command::Doctor(command) => command.run(&shared),
     };
     match done {

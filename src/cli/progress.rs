@@ -1,160 +1,149 @@
-//! Shows a run: bars on a terminal, plain lines elsewhere.
+//! Shows a run: a picture that changes on a terminal, plain lines elsewhere. What is in the picture is for `frame.rs`.
 
-use super::say;
-use crate::{
-    executor::{Event, Outcome},
-    plan::{Assessment, Plan, Standing, TaskId},
+use super::{
+    board::Board,
+    events::{Came, Happening, Line, Moment},
+    frame::{Canvas, frame},
+    say,
+    screen::Screen,
+    words::{duration, size},
 };
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     collections::HashMap,
     io::{IsTerminal, stderr},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-/// Listens to the events of a run.
+/// Listens to a run.
 pub(super) enum Display {
-    /// A bar over all tasks, and one for each task that runs.
-    Bars { bars: MultiProgress, all: ProgressBar, running: HashMap<TaskId, ProgressBar> },
+    /// A picture that changes.
+    Picture(Picture),
     /// A line for each task that ends, and now and then one for each that takes long.
-    Lines { done: usize, total: usize, told: HashMap<TaskId, Instant> },
+    Lines { done: usize, total: usize, told: HashMap<String, Instant> },
 }
 
 /// Time between two lines about one running task.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Time between two pictures: often enough for the eye, and nothing beside the tasks.
+const PICTURE_EVERY: Duration = Duration::from_millis(100);
+
 impl Display {
-    pub(super) fn new(plan: &Plan, assessment: &Assessment) -> Self {
-        let total = plan.places().filter(|place| matches!(assessment.standing(*place), Standing::Runs(_))).count();
-        if !stderr().is_terminal() {
-            return Self::Lines { done: 0, total, told: HashMap::new() };
+    /// For a run of `total` tasks that have to run.
+    pub(super) fn new(total: usize, colours: bool, cancelled: Arc<AtomicBool>) -> Self {
+        if stderr().is_terminal() {
+            Self::Picture(Picture::new(colours, cancelled))
+        } else {
+            Self::Lines { done: 0, total, told: HashMap::new() }
         }
-        let bars = MultiProgress::new();
-        let all = bars.add(
-            ProgressBar::new(total as u64)
-                .with_style(style("{bar:30.green/dim} {pos}/{len} tasks  {elapsed} elapsed, {eta} left")),
-        );
-        if total > 0 {
-            all.enable_steady_tick(Duration::from_millis(200));
-        }
-        Self::Bars { bars, all, running: HashMap::new() }
     }
 
-    pub(super) fn tell(&mut self, event: &Event<'_>) {
+    /// Shows one happening; `board` has taken note of it.
+    pub(super) fn tell(&mut self, line: &Line, board: &Board) {
         match self {
-            Self::Bars { bars, all, running } => tell_bars(bars, all, running, event),
-            Self::Lines { done, total, told } => tell_lines(done, total, told, event),
+            Self::Picture(picture) => picture.tell(line, board),
+            Self::Lines { done, total, told } => tell_lines(done, total, told, &line.what),
+        }
+    }
+
+    /// Draws anew, if it is time.
+    pub(super) fn redraw(&mut self, board: &Board) {
+        if let Self::Picture(picture) = self {
+            picture.redraw(board);
         }
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .expect("the template is constant and valid")
-        .progress_chars("━╸─")
-        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+/// A picture on standard error.
+pub(super) struct Picture {
+    screen: Screen,
+    colours: bool,
+    drawn: Option<Instant>,
+    cancelled: Arc<AtomicBool>,
+    /// Whether it was said that the run is being cancelled.
+    said_stopping: bool,
 }
 
-fn tell_bars(bars: &MultiProgress, all: &ProgressBar, running: &mut HashMap<TaskId, ProgressBar>, event: &Event<'_>) {
-    let end = |running: &mut HashMap<TaskId, ProgressBar>, id: &TaskId| {
-        if let Some(bar) = running.remove(id) {
-            bar.finish_and_clear();
-        }
-        all.inc(1);
-    };
-    // A bar that cannot be drawn is no reason to stop a run.
-    let above = |line: String| drop(bars.println(line));
-    match event {
-        Event::Started { id, .. } => {
-            let bar = bars.insert_before(
-                all,
-                ProgressBar::no_length().with_style(style("{spinner} {msg}")).with_message(id.to_string()),
-            );
-            bar.enable_steady_tick(Duration::from_millis(120));
-            running.insert((*id).clone(), bar);
-        }
-        Event::Progress { id, progress, .. } => {
-            if let Some(bar) = running.get(*id) {
-                if bar.length() != Some(progress.total) {
-                    bar.set_length(progress.total);
-                    bar.set_style(style("{spinner} {msg:40} {bar:20} {pos}/{len}  {per_sec}"));
+impl Picture {
+    fn new(colours: bool, cancelled: Arc<AtomicBool>) -> Self {
+        Self { screen: Screen::new(Term::stderr()), colours, drawn: None, cancelled, said_stopping: false }
+    }
+
+    fn tell(&mut self, line: &Line, board: &Board) {
+        match &line.what {
+            Happening::Failed { task, message, .. } => {
+                let word = if self.colours { "\x1b[1;31mfailed\x1b[0m" } else { "failed" };
+                self.draw(&format!("{word} {task}: {message}"), board);
+            }
+            Happening::Ended(_) => self.screen.clear(),
+            what => {
+                if let Some(warning) = what.warning() {
+                    self.draw(&warning, board);
                 }
-                bar.set_position(progress.done);
             }
         }
-        Event::Finished { id, .. } => end(running, id),
-        Event::Failed { id, error, .. } => {
-            end(running, id);
-            above(format!("failed {id}: {error}"));
+    }
+
+    /// Draws the board, if the last picture is old.
+    fn redraw(&mut self, board: &Board) {
+        if board.ended.is_some() || self.drawn.is_some_and(|drawn| drawn.elapsed() < PICTURE_EVERY) {
+            return;
         }
-        Event::Blocked { id, by } => {
-            all.inc(1);
-            above(format!("blocked {id}: needs {by}"));
-        }
-        Event::Revived { .. } => all.inc_length(1),
-        Event::Retried { .. } | Event::Damaged { .. } | Event::Differed { .. } => {
-            warning(event).into_iter().for_each(above);
-        }
-        Event::Ended { .. } => {
-            running.drain().for_each(|(_, bar)| bar.finish_and_clear());
-            all.finish_and_clear();
-        }
-        Event::Begun { .. } | Event::Tick => {}
+        let stopping = self.cancelled.load(Ordering::Relaxed) && !self.said_stopping;
+        self.said_stopping |= stopping;
+        self.draw(if stopping { STOPPING } else { "" }, board);
+    }
+
+    fn draw(&mut self, above: &str, board: &Board) {
+        let (width, height) = self.screen.size();
+        let lines = frame(board, Moment::now(), Canvas { width, height, colours: self.colours });
+        self.screen.draw(above, &lines);
+        self.drawn = Some(Instant::now());
     }
 }
 
-fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<TaskId, Instant>, event: &Event<'_>) {
-    match event {
-        Event::Started { id, .. } => drop(told.insert((*id).clone(), Instant::now())),
-        Event::Progress { id, progress, .. } => {
-            if let Some(last) = told.get_mut(*id).filter(|last| last.elapsed() >= LINE_EVERY) {
+/// What is said at the first Ctrl-C.
+pub(super) const STOPPING: &str = "stopping: running tasks are asked to end; press Ctrl-C again to stop at once";
+
+fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<String, Instant>, what: &Happening) {
+    match what {
+        Happening::Started { task, .. } => drop(told.insert(task.clone(), Instant::now())),
+        Happening::Progress { task, done, of, .. } => {
+            if let Some(last) = told.get_mut(task).filter(|last| last.elapsed() >= LINE_EVERY) {
                 *last = Instant::now();
-                say(format_args!("        {id}: {} of {}", progress.done, progress.total));
+                say(format_args!("        {task}: {done} of {of}"));
             }
         }
-        Event::Finished { id, outcome, seconds, .. } => {
+        Happening::Finished { task, outcome, seconds, .. } => {
             *done += 1;
+            told.remove(task);
             match outcome {
-                Outcome::Computed => say(format_args!("[{done}/{total}] {id} ({})", duration(*seconds))),
-                Outcome::Unchanged => say(format_args!("[{done}/{total}] {id} (inputs unchanged)")),
+                Came::Computed => say(format_args!("[{done}/{total}] {task} ({})", duration(*seconds))),
+                Came::Unchanged => say(format_args!("[{done}/{total}] {task} (inputs unchanged)")),
             }
         }
-        Event::Failed { id, error, .. } => {
+        Happening::Failed { task, message, .. } => {
             *done += 1;
-            say(format_args!("[{done}/{total}] failed {id}: {error}"));
+            told.remove(task);
+            say(format_args!("[{done}/{total}] failed {task}: {message}"));
         }
-        Event::Blocked { id, by } => {
+        Happening::Blocked { task, by } => {
             *done += 1;
-            say(format_args!("[{done}/{total}] blocked {id}: needs {by}"));
+            say(format_args!("[{done}/{total}] blocked {task}: needs {by}"));
         }
-        Event::Revived { .. } => *total += 1,
-        Event::Retried { .. } | Event::Damaged { .. } | Event::Differed { .. } => {
-            warning(event).into_iter().for_each(say);
+        Happening::Revived { .. } => *total += 1,
+        Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } => {
+            what.warning().into_iter().for_each(say);
         }
-        Event::Begun { .. } | Event::Tick | Event::Ended { .. } => {}
+        Happening::Begun(_) | Happening::Ended(_) => {}
     }
-}
-
-/// What a run tells that is neither an end nor a beginning.
-fn warning(event: &Event<'_>) -> Option<String> {
-    match event {
-        Event::Retried { id, attempt, pause, error, .. } => {
-            let pause = duration(pause.as_secs_f64());
-            Some(format!("warning: {id}: {error}; attempt {} follows in {pause}", attempt + 1))
-        }
-        Event::Damaged { id, damage, .. } => Some(format!("warning: the result of {id} is damaged: {damage}")),
-        Event::Differed { id, before, now, .. } => Some(format!(
-            "warning: {id} gave other bytes than before from the same inputs ({} -> {}): it does not repeat itself here",
-            before.short(),
-            now.short()
-        )),
-        _ => None,
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    if seconds < 60.0 { format!("{seconds:.1} s") } else { HumanDuration(Duration::from_secs_f64(seconds)).to_string() }
 }
 
 /// Shows which large file is being read for its digest.
@@ -174,16 +163,18 @@ impl Reading {
         if !stderr().is_terminal() {
             return Self::Lines;
         }
-        let bar = ProgressBar::no_length().with_style(style("{spinner} reading {msg}"));
+        let bar = ProgressBar::no_length().with_style(
+            ProgressStyle::with_template("{spinner} reading {msg}").expect("the template is constant and valid"),
+        );
         bar.enable_steady_tick(Duration::from_millis(120));
         Self::Bar(bar)
     }
 
     pub(super) fn tell(&self, path: &Path, size_bytes: u64) {
-        let what = || format!("{} ({})", path.display(), HumanBytes(size_bytes));
+        let what = || format!("{} ({})", path.display(), size(size_bytes));
         match self {
             Self::Bar(bar) => bar.set_message(what()),
-            Self::Lines if size_bytes >= LARGE_BYTES => eprintln!("reading {}", what()),
+            Self::Lines if size_bytes >= LARGE_BYTES => say(format_args!("reading {}", what())),
             Self::Lines => {}
         }
     }

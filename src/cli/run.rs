@@ -1,6 +1,9 @@
 //! `hebb run`: runs what changed, shows how it goes, lays out the results.
 
-use super::{Shared, answer, error::CliError, open::OpenStudy, progress::Display, results, say};
+use super::{
+    Shared, answer, audience::Audience, error::CliError, open::OpenStudy, progress::STOPPING, results, say,
+    words::duration,
+};
 use crate::{
     executor::{self, Limits, Options, Summary},
     plan::Standing,
@@ -9,8 +12,8 @@ use crate::{
 use clap::Args;
 use petgraph::graph::NodeIndex;
 use std::{
-    io::{Write, stdout},
-    path::PathBuf,
+    io::{IsTerminal, Write, stderr, stdout},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -26,6 +29,9 @@ pub(super) struct Run {
     /// Folder that the results are laid out in, under the study's name.
     #[arg(long, default_value = "results", value_name = "DIR")]
     results: PathBuf,
+    /// Write every event of the run to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
     #[command(flatten)]
     limits: RunLimits,
     /// Start no task after the first failure; without it, everything that does not need the failed one goes on.
@@ -79,27 +85,49 @@ pub(super) fn default_budget_bytes() -> u64 {
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let shown = open.plan.find("report").into_iter().collect();
-        let summary = execute(&mut open, &self.limits, self.fail_fast, shown)?;
+        let asked = Asked {
+            events: self.events.as_deref(),
+            fail_fast: self.fail_fast,
+            shown: open.plan.reports().collect(),
+        };
+        let Ended { summary, saved_s } = execute(&mut open, &self.limits, asked, shared)?;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(&summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }
         let page = results::lay_out(&open, &self.results)?;
-        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary), page.display())?;
+        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary) + &saved(saved_s), page.display())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Runs what has to run, and notes what the study looks like now. What is read afterwards is in `shown`.
+/// What came of a run, and the seconds that the results in the cache once took.
+pub(super) struct Ended {
+    pub(super) summary: Summary,
+    pub(super) saved_s: f64,
+}
+
+/// What is asked of a run beside the study.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    /// The file that every event is written to.
+    pub(super) events: Option<&'a Path>,
+    /// Whether the first failure ends it.
+    pub(super) fail_fast: bool,
+    /// Tasks whose results are read afterwards.
+    pub(super) shown: Vec<NodeIndex>,
+}
+
+/// Runs what has to run, and notes what the study looks like now.
 pub(super) fn execute(
     open: &mut OpenStudy,
     limits: &RunLimits,
-    fail_fast: bool,
-    shown: Vec<NodeIndex>,
-) -> Result<Summary, CliError> {
-    let options = Options { fail_fast, shown, ..Options::from(limits.apply()) };
+    asked: Asked<'_>,
+    shared: &Shared,
+) -> Result<Ended, CliError> {
+    let limits = limits.apply();
+    let options = Options { fail_fast: asked.fail_fast, shown: asked.shown, ..Options::from(limits) };
     let extracts = |place| {
         open.plan.node(place).task.kind() == Kind::Extract
             && matches!(open.assessment.standing(place), Standing::Runs(_))
@@ -110,14 +138,16 @@ pub(super) fn execute(
         return Err(missing.into());
     }
     let cancelled = cancel_on_interrupt();
-    let mut display = Display::new(&open.plan, &open.assessment);
+    let mut audience = Audience::new(open, limits, asked.events, shared.colours(), &cancelled)?;
     let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
-        display.tell(&event);
+        audience.tell(&event);
     })?;
+    let saved_s = audience.saved_s();
+    audience.end();
     match open.note() {
         // Where a run fails, why it failed says more than that it cannot be noted.
         Err(error) if summary.failed == 0 => Err(error),
-        _ => Ok(summary),
+        _ => Ok(Ended { summary, saved_s }),
     }
 }
 
@@ -129,11 +159,22 @@ fn cancel_on_interrupt() -> Arc<AtomicBool> {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        say("stopping: running tasks are asked to end; press Ctrl-C again to stop at once");
+        // On a terminal the picture says it, since only it knows where it is drawn.
+        if !stderr().is_terminal() {
+            say(STOPPING);
+        }
     });
     // Without a handler Ctrl-C ends the program at once, which the store survives.
     drop(installed);
     cancelled
+}
+
+/// Saved time that is worth a word.
+const SAVED_S: f64 = 1.0;
+
+/// The time that cached results saved, if it is worth a word.
+fn saved(seconds: f64) -> String {
+    if seconds >= SAVED_S { format!(", saved {}", duration(seconds)) } else { String::new() }
 }
 
 /// What came of a run, in one line.
@@ -158,5 +199,5 @@ pub(super) fn told(summary: &Summary) -> String {
     if summary.cancelled {
         parts.push("cancelled".to_owned());
     }
-    format!("{} in {:.1} s", parts.join(", "), summary.seconds)
+    format!("{} in {}", parts.join(", "), duration(summary.seconds))
 }

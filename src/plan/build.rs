@@ -27,7 +27,7 @@ use crate::{
     },
 };
 use petgraph::graph::NodeIndex;
-use std::path::Path;
+use std::{path::Path, rc::Rc};
 
 /// Stimuli of one extraction task: an edit of a few stimuli recomputes few, and loading the network costs little beside.
 const SHARD: usize = 64;
@@ -41,19 +41,20 @@ type Inputs = Vec<(Role, NodeIndex)>;
 /// If a file that the study names cannot be hashed.
 pub fn plan_study(study: &Study, files: &FileDigests, runtime: &str) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
+    let mut before = None;
     for cell in &study.cells {
         plan.begin_cell(&cell.labels);
-        Build { design: &cell.design, files, runtime, plan: &mut plan }.design()?;
+        before = Some(Build { design: &cell.design, files, runtime, plan: &mut plan }.design(before.as_ref())?);
     }
     plan.name_tasks();
     Ok(plan)
 }
 
-struct Build<'a> {
+struct Build<'a, 'p> {
     design: &'a Design,
     files: &'a FileDigests,
     runtime: &'a str,
-    plan: &'a mut Plan,
+    plan: &'p mut Plan,
 }
 
 /// The unit series of a model: by run, then by module.
@@ -69,7 +70,26 @@ struct ModuleTasks {
 struct ModelTasks {
     modules: Vec<ModuleTasks>,
     series: ModelSeries,
-    patterns: Option<NodeIndex>,
+}
+
+/// What was planned for the cell before: where the designs agree it is taken over, so that a cell of a large sweep costs what
+/// is its own.
+struct Before<'a> {
+    design: &'a Design,
+    models: Stage<ModelTasks>,
+    subjects: Stage<SubjectTasks>,
+}
+
+/// Part of a plan, and all tasks that were asked for to make it.
+struct Stage<T> {
+    tasks: Rc<[T]>,
+    asked: Rc<[NodeIndex]>,
+}
+
+impl<T> Clone for Stage<T> {
+    fn clone(&self) -> Self {
+        Self { tasks: Rc::clone(&self.tasks), asked: Rc::clone(&self.asked) }
+    }
 }
 
 /// The tasks of a subject.
@@ -81,8 +101,41 @@ struct SubjectTasks {
     n_brain_voxels: usize,
 }
 
-impl Build<'_> {
-    fn design(&mut self) -> Result<(), PlanError> {
+impl<'a> Build<'a, '_> {
+    fn design(&mut self, before: Option<&Before<'a>>) -> Result<Before<'a>, PlanError> {
+        let design = self.design;
+        let models = match before.filter(|before| before.design.has_units_of(design)) {
+            Some(before) => self.again(&before.models),
+            None => self.stage(Self::models)?,
+        };
+        let has_patterns = design.encoding.features.contains(&Features::Patterns);
+        let patterns: Vec<Option<NodeIndex>> = design
+            .models
+            .iter()
+            .zip(&*models.tasks)
+            .map(|(model, tasks)| has_patterns.then(|| self.patterns(model, tasks)))
+            .collect();
+        let is_same = |before: &&Before<'_>| before.design.has_units_of(design) && before.design.has_brains_of(design);
+        let subjects = match before.filter(is_same) {
+            Some(before) => self.again(&before.subjects),
+            None => self.stage(|build| build.subjects(&models.tasks))?,
+        };
+        self.report(&models.tasks, &patterns, &subjects.tasks);
+        Ok(Before { design, models, subjects })
+    }
+
+    fn stage<T>(&mut self, make: impl FnOnce(&mut Self) -> Result<Vec<T>, PlanError>) -> Result<Stage<T>, PlanError> {
+        let first = self.plan.asked().len();
+        let tasks = make(self)?.into();
+        Ok(Stage { tasks, asked: self.plan.asked()[first..].into() })
+    }
+
+    fn again<T>(&mut self, stage: &Stage<T>) -> Stage<T> {
+        stage.asked.iter().for_each(|place| self.plan.ask(*place));
+        stage.clone()
+    }
+
+    fn models(&mut self) -> Result<Vec<ModelTasks>, PlanError> {
         let scenes = self.design.scenes.as_ref().map(|generate| {
             let task = DrawScenes {
                 seed: generate.seed,
@@ -91,13 +144,7 @@ impl Build<'_> {
             };
             self.plan.add("stimuli", task, &[], Vec::new())
         });
-        let mut models = Vec::new();
-        for model in &self.design.models {
-            models.push(self.model(model, scenes)?);
-        }
-        let subjects = self.subjects(&models)?;
-        self.report(&models, &subjects);
-        Ok(())
+        self.design.models.iter().map(|model| self.model(model, scenes)).collect()
     }
 
     fn model(&mut self, model: &Model, scenes: Option<NodeIndex>) -> Result<ModelTasks, PlanError> {
@@ -118,9 +165,7 @@ impl Build<'_> {
             modules.push(ModuleTasks { export, shards });
         }
         let series = self.series(model, &modules, self.design.hrf, self.design.trim_start_s, self.design.rest, "");
-        let has_patterns = self.design.encoding.features.contains(&Features::Patterns);
-        let patterns = has_patterns.then(|| self.patterns(model, &modules, &series));
-        Ok(ModelTasks { modules, series, patterns })
+        Ok(ModelTasks { modules, series })
     }
 
     fn export(
@@ -232,7 +277,7 @@ impl Build<'_> {
         by_run
     }
 
-    fn patterns(&mut self, model: &Model, modules: &[ModuleTasks], series: &ModelSeries) -> NodeIndex {
+    fn patterns(&mut self, model: &Model, ModelTasks { modules, series }: &ModelTasks) -> NodeIndex {
         let task = LearnPatterns {
             method: self.method(),
             n_train_runs: self.n_train_runs(),

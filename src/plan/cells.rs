@@ -11,6 +11,22 @@ impl Plan {
     /// What is added from here on belongs to a cell with these values.
     pub(super) fn begin_cell(&mut self, labels: &[String]) {
         self.cells.push(Cell { labels: labels.to_vec(), report: None });
+        self.asked.clear();
+    }
+
+    /// Notes that this cell asks for a task.
+    pub(super) fn ask(&mut self, place: NodeIndex) {
+        let cell = self.cells.len().saturating_sub(1) as u32;
+        let cells = &mut self.graph[place].cells;
+        if cells.last() != Some(&cell) {
+            cells.push(cell);
+        }
+        self.asked.push(place);
+    }
+
+    /// The tasks that this cell asked for so far.
+    pub(super) fn asked(&self) -> &[NodeIndex] {
+        &self.asked
     }
 
     /// Notes the task that answers for the whole cell.

@@ -1,6 +1,6 @@
 //! What makes a task the same task: the manifest of a key, and its two readers.
 //!
-//! `Manifest::walk` visits every field of a key once, by name. One reader hashes what it sees, the other lists it; a plan
+//! `Fields::walk` visits every field of a key once, by name. One reader hashes what it sees, the other lists it; a plan
 //! explains a change by comparing two lists. Neither can know a field that the other does not.
 //!
 //! | in the key | not in the key |
@@ -77,9 +77,61 @@ impl Manifest {
         }
     }
 
-    /// The key: BLAKE3 over name, type and bytes of every field, each length-prefixed so that no two manifests run together.
+    /// The key, see [`Fields::key`].
     #[must_use]
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself is of one lifetime only")]
     pub fn key(&self) -> Digest {
+        self.with_fields(|fields| fields.key())
+    }
+
+    fn with_fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> T) -> T {
+        let files: Vec<(&str, Digest)> = self.files.iter().map(|file| (file.role.as_ref(), file.digest)).collect();
+        let inputs: Vec<(&str, Digest)> = self.inputs.iter().map(|input| (input.role.as_ref(), input.key)).collect();
+        read(&Fields {
+            kind: self.kind,
+            version: self.version,
+            engine: self.engine.as_deref(),
+            parameters: &self.parameters,
+            files: &files,
+            inputs: &inputs,
+        })
+    }
+
+    /// The manifest as a record keeps it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).expect("manifests are plain data with text keys")
+    }
+
+    /// Every field as text by name: what explanations compare.
+    #[must_use]
+    pub fn fields(&self) -> BTreeMap<String, String> {
+        let mut fields = BTreeMap::new();
+        self.with_fields(|borrowed| {
+            borrowed.walk(&mut |name, leaf| {
+                fields.insert(name.to_owned(), leaf.told());
+            });
+        });
+        fields
+    }
+}
+
+/// What of a manifest is in the key, borrowed.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    pub(super) kind: Kind,
+    pub(super) version: u32,
+    pub(super) engine: Option<&'a str>,
+    pub(super) parameters: &'a Value,
+    /// Role and content of each external file.
+    pub(super) files: &'a [(&'a str, Digest)],
+    /// Role and key of each input.
+    pub(super) inputs: &'a [(&'a str, Digest)],
+}
+
+impl Fields<'_> {
+    /// The key: BLAKE3 over name, type and bytes of every field, each length-prefixed so that no two manifests run together.
+    pub(super) fn key(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         let mut text = String::new();
         self.walk(&mut |name, leaf| {
@@ -94,43 +146,27 @@ impl Manifest {
         hasher.finalize().into()
     }
 
-    /// The manifest as a record keeps it.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        serde_json::to_value(self).expect("manifests are plain data with text keys")
-    }
-
-    /// Every field as text by name: what explanations compare.
-    #[must_use]
-    pub fn fields(&self) -> BTreeMap<String, String> {
-        let mut fields = BTreeMap::new();
-        self.walk(&mut |name, leaf| {
-            fields.insert(name.to_owned(), leaf.told());
-        });
-        fields
-    }
-
     /// Visits every field in an order that depends on names alone.
     fn walk(&self, visit: &mut impl FnMut(&str, Leaf<'_>)) {
         visit("kind", Leaf::Text(self.kind.name()));
         visit("version", Leaf::Count(u64::from(self.version)));
-        match &self.engine {
+        match self.engine {
             Some(engine) => visit("engine", Leaf::Text(engine)),
             None => visit("engine", Leaf::Absent),
         }
         // One text for all names: a plan hashes millions of fields.
         let mut name = String::new();
-        walk_value(&mut name, &self.parameters, visit);
+        walk_value(&mut name, self.parameters, visit);
         let mut numbered = |what: &str, role: &str, index: usize, digest| {
             name.clear();
             write!(name, "{what} {role}[{index}]").expect("texts take whatever is written");
             visit(&name, Leaf::Digest(digest));
         };
-        for (index, file) in self.files.iter().enumerate() {
-            numbered("file", &file.role, index, &file.digest);
+        for (index, (role, digest)) in self.files.iter().enumerate() {
+            numbered("file", role, index, digest);
         }
-        for (index, input) in self.inputs.iter().enumerate() {
-            numbered("input", &input.role, index, &input.key);
+        for (index, (role, key)) in self.inputs.iter().enumerate() {
+            numbered("input", role, index, key);
         }
     }
 }

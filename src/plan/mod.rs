@@ -19,6 +19,7 @@ use crate::{
     store::{Digest, StoreError},
     task::Task,
 };
+use key::Fields;
 use petgraph::{
     Direction,
     graph::{DiGraph, NodeIndex},
@@ -92,6 +93,8 @@ pub struct Plan {
     places: HashMap<Digest, NodeIndex>,
     ids: HashMap<TaskId, NodeIndex>,
     cells: Vec<Cell>,
+    /// Tasks that the cell at hand asked for, while the plan is made.
+    asked: Vec<NodeIndex>,
 }
 
 /// A cell of a sweep, or the whole of a study without one.
@@ -114,18 +117,17 @@ impl Plan {
         inputs: &[(Role, NodeIndex)],
         files: Vec<ExternalFile>,
     ) -> NodeIndex {
-        let recipe = self.manifest_of(&task, &files, inputs).key();
-        let cell = self.cells.len().saturating_sub(1) as u32;
-        if let Some(place) = self.places.get(&recipe) {
-            let cells = &mut self.graph[*place].cells;
-            if cells.last() != Some(&cell) {
-                cells.push(cell);
-            }
-            return *place;
+        let roles: Vec<(&str, Digest)> =
+            inputs.iter().map(|(role, input)| (*role, self.graph[*input].recipe)).collect();
+        let recipe = key_of(&task, &files, &roles);
+        if let Some(place) = self.places.get(&recipe).copied() {
+            self.ask(place);
+            return place;
         }
         let id = TaskId(id.into());
-        let node = Node { id: id.clone(), task: Box::new(task), files, recipe, cells: vec![cell] };
+        let node = Node { id: id.clone(), task: Box::new(task), files, recipe, cells: Vec::new() };
         let place = self.graph.add_node(node);
+        self.ask(place);
         self.places.insert(recipe, place);
         self.ids.insert(id, place);
         for (role, input) in inputs {
@@ -187,14 +189,9 @@ impl Plan {
     #[must_use]
     pub fn content_key(&self, place: NodeIndex, output_of: impl Fn(NodeIndex) -> Digest) -> Digest {
         let node = &self.graph[place];
-        let manifest = self.manifest_of(node.task.as_ref(), &node.files, &[]);
         let inputs = self.inputs(place).into_iter();
-        let inputs = inputs.map(|(role, input)| InputField {
-            role: role.into(),
-            key: output_of(input),
-            task: self.graph[input].id.to_string(),
-        });
-        Manifest { inputs: inputs.collect(), ..manifest }.key()
+        let roles: Vec<(&str, Digest)> = inputs.map(|(role, input)| (role, output_of(input))).collect();
+        key_of(node.task.as_ref(), &node.files, &roles)
     }
 
     fn manifest_of(&self, task: &dyn Task, files: &[ExternalFile], inputs: &[(Role, NodeIndex)]) -> Manifest {
@@ -206,6 +203,15 @@ impl Plan {
         };
         Manifest::new(task, files.iter().map(file).collect(), inputs.iter().map(input).collect())
     }
+}
+
+/// The key of a task whose inputs have these keys, by role.
+fn key_of(task: &dyn Task, files: &[ExternalFile], inputs: &[(&str, Digest)]) -> Digest {
+    let files: Vec<(&str, Digest)> = files.iter().map(|file| (file.role, file.digest)).collect();
+    let parameters = task.parameters();
+    let engine = task.engine();
+    let (kind, engine) = (task.kind(), engine.as_deref());
+    Fields { kind, version: kind.version(), engine, parameters: &parameters, files: &files, inputs }.key()
 }
 
 /// Why a study could not be planned.

@@ -103,6 +103,23 @@ pub struct Design {
     pub polarity: Option<Polarity>,
 }
 
+impl Design {
+    /// Whether the units of all models have the same series as in another design.
+    #[must_use]
+    pub fn has_units_of(&self, other: &Self) -> bool {
+        (self.models == other.models && self.units == other.units && self.runs == other.runs)
+            && (self.hrf == other.hrf && self.trim_start_s == other.trim_start_s && self.rest == other.rest)
+            && (self.scenes == other.scenes && self.repetition_time_s == other.repetition_time_s)
+            && (Arc::ptr_eq(&self.schedule, &other.schedule) || self.schedule == other.schedule)
+    }
+
+    /// Whether, the units being the same, the voxels have the same series as in another design.
+    #[must_use]
+    pub fn has_brains_of(&self, other: &Self) -> bool {
+        self.subjects == other.subjects && self.preparation == other.preparation && self.voxels == other.voxels
+    }
+}
+
 /// A run of the experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -115,7 +132,7 @@ pub struct Run {
 }
 
 /// A model with the modules that are used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// Its name in the study.
     pub name: String,
@@ -163,7 +180,7 @@ impl ModuleUnits {
 }
 
 /// Where a model's weights come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ModelSource {
     /// A Hugging Face folder.
     Folder(PathBuf),
@@ -172,7 +189,7 @@ pub enum ModelSource {
 }
 
 /// The brains.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Subjects {
     /// Made from the units of a model.
     Simulated {
@@ -205,7 +222,7 @@ impl Subjects {
 }
 
 /// A subject whose files are on disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordedSubject {
     /// Its name, as `sub-01`.
     pub name: String,

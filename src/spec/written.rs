@@ -90,6 +90,7 @@ pub struct Sweep {
     pub exclude: Vec<BTreeMap<String, Value>>,
     /// Other fields that some cells set otherwise.
     #[serde(rename = "override")]
+    #[schemars(example = json!([{ "when": { "units.reduce": "max" }, "set": { "patterns.dictionary.penalty": 0.2 } }]))]
     pub overrides: Vec<Override>,
 }
 
@@ -98,8 +99,10 @@ pub struct Sweep {
 #[serde(untagged)]
 pub enum Values {
     /// Values, which name themselves.
+    #[schemars(example = json!(["mean", "max"]))]
     Listed(#[schemars(length(min = 1))] Vec<Value>),
     /// Values by name, for those too long to name themselves.
+    #[schemars(example = json!({ "few": [1, 100], "many": [1, 10, 100, 1000] }))]
     Named(BTreeMap<String, Value>),
 }
 
@@ -121,6 +124,7 @@ pub struct Override {
 pub struct Header {
     /// A short name; results are written to a folder of this name.
     #[schemars(length(min = 1))]
+    #[schemars(example = "movie-clip")]
     pub name: String,
     /// A sentence or two for whoever reads the report.
     #[serde(default)]
@@ -133,9 +137,11 @@ pub struct Header {
 pub struct Runs {
     /// Runs that models are fitted on.
     #[schemars(length(min = 1))]
+    #[schemars(example = ["1", "2", "3"])]
     pub train: Vec<String>,
     /// Runs that every score comes from; no fit ever sees them.
     #[schemars(length(min = 1))]
+    #[schemars(example = ["4"])]
     pub test: Vec<String>,
 }
 
@@ -155,9 +161,11 @@ pub enum Stimuli {
 pub struct Tables {
     /// Path of the tables, with `{run}` where the run's name belongs, as `stimuli/run-{run}.tsv`.
     #[schemars(length(min = 1))]
+    #[schemars(example = "stimuli/run-{run}.tsv")]
     pub path: String,
     /// Folder that the tables' image paths start from; the table's own folder if absent.
     #[serde(default)]
+    #[schemars(example = "stimuli/images")]
     pub image_folder: Option<PathBuf>,
 }
 
@@ -167,6 +175,7 @@ pub struct Tables {
 pub struct Model {
     /// A Hugging Face folder with `config.json`, `model.safetensors`, tokenizer and preprocessor.
     #[serde(default)]
+    #[schemars(example = "models/clip-vit-base-patch32")]
     pub folder: Option<PathBuf>,
     /// An untrained model with random weights.
     #[serde(default)]
@@ -174,6 +183,7 @@ pub struct Model {
     /// Modules whose units are used; all that the model has and the stimuli feed, if absent.
     #[serde(default)]
     #[schemars(length(min = 1))]
+    #[schemars(example = ["vision", "text"])]
     pub modules: Option<Vec<Module>>,
 }
 
@@ -216,18 +226,23 @@ pub enum Bold {
 #[serde(deny_unknown_fields)]
 pub struct Bids {
     /// The derivatives folder, with `sub-…` folders in it.
+    #[schemars(example = "derivatives/fmriprep")]
     pub folder: PathBuf,
     /// Subjects, as `sub-01`.
     #[schemars(length(min = 1))]
+    #[schemars(example = ["sub-01", "sub-02"])]
     pub subjects: Vec<String>,
     /// The `task-` entity; needed if the folder has several.
     #[serde(default)]
+    #[schemars(example = &"movie")]
     pub task: Option<String>,
     /// The `space-` entity; needed if the folder has several.
     #[serde(default)]
+    #[schemars(example = &"MNI152NLin2009cAsym")]
     pub space: Option<String>,
     /// The `ses-` entity; needed if the folder has several.
     #[serde(default)]
+    #[schemars(example = &"1")]
     pub session: Option<String>,
 }
 
@@ -237,12 +252,15 @@ pub struct Bids {
 pub struct Simulate {
     /// Subjects, as `sub-01`.
     #[schemars(length(min = 1))]
+    #[schemars(example = ["sub-01", "sub-02"])]
     pub subjects: Vec<String>,
     /// The model whose units drive the voxels; the only one, if the study has one.
     #[serde(default)]
+    #[schemars(example = &"clip")]
     pub model: Option<String>,
     /// Seconds from one volume to the next.
     #[schemars(range(min = 0.1, max = 20))]
+    #[schemars(example = 1.5)]
     pub repetition_time_s: f64,
     /// The simulated brain: its size, networks and noise.
     #[serde(default)]
@@ -254,8 +272,10 @@ pub struct Simulate {
 #[serde(default, deny_unknown_fields)]
 pub struct Atlas {
     /// A NIfTI volume of labels.
+    #[schemars(example = "atlas/networks_dseg.nii.gz")]
     pub labels: Option<PathBuf>,
     /// A TSV table with columns `index` and `name`, optionally `network` and `color`.
+    #[schemars(example = "atlas/networks_dseg.tsv")]
     pub table: Option<PathBuf>,
     /// Which voxels of the brain mask are used: `"in-networks"`, `"all"`, or `{ networks = [...] }` for some networks only.
     pub voxels: VoxelSelection,
@@ -277,9 +297,11 @@ pub enum Patterns {
 pub struct Dictionary {
     /// Number of time courses.
     #[schemars(range(min = 1, max = 4096))]
+    #[schemars(example = 64)]
     pub n_patterns: usize,
     /// Weight of the sparsity term, for unit series of length one: 0 is dense, 1 leaves nothing.
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(example = 0.15)]
     pub penalty: f64,
     /// Seed of the first dictionary and of the order of units.
     #[serde(default)]
@@ -307,6 +329,7 @@ fn default_tolerance() -> f64 {
 pub struct PrincipalComponents {
     /// Number of components.
     #[schemars(range(min = 1, max = 4096))]
+    #[schemars(example = 64)]
     pub n_patterns: usize,
 }
 
@@ -324,6 +347,7 @@ pub enum Encoding {
 pub struct Ridge {
     /// Penalties to choose from.
     #[schemars(length(min = 1))]
+    #[schemars(example = [1.0, 10.0, 100.0, 1000.0])]
     pub alphas: Vec<f64>,
     /// Whether each voxel has a penalty of its own.
     #[serde(default)]
@@ -337,6 +361,7 @@ pub struct Ridge {
     /// What voxels are predicted from; every entry is fitted and scored on its own.
     #[serde(default = "default_features")]
     #[schemars(length(min = 1))]
+    #[schemars(example = ["patterns", "layers"])]
     pub features: Vec<Features>,
 }
 
@@ -371,6 +396,7 @@ pub enum Folds {
 pub struct Blocks {
     /// Number of blocks.
     #[schemars(range(min = 2, max = 1000))]
+    #[schemars(example = 5)]
     pub n: usize,
     /// Seconds left out on both sides of the held-out block, so that one response is not in both.
     #[serde(default = "default_gap")]

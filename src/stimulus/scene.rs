@@ -19,7 +19,7 @@ pub struct Generate {
     #[serde(default)]
     pub seed: u64,
     /// Pictures in each run, all different.
-    #[schemars(range(min = 1, max = 10000))]
+    #[schemars(range(min = 1, max = 10000), example = 60)]
     pub images_per_run: usize,
     /// Width and height of the pictures in pixels.
     #[serde(default = "default_size")]

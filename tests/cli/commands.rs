@@ -66,8 +66,11 @@ fn check_tells_editors_where_every_mistake_is() {
 fn a_wrong_study_ends_every_command_before_anything_is_made() {
     let world = World::simulated();
     world.replace("study.toml", "n_patterns = 4", "n_patterns = 0");
-    for command in ["check", "plan", "run", "status", "graph", "inputs --out inputs"] {
-        let answer = world.hebb(&format!("{command} study.toml")).exits(2);
+    for command in
+        ["check", "plan", "run", "status", "graph", "inputs --out inputs", "explain --all", "diff study.toml"]
+    {
+        let rest = if command.starts_with("explain") { " report" } else { "" };
+        let answer = world.hebb(&format!("{command} study.toml{rest}")).exits(2);
         let answer =
             answer.says(&["`patterns.dictionary.n_patterns` is 0, expected at least 1", "1 error; nothing was run"]);
         assert_eq!(answer.stdout, "", "{command}");
@@ -93,14 +96,16 @@ fn plan_as_json_counts_what_it_lists() {
     assert_eq!(plan["study"], "tiny");
     let tasks = plan["tasks"].as_array().expect("a list");
     let counts = |name: &str| plan["counts"][name].as_u64().expect("a count");
-    assert_eq!(tasks.len() as u64, counts("to_run") + counts("to_follow"));
+    assert_eq!(tasks.len() as u64, counts("to_run") + counts("to_follow") + counts("blocked"));
     assert_eq!(counts("cached"), 0);
     for task in tasks {
         assert!(task["task"].is_string() && task["kind"].is_string(), "{task}");
         assert!(task["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{task}");
+        assert!(task["estimated_s"].is_null(), "nothing is known yet: {task}");
     }
     let every = world.hebb("plan study.toml --all").exits(0).stdout;
-    assert_eq!(every.lines().count(), 1 + tasks.len(), "{every}");
+    assert_eq!(every.lines().filter(|line| line.starts_with("  ")).count(), tasks.len(), "{every}");
+    assert!(every.contains("time: unknown, nothing like this was run"), "{every}");
 }
 
 #[test]
@@ -219,7 +224,7 @@ fn usage_that_is_not_understood_ends_with_two_and_says_what_is() {
     world.hebb("frobnicate study.toml").exits(2).says(&["unrecognized subcommand 'frobnicate'"]);
     world.hebb("plan").exits(2).says(&["<STUDY>"]);
     world.hebb("run study.toml --jobs 0").exits(2).says(&["--jobs"]);
-    world.hebb("graph study.toml --format svg").exits(2).says(&["dot", "mermaid"]);
+    world.hebb("graph study.toml --format png").exits(2).says(&["dot", "mermaid", "svg"]);
     world.hebb("chek study.toml").exits(2).says(&["check"]);
     world.hebb("--help").exits(0).prints(&["init", "check", "plan", "run", "status", "graph", "schema", "doctor"]);
     world.hebb("--version").exits(0).prints(&[env!("CARGO_PKG_VERSION")]);

@@ -54,7 +54,16 @@ fn unread(world: &World, arguments: &str) -> (i32, String) {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let world = World::simulated();
-    for command in ["schema", "plan study.toml --all", "graph study.toml", "status study.toml", "check study.toml"] {
+    let others =
+        ["graph study.toml --format svg", "completions bash", "explain study.toml report", "status study.toml --runs"];
+    for command in others.into_iter().chain([
+        "schema",
+        "plan study.toml --all",
+        "graph study.toml",
+        "status study.toml",
+        "check study.toml",
+        "diff study.toml study.toml",
+    ]) {
         let (status, stderr) = unread(&world, command);
         assert_eq!((status, stderr.as_str()), (0, ""), "{command}");
     }

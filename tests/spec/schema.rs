@@ -43,6 +43,61 @@ fn every_field_of_a_study_is_described() {
     assert!(bare.is_empty(), "fields without a description: {bare:?}");
 }
 
+/// Adds every field that holds a value but shows none: no default, example or list of names.
+fn without_example(root: &Value, schema: &Value, place: &str, shown: bool, found: &mut Vec<String>) {
+    let schema = resolved(root, schema);
+    let shows = |schema: &Value| {
+        let is_there = |key: &str| schema.get(key).is_some_and(|value| !value.is_null());
+        ["default", "examples", "enum", "const"].into_iter().any(is_there)
+    };
+    let shown = shown || shows(schema);
+    if let Some(forms) = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()) {
+        for form in forms.iter().map(|form| resolved(root, form)).filter(|form| form["type"] != "null") {
+            without_example(root, form, place, shown, found);
+        }
+        return;
+    }
+    let fields = properties(schema);
+    for (name, property) in &fields {
+        let has_own = shows(property) || shows(resolved(root, property));
+        without_example(root, property, &format!("{place}.{name}"), has_own, found);
+    }
+    match schema["additionalProperties"].is_object() {
+        true => without_example(root, &schema["additionalProperties"], &format!("{place}.*"), shown, found),
+        false if fields.is_empty() && !shown => found.push(place.to_owned()),
+        false => {}
+    }
+}
+
+fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    match (schema["$ref"].as_str(), schema["allOf"].as_array().map(Vec::as_slice)) {
+        (Some(path), _) => resolved(root, &root["definitions"][path.rsplit('/').next().unwrap_or_default()]),
+        (None, Some([only])) => resolved(root, only),
+        _ => schema,
+    }
+}
+
+#[test]
+fn every_field_shows_a_value_that_it_may_have() {
+    let root = schema();
+    let mut bare = Vec::new();
+    without_example(&root, &root, "", false, &mut bare);
+    assert!(bare.is_empty(), "fields without default, example or names: {bare:?}");
+}
+
+#[test]
+fn every_number_has_a_least_value() {
+    let root = schema();
+    for (name, definition) in root["definitions"].as_object().expect("definitions by name") {
+        for (field, property) in properties(definition) {
+            let kinds = property["type"].as_array().cloned().unwrap_or_else(|| vec![property["type"].clone()]);
+            if kinds.iter().any(|kind| kind == "number" || kind == "integer") {
+                assert!(property["minimum"].is_number(), "{name}.{field}");
+            }
+        }
+    }
+}
+
 #[test]
 fn unknown_keys_are_refused_in_every_table() {
     let root = schema();

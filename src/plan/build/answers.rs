@@ -17,23 +17,23 @@ use crate::{
 };
 use petgraph::graph::NodeIndex;
 
-impl Build<'_> {
+impl Build<'_, '_> {
     /// Fits and questions of every subject and model, and the report.
-    pub(super) fn report(&mut self, models: &[ModelTasks], subjects: &[SubjectTasks]) {
+    pub(super) fn report(&mut self, models: &[ModelTasks], patterns: &[Option<NodeIndex>], subjects: &[SubjectTasks]) {
         let design = self.design;
         let mut inputs: Inputs = Vec::new();
         for subject in subjects {
             inputs.push(("voxels", subject.voxels));
             inputs.extend(subject.bold.iter().map(|run| ("bold", *run)));
         }
-        for tasks in models {
-            inputs.extend(tasks.patterns.iter().map(|patterns| ("patterns", *patterns)));
+        for (tasks, patterns) in models.iter().zip(patterns) {
+            inputs.extend(patterns.iter().map(|patterns| ("patterns", *patterns)));
             inputs.extend(tasks.series.iter().flatten().map(|series| ("series", *series)));
         }
         for subject in subjects {
-            for (model, tasks) in design.models.iter().zip(models) {
-                if let Some(patterns) = tasks.patterns {
-                    inputs.extend(self.questions(subject, model, patterns));
+            for ((model, tasks), patterns) in design.models.iter().zip(models).zip(patterns) {
+                if let Some(patterns) = patterns {
+                    inputs.extend(self.questions(subject, model, *patterns));
                 }
                 if design.encoding.features.contains(&Features::Layers) {
                     inputs.extend(self.layers(subject, model, tasks));

@@ -15,7 +15,7 @@ use crate::{
 use petgraph::graph::NodeIndex;
 use std::path::Path;
 
-impl Build<'_> {
+impl Build<'_, '_> {
     /// Every subject of the study.
     pub(super) fn subjects(&mut self, models: &[ModelTasks]) -> Result<Vec<SubjectTasks>, PlanError> {
         let design = self.design;
