@@ -173,11 +173,11 @@ fn a_cache_that_cannot_be_one() {
     let world = World::simulated();
     world.write("cache", "a file in the way");
     for command in ["plan", "run"] {
-        world.hebb(&format!("{command} study.toml")).exits(3).says(&["cannot create `cache/", "--cache DIR"]);
+        world.hebb(&format!("{command} study.toml")).exits(3).says(&["cannot create `cache`", "--cache DIR"]);
     }
     assert_eq!(world.text("cache"), "a file in the way");
     assert!(!world.path("results").exists());
-    world.hebb("doctor").exits(2).prints(&["unusable: cannot create `cache/"]);
+    world.hebb("doctor").exits(2).prints(&["unusable: cannot create `cache`"]);
 }
 
 #[test]
