@@ -59,7 +59,7 @@ fn without_example(root: &Value, schema: &Value, place: &str, shown: bool, found
     }
     let fields = properties(schema);
     for (name, property) in &fields {
-        let has_own = shows(property) || shows(resolved(root, property));
+        let has_own = shows(schema) || shows(property) || shows(resolved(root, property));
         without_example(root, property, &format!("{place}.{name}"), has_own, found);
     }
     match schema["additionalProperties"].is_object() {
