@@ -41,6 +41,7 @@ fn makes_files(kind: Kind) -> bool {
 
 impl Inputs {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
+        let limits = self.limits.apply();
         let mut open = OpenStudy::new(&self.study, shared)?;
         let targets: Vec<NodeIndex> = open
             .plan
@@ -53,8 +54,7 @@ impl Inputs {
             return Err(CliError::Usage { message, hint: "start from `hebb init`".to_owned() });
         }
         open.narrow_to(&targets);
-        let summary =
-            execute(&mut open, &self.limits, Asked { shown: targets.clone(), ..Asked::default() }, shared)?.summary;
+        let summary = execute(&mut open, limits, Asked { shown: targets.clone(), ..Asked::default() }, shared)?.summary;
         if summary.failed > 0 || summary.cancelled {
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }

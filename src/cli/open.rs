@@ -2,7 +2,7 @@
 
 use super::{Shared, engines, error::CliError, progress::Reading};
 use crate::{
-    plan::{Assessment, Plan, StudyNote, Targets, assess, plan_study},
+    plan::{Assessment, Plan, StudyNote, Targets, assess, assess_noted, plan_study},
     spec::{Study, read_study},
     store::{Digest, FileDigests, Store},
 };
@@ -23,21 +23,20 @@ pub(super) struct OpenStudy {
 
 impl OpenStudy {
     pub(super) fn new(file: &Path, shared: &Shared) -> Result<Self, CliError> {
-        let study = read_study(file)?;
+        // A study that is wrong leaves no folder behind.
+        let read = if shared.cache.is_dir() { None } else { Some(read_study(file)?) };
         let store = Store::open(&shared.cache)?;
-        let reading = Reading::new();
-        let digests = FileDigests::open(store.root(), shared.rehash).watched_by({
-            let reading = reading.clone();
-            move |path, size_bytes| reading.tell(path, size_bytes)
-        });
         let runtime = engines::runtime(shared).map(|runtime| runtime.version);
         let version = runtime.as_deref().unwrap_or("not found");
-        let plan = plan_study(&study, &digests, version)?;
-        reading.end();
-        // The memo only saves time, and a cache that cannot be written is told by the first task that needs it.
-        let _ = digests.save();
-        let last = StudyNote::read(&store, file);
-        let assessment = assess(&plan, &store, &last, &Targets::Ends);
+        // What is in the cache is looked at while the study is read: neither needs the other.
+        let look = || {
+            let last = StudyNote::read(&store, file);
+            let whole = last.whole(&store);
+            (last, whole)
+        };
+        let (planned, (last, whole)) = rayon::join(|| planned(file, read, &store, version, shared.rehash), look);
+        let (study, plan) = planned?;
+        let assessment = assess_noted(&plan, &store, &last, &whole, &Targets::Ends);
         Ok(Self { study, plan, store, assessment, runtime, last })
     }
 
@@ -62,4 +61,25 @@ impl OpenStudy {
         let noted = self.last.tasks.get(node.id.as_str())?;
         (noted.recipe == node.recipe).then_some(noted.output)
     }
+}
+
+/// Reads a study, unless that was done, and plans it.
+fn planned(
+    file: &Path,
+    read: Option<Study>,
+    store: &Store,
+    runtime: &str,
+    rehash: bool,
+) -> Result<(Study, Plan), CliError> {
+    let study = read.map_or_else(|| read_study(file), Ok)?;
+    let reading = Reading::new();
+    let digests = FileDigests::open(store.root(), rehash).watched_by({
+        let reading = reading.clone();
+        move |path, size_bytes| reading.tell(path, size_bytes)
+    });
+    let plan = plan_study(&study, &digests, runtime)?;
+    reading.end();
+    // The memo only saves time, and a cache that cannot be written is told by the first task that needs it.
+    let _ = digests.save();
+    Ok((study, plan))
 }

@@ -50,12 +50,13 @@ struct Counts {
 
 impl PlanCommand {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
+        let limits = self.limits.apply();
         let open = OpenStudy::new(&self.study, shared)?;
         let estimates = estimates(&open);
         let blocked = Blocked::new(&open);
         let listed = listed(&open, &estimates, &blocked);
         let counts = count(&open, &blocked);
-        let forecast = forecast(&open, &estimates, self.limits.apply());
+        let forecast = forecast(&open, &estimates, limits);
         let mut out = stdout().lock();
         if self.json {
             let answer = serde_json::json!({

@@ -54,11 +54,17 @@ pub(super) struct RunLimits {
 const MEMORY_SHARE: f64 = 0.8;
 
 impl RunLimits {
-    /// Sets the number of threads of the process and gives what the executor may use.
+    /// Sets the number of threads of the process and gives what the executor may use: the first thing that a command does,
+    /// since whoever first works in parallel settles how many threads there are.
+    ///
+    /// # Panics
+    /// If something worked in parallel before.
     pub(super) fn apply(&self) -> Limits {
         let tasks = self.jobs.map_or_else(available_threads, usize::from);
-        // Fails only if it was set before, and then it stays as it was.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(tasks).build_global();
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(tasks)
+            .build_global()
+            .expect("a command settles its threads before it uses any");
         let memory_bytes = self.memory.map_or_else(default_budget_bytes, |gigabytes| (gigabytes.max(0.0) * 1e9) as u64);
         Limits { tasks, memory_bytes }
     }
@@ -84,13 +90,14 @@ pub(super) fn default_budget_bytes() -> u64 {
 
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
+        let limits = self.limits.apply();
         let mut open = OpenStudy::new(&self.study, shared)?;
         let asked = Asked {
             events: self.events.as_deref(),
             fail_fast: self.fail_fast,
             shown: results::to_lay_out(&open, &self.results),
         };
-        let Ended { summary, saved_s } = execute(&mut open, &self.limits, asked, shared)?;
+        let Ended { summary, saved_s } = execute(&mut open, limits, asked, shared)?;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(&summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
@@ -98,6 +105,8 @@ impl Run {
         }
         let page = results::lay_out(&open, &self.results)?;
         writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary) + &saved(saved_s), page.display())?;
+        // The process ends here; taking a plan of a hundred thousand tasks apart first would only take time.
+        std::mem::forget(open);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -122,11 +131,10 @@ pub(super) struct Asked<'a> {
 /// Runs what has to run, and notes what the study looks like now.
 pub(super) fn execute(
     open: &mut OpenStudy,
-    limits: &RunLimits,
+    limits: Limits,
     asked: Asked<'_>,
     shared: &Shared,
 ) -> Result<Ended, CliError> {
-    let limits = limits.apply();
     let options = Options { fail_fast: asked.fail_fast, shown: asked.shown, ..Options::from(limits) };
     let extracts = |place| {
         open.plan.node(place).task.kind() == Kind::Extract

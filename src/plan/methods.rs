@@ -41,7 +41,7 @@ pub(super) fn seeds(design: &Design) -> Vec<(String, u64)> {
     if let Some(scenes) = &design.scenes {
         all.push(("stimuli".to_owned(), scenes.seed));
     }
-    for model in &design.models {
+    for model in design.models.iter() {
         if let ModelSource::Random(random) = &model.source {
             all.push((format!("weights of {}", model.name), random.seed));
         }

@@ -13,7 +13,7 @@ mod standing;
 pub use build::plan_study;
 pub use key::{FileField, InputField, Manifest};
 pub use note::{Noted, StudyNote};
-pub use standing::{Assessment, Change, Counts, FoundBy, Reason, Standing, Targets, assess};
+pub use standing::{Assessment, Change, Counts, FoundBy, Reason, Standing, Targets, assess, assess_noted};
 
 use crate::{
     store::{Digest, StoreError},

@@ -83,7 +83,8 @@ impl StudyNote {
     }
 
     /// The output digests that this note vouches for, by recipe key: those whose artifact is whole.
-    pub(super) fn whole(&self, store: &Store) -> HashMap<Digest, Digest> {
+    #[must_use]
+    pub fn whole(&self, store: &Store) -> HashMap<Digest, Digest> {
         let tasks: Vec<&Noted> = self.tasks.values().collect();
         tasks
             .into_par_iter()

@@ -7,7 +7,7 @@ use super::{Manifest, Plan, StudyNote, TaskId};
 use crate::store::{Digest, Store};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 /// One field of a key that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -147,7 +147,18 @@ impl Assessment {
 /// Compares a plan with the store; `last` is what the study looked like when it last ran, `targets` what is wanted.
 #[must_use]
 pub fn assess(plan: &Plan, store: &Store, last: &StudyNote, targets: &Targets<'_>) -> Assessment {
-    let noted = last.whole(store);
+    assess_noted(plan, store, last, &last.whole(store), targets)
+}
+
+/// As [`assess`], where it is known already which of the results in the note are [whole](StudyNote::whole).
+#[must_use]
+pub fn assess_noted(
+    plan: &Plan,
+    store: &Store,
+    last: &StudyNote,
+    noted: &HashMap<Digest, Digest>,
+    targets: &Targets<'_>,
+) -> Assessment {
     let mut outputs: Vec<Option<(Digest, FoundBy)>> = vec![None; plan.len()];
     for place in plan.places() {
         let recipe = plan.node(place).recipe;

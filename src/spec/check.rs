@@ -9,15 +9,12 @@ mod models;
 use super::{
     diagnostic::Diagnostic,
     document::{Document, FieldPath},
-    study::{Design, Encoding, Run},
+    study::{Design, Encoding, Model, Run},
     written::{
         Blocks, Encoding as WrittenEncoding, Features, Folds, Patterns, Ridge, Runs, Statistics, Stimuli, WrittenStudy,
     },
 };
-use crate::{
-    model::ModelFacts,
-    stimulus::{Generate, Schedule, read_table, table_path},
-};
+use crate::stimulus::{Generate, Schedule, read_table, table_path};
 use brains::Brains;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +32,7 @@ const LONGEST_NAME_BYTES: usize = 200;
 #[derive(Default)]
 pub(super) struct Memory {
     schedules: BTreeMap<String, (Arc<Schedule>, Option<Generate>)>,
-    models: BTreeMap<PathBuf, ModelFacts>,
+    models: BTreeMap<String, Arc<[Model]>>,
     brains: BTreeMap<String, Brains>,
 }
 
@@ -67,7 +64,7 @@ impl Check<'_> {
         let encoding = self.encoding(written.encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
         let (schedule, scenes) = stimuli?;
-        let models = self.models(written.models, &written.units, &schedule);
+        let models = self.known_models(written.models, &written.units, &schedule);
         let length_s = scenes.as_ref().map(Generate::run_length_s);
         let ends_s: Vec<f64> = schedule
             .runs
@@ -287,7 +284,7 @@ impl Check<'_> {
     fn sizes(
         &mut self,
         patterns: &Patterns,
-        models: &[super::study::Model],
+        models: &[Model],
         runs: &[Run],
         encoding: &Encoding,
         trim_start_s: f64,

@@ -76,7 +76,7 @@ pub struct Design {
     /// How the images are made, if they are not files.
     pub scenes: Option<Generate>,
     /// The models in order of their names.
-    pub models: Vec<Model>,
+    pub models: Arc<[Model]>,
     /// Which activations are units.
     pub units: UnitSelection,
     /// Haemodynamic response.
@@ -107,7 +107,8 @@ impl Design {
     /// Whether the units of all models have the same series as in another design.
     #[must_use]
     pub fn has_units_of(&self, other: &Self) -> bool {
-        (self.models == other.models && self.units == other.units && self.runs == other.runs)
+        let has_models = Arc::ptr_eq(&self.models, &other.models) || self.models == other.models;
+        (has_models && self.units == other.units && self.runs == other.runs)
             && (self.hrf == other.hrf && self.trim_start_s == other.trim_start_s && self.rest == other.rest)
             && (self.scenes == other.scenes && self.repetition_time_s == other.repetition_time_s)
             && (Arc::ptr_eq(&self.schedule, &other.schedule) || self.schedule == other.schedule)

@@ -10,11 +10,30 @@ use crate::{
     },
     stimulus::Schedule,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 impl Check<'_> {
+    /// Every model that can be used, looked at once for all cells that say the same of them.
+    pub(super) fn known_models(
+        &mut self,
+        written: BTreeMap<String, WrittenModel>,
+        units: &UnitSelection,
+        schedule: &Schedule,
+    ) -> Option<Arc<[Model]>> {
+        let key = self.key(&["models", "units", "stimuli", "runs"]);
+        if let Some(models) = self.memory.models.get(&key) {
+            return Some(Arc::clone(models));
+        }
+        let before = self.found.len();
+        let models: Arc<[Model]> = self.models(written, units, schedule)?.into();
+        if self.found.len() == before {
+            self.memory.models.insert(key, Arc::clone(&models));
+        }
+        Some(models)
+    }
+
     /// Every model that can be used; `None` if there is one that cannot.
-    pub(super) fn models(
+    fn models(
         &mut self,
         written: BTreeMap<String, WrittenModel>,
         units: &UnitSelection,
@@ -57,13 +76,7 @@ impl Check<'_> {
                     self.wrong_with_hint(&path.key("folder"), message, "expected a Hugging Face folder", hint);
                     return None;
                 }
-                let facts = match self.memory.models.get(&folder) {
-                    Some(facts) => Ok(facts.clone()),
-                    None => inspect(&folder),
-                };
-                if let Ok(facts) = &facts {
-                    self.memory.models.insert(folder.clone(), facts.clone());
-                }
+                let facts = inspect(&folder);
                 (ModelSource::Folder(folder), facts.map_err(|error| (path.key("folder"), error)))
             }
             (None, Some(random)) => {
