@@ -4,11 +4,11 @@
 //! whose result is not there yet.
 //!
 //! ```text
-//!  study.toml
-//!      |  spec       text -> Study: positions, schema, every mistake at once, files looked at
+//!  study.toml, and what it includes
+//!      |  spec       text -> Study: positions, cells of a sweep, schema, every mistake at once, files looked at
 //!      v
-//!    Study
-//!      |  plan       Study -> Plan: tasks, what flows between them, their keys
+//!    Study           one design for each cell
+//!      |  plan       Study -> Plan: tasks, what flows between them, their keys; what cells share is one task
 //!      v
 //!    Plan  --------  store     digest -> artifact: published whole, once, read-only
 //!      |  executor   Plan x store -> events: what has to run, as cores and memory allow
@@ -46,7 +46,8 @@
 //!
 //! A *unit* is one artificial neuron; a *pattern* a time course that units share; a *voxel* belongs to one *network* or to
 //! none. A *task* has a *recipe key* (what was asked for) and a *content key* (what went in, byte for byte); an *artifact*
-//! is the folder it makes, named by its own digest. [`plan`] has the table of what is in a key.
+//! is the folder it makes, named by its own digest. [`plan`] has the table of what is in a key. A *cell* is one combination of
+//! the values that a study sweeps over; without a sweep a study is one cell.
 //!
 //! # Rules
 //!
