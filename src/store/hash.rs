@@ -11,10 +11,10 @@ use blake3::{
 use std::{cell::RefCell, fs::File, io, path::Path};
 
 /// Bytes that one core reads and hashes at a time: a power of two, as subtrees are, that fits into its second-level cache.
-const PIECE_BYTES: u64 = 1 << 17;
+const PIECE_BYTES: u64 = 1 << 19;
 
 /// Bytes of a subtree that are read one piece after the other: fewer, and waking another core costs more than it saves.
-const TOGETHER_BYTES: u64 = 1 << 21;
+const TOGETHER_BYTES: u64 = 1 << 22;
 
 thread_local! {
     /// Pages that were touched before cost nothing, fresh ones a fault each.
