@@ -1,7 +1,7 @@
 //! BLAKE3 of a file, on all cores. Owns how a file is cut for that; `digest.rs` knows the text form.
 //!
-//! Each core reads its own piece into a small buffer and hashes it while it is in the core's cache. A memory map would
-//! save the copy, but a file that another process shortens meanwhile would end this program by a signal; here it is an error.
+//! Large files are mapped into memory (`mapped.rs`), which saves a copy. Where that cannot be done, each core reads its own
+//! piece into a small buffer and hashes it while it is in the core's cache.
 
 use super::{Digest, StoreError, io_error};
 use blake3::{
@@ -38,11 +38,21 @@ pub fn hash_file(path: &Path) -> Result<Digest, StoreError> {
         if length <= PIECE_BYTES {
             return with_piece(&file, path, 0, length, |bytes| blake3::hash(bytes).into());
         }
-        let left = left_subtree_len(length);
-        let (one, other) = both(&file, path, 0, length, left)?;
-        Ok(merge_subtrees_root(&one, &other, Mode::Hash).into())
+        #[cfg(unix)]
+        if let Some(mapped) = super::mapped::Mapped::of(&file) {
+            let digest = Hasher::new().update_rayon(&mapped).finalize();
+            mapped.assert_whole(&file)?;
+            return Ok(digest.into());
+        }
+        read_in_pieces(&file, path, length)
     };
     read().map_err(io_error("read", path))
+}
+
+fn read_in_pieces(file: &File, path: &Path, length: u64) -> io::Result<Digest> {
+    let left = left_subtree_len(length);
+    let (one, other) = both(file, path, 0, length, left)?;
+    Ok(merge_subtrees_root(&one, &other, Mode::Hash).into())
 }
 
 fn both(file: &File, path: &Path, start: u64, length: u64, left: u64) -> io::Result<(ChainingValue, ChainingValue)> {
@@ -111,6 +121,11 @@ mod tests {
         for length in edges.into_iter().chain(large) {
             std::fs::write(&path, &bytes[..length]).expect("writable");
             assert_eq!(hash_file(&path).expect("readable"), Digest::of(&bytes[..length]), "{length} bytes");
+            if length > piece {
+                let file = File::open(&path).expect("readable");
+                let read = read_in_pieces(&file, &path, length as u64).expect("readable");
+                assert_eq!(read, Digest::of(&bytes[..length]), "{length} bytes, read");
+            }
         }
     }
 

@@ -16,6 +16,8 @@ mod digest;
 mod files;
 mod hash;
 mod lock;
+#[cfg(unix)]
+mod mapped;
 mod notes;
 mod publish;
 mod record;
