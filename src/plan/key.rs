@@ -77,7 +77,7 @@ impl Manifest {
         }
     }
 
-    /// The key, see [`Fields::key`].
+    /// The key: BLAKE3 over name, type and bytes of every field.
     #[must_use]
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself is of one lifetime only")]
     pub fn key(&self) -> Digest {
