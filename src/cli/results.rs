@@ -71,8 +71,18 @@ pub(super) fn to_lay_out(open: &OpenStudy, results: &Path) -> Vec<NodeIndex> {
     let is_there = |number: usize, report| {
         let output = open.output(report);
         let folder = folder_of(results, &open.study, number);
-        output.is_some_and(|output| is_shown(&folder, &shown(open, number, output, &text)))
+        let is_shown = |output| is_shown(&folder, &shown(open, number, output, &text));
+        folder.join("report.html").is_file() && output.is_some_and(is_shown)
     };
+    if is_sweep(&open.study) {
+        let folder = folder(results, &open.study);
+        let outputs: Vec<Digest> = open.plan.reports().filter_map(|report| open.output(report)).collect();
+        let names: Vec<String> = open.study.cells.iter().map(cell_folder).collect();
+        // The page over all cells reads every one of them.
+        if !folder.join("index.html").is_file() || !is_shown(&folder, &sweep_shown(open, &outputs, &names)) {
+            return open.plan.reports().collect();
+        }
+    }
     open.plan
         .reports()
         .enumerate()
@@ -144,31 +154,33 @@ fn show(folder: &Path, what: &str) -> Result<(), CliError> {
     fs::write(folder.join(STAMP), stamp).map_err(CliError::file("write", folder))
 }
 
+/// Everything that the page over all cells shows.
+fn sweep_shown(open: &OpenStudy, outputs: &[Digest], names: &[String]) -> String {
+    let (version, words) = (env!("CARGO_PKG_VERSION"), [&open.study.name, &open.study.description]);
+    let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+    format!("{version} {outputs:?} {names:?} {words:?}")
+}
+
 /// The page over all cells, and their scores in one table.
 fn lay_out_sweep(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
-    let outputs: Vec<String> =
-        open.plan.reports().filter_map(|report| open.output(report)).map(|output| output.to_string()).collect();
+    let outputs: Vec<Digest> = open.plan.reports().filter_map(|report| open.output(report)).collect();
     let names: Vec<String> = open.study.cells.iter().map(cell_folder).collect();
-    let (version, words) = (env!("CARGO_PKG_VERSION"), [&open.study.name, &open.study.description]);
-    let shown = format!("{version} {outputs:?} {names:?} {words:?}");
+    let shown = sweep_shown(open, &outputs, &names);
     let page_path = folder.join("index.html");
     if is_shown(folder, &shown) && page_path.is_file() {
         return Ok(());
     }
-    let axes: Vec<&str> = open.study.cells[0]
-        .labels
-        .iter()
-        .map(|label| label.split_once('=').map_or("value", |(axis, _)| axis))
-        .collect();
+    let axes: Vec<&str> = open.study.cells[0].values().map(|(axis, _)| axis).collect();
     let mut all: Option<Table> = None;
-    for (cell, name) in open.study.cells.iter().zip(&names) {
-        let scores = Table::read(&folder.join(name).join("tables/scores.tsv")).map_err(|error| inner(error.into()))?;
+    for ((cell, name), output) in open.study.cells.iter().zip(&names).zip(&outputs) {
+        // From the cache: what lies in the results folder may have been edited.
+        let scores = open.store.artifact(output).join("tables/scores.tsv");
+        let scores = Table::read(&scores).map_err(|error| inner(error.into()))?;
         let columns = scores.columns().iter().map(String::as_str);
         let all =
             all.get_or_insert_with(|| Table::new(["cell"].into_iter().chain(axes.iter().copied()).chain(columns)));
         for row in scores.rows() {
-            let values =
-                cell.labels.iter().map(|label| label.split_once('=').map_or(label.as_str(), |(_, value)| value));
+            let values = cell.values().map(|(_, value)| value);
             all.push([name.as_str()].into_iter().chain(values).chain(row.iter().map(String::as_str)));
         }
     }
@@ -216,7 +228,10 @@ fn overview(open: &OpenStudy, scores: &Table, names: &[String]) -> Overview {
         study: open.study.name.clone(),
         description: open.study.description.clone(),
         cells: cells
-            .map(|(cell, name)| OverviewCell { labels: cell.labels.clone(), report: format!("{name}/report.html") })
+            .map(|(cell, name)| OverviewCell {
+                labels: cell.values().map(|(axis, value)| format!("{axis}={value}")).collect(),
+                report: format!("{name}/report.html"),
+            })
             .collect(),
         models: models.collect(),
         networks,

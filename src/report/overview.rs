@@ -30,7 +30,7 @@ pub struct Overview {
 /// A cell of the sweep.
 #[derive(Clone, Debug)]
 pub struct OverviewCell {
-    /// What it has on each axis, as `n_patterns=32`.
+    /// What each field that varies has in it, as `n_patterns=32`.
     pub labels: Vec<String>,
     /// Its report, from the overview's folder.
     pub report: String,

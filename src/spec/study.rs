@@ -62,6 +62,12 @@ impl Cell {
     pub fn name(&self) -> String {
         self.labels.join(",")
     }
+
+    /// Each field that varies, by the short name that cells use, with its value here; fields that vary together one by one.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        // Neither names nor values hold a comma: that is what keeps the names of cells readable.
+        self.labels.iter().flat_map(|label| label.split(',')).filter_map(|label| label.split_once('='))
+    }
 }
 
 /// One complete experiment: what the plan is made from.

@@ -104,6 +104,13 @@ fn cells_are_named_by_their_own_values_whatever_else_the_sweep_has() {
 }
 
 #[test]
+fn fields_that_vary_together_have_a_value_each() {
+    let zip = "[[sweep.zip]]\n\"time.hrf\" = [\"glover\", \"spm\"]\n\"units.reduce\" = [\"mean\", \"max\"]";
+    let study = read_study(&Bench::new(&swept(zip)).file()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(study.cells[1].values().collect::<Vec<_>>(), [("hrf", "spm"), ("reduce", "max")]);
+}
+
+#[test]
 fn values_that_give_the_same_bytes_stop_there() {
     let Some(bench) = ran(&tiny()) else { return };
     bench.write(&swept("[sweep.grid]\n\"units.layers\" = [\"all\", [0, 1]]"));
@@ -166,6 +173,11 @@ fn the_program_lays_out_each_cell_and_compares_them() {
         let own = fs::read_to_string(results.join(cell).join("tables/scores.tsv")).expect("written");
         assert_eq!(n, own.lines().count() - 1);
     }
+    // What a reader does to the copies is nothing to the comparison.
+    fs::write(results.join("n_patterns=3/tables/scores.tsv"), "mine\n").expect("writable");
+    fs::remove_file(results.join("index.html")).expect("there");
+    printed(program(bench.folder(), &["run", "sweep.toml"]));
+    assert_eq!(fs::read_to_string(results.join("scores.tsv")).expect("written"), scores);
     let tasks = fs::read_to_string(results.join("n_patterns=3/tasks.tsv")).expect("written");
     assert!(tasks.contains("pattern/clip@n_patterns=3") && !tasks.contains("n_patterns=4"));
 }
