@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test faults setup build schema
+.PHONY: quickstart test faults parity setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -15,6 +15,11 @@ test: setup
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup
 	cargo test --release --test main -- --ignored --nocapture study::faults
+
+## Untrained models of full size against the original implementations; HEBB_PYTHON names a Python with torch and transformers,
+## METER a checkout of its code (without it METER is left out).
+parity: setup
+	bash scripts/parity.sh
 
 ## Find or install OpenBLAS and ONNX Runtime; says exactly what is missing if it cannot.
 setup:

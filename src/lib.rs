@@ -15,13 +15,13 @@
 //!      v
 //!    task            one file per kind: input folders -> output folder
 //!      |
-//!      +-- stimulus  what was shown: tables, made-up scenes
-//!      +-- model     weights -> ONNX graph with unit taps -> unit activations
+//!      +-- stimulus  what was shown: tables, films, transcripts, made-up scenes
+//!      +-- model     files as downloaded -> architecture -> ONNX graph with unit taps -> unit activations
 //!      +-- brain     NIfTI, BIDS, atlases, voxels, preparation, simulation
 //!      +-- math      ridge, dictionary, scores, nulls: arrays in, arrays out
 //!      +-- report    contents -> one offline page
 //!      |
-//!    format          foreign bytes <-> our types: npy, TSV, NIfTI, ONNX, BIDS names
+//!    format          foreign bytes <-> our types: npy, TSV, NIfTI, ONNX, PyTorch, BIDS names
 //! ```
 //!
 //! # What flows
@@ -29,9 +29,10 @@
 //! | kind of task | reads | makes |
 //! |---|---|---|
 //! | `stimuli` | a seed | pictures |
-//! | `weights` | a size and a seed | a Hugging Face folder |
+//! | `frames` | a film | pictures at its moments |
+//! | `weights` | a size and a seed | a model folder |
 //! | `export` | weights | an ONNX graph whose outputs are units |
-//! | `extract` | graph, one shard of stimuli | stimuli x units |
+//! | `extract` | graph and its weights, one shard of stimuli | stimuli x units |
 //! | `series` | all shards, one run's events | volumes x units |
 //! | `simulate` | unit series | a subject's BIDS derivatives |
 //! | `mask` | brain masks, atlas | voxels by network |
@@ -77,6 +78,11 @@
 //! 3. Wire it in `plan/build.rs`: its inputs by role.
 //! 4. If a study can switch it on, add a table to `spec/written.rs`; the schema follows from it.
 //! 5. Let `task/report.rs` show what it found, and `tests/study/` that an edit reruns it and nothing else.
+//!
+//! # To add a model
+//!
+//! Write one file in `model/architecture/`: what its checkpoints look like, what its modules and layers are, and how a layer is
+//! computed, with every activation handed to the taps. See [`model::architecture`].
 
 pub mod brain;
 pub mod cli;
@@ -101,7 +107,7 @@ mod tests {
 
     /// What each module may import.
     const ALLOWED: [(&str, &[&str]); 12] = [
-        ("cli", &["executor", "format", "math", "model", "plan", "report", "spec", "store", "task"]),
+        ("cli", &["executor", "format", "math", "model", "plan", "report", "spec", "stimulus", "store", "task"]),
         ("executor", &["plan", "store", "task"]),
         ("plan", &["math", "model", "spec", "stimulus", "store", "task"]),
         ("task", &["brain", "format", "math", "model", "report", "spec", "stimulus"]),

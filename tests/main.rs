@@ -2,8 +2,10 @@
 
 mod brain;
 mod cli;
+mod format;
 mod math;
 mod model;
 mod report;
 mod spec;
+mod stimulus;
 mod study;

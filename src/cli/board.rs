@@ -44,6 +44,8 @@ pub(super) struct Running {
     pub(super) estimated_s: Option<f64>,
     /// Steps done and steps in all, once the task has told them.
     pub(super) steps: Option<(u64, u64)>,
+    /// The steps done when the task told of them first, and that moment: from there on its pace is known.
+    pub(super) first: Option<(u64, Moment)>,
 }
 
 /// A task that failed.
@@ -97,12 +99,14 @@ impl Board {
                 let row = self.rows.entry(*kind).or_default();
                 row.running += 1;
                 row.first_start.get_or_insert(line.time);
-                let running = Running { kind: *kind, since: line.time, estimated_s: *estimated_s, steps: None };
+                let running =
+                    Running { kind: *kind, since: line.time, estimated_s: *estimated_s, steps: None, first: None };
                 self.running.insert(task.clone(), running);
             }
             Happening::Progress { task, done, of, .. } => {
                 if let Some(running) = self.running.get_mut(task) {
                     running.steps = Some((*done, *of));
+                    running.first.get_or_insert((*done, line.time));
                 }
             }
             Happening::Finished { task, kind, outcome, seconds, .. } => {

@@ -1,7 +1,7 @@
 //! `hebb check`: everything that is wrong with a study, without running it.
 
-use super::{Shared, answer, error::CliError};
-use crate::spec::{SpecError, Study, Subjects, read_study};
+use super::{Shared, answer, error::CliError, surroundings};
+use crate::spec::{SpecError, Study, Subjects};
 use clap::{Args, ValueEnum};
 use std::{
     io::{Write, stdout},
@@ -27,7 +27,7 @@ enum Format {
 
 impl Check {
     pub(super) fn run(self, _shared: &Shared) -> Result<ExitCode, CliError> {
-        match read_study(&self.study) {
+        match surroundings::read(&self.study, false) {
             Ok(study) => {
                 match self.format {
                     Format::Text => writeln!(stdout(), "{}", summary(&study))?,

@@ -2,6 +2,7 @@
 
 use super::engines::RuntimeMissing;
 use crate::{
+    model::ModelError,
     plan::PlanError,
     spec::{SpecError, SpecErrors},
     store::StoreError,
@@ -18,6 +19,8 @@ pub(super) enum CliError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
     #[error(transparent)]
     Runtime(#[from] Box<RuntimeMissing>),
     #[error("the results could not be laid out: {0}")]
@@ -64,9 +67,12 @@ impl CliError {
 
     pub(super) fn code(&self) -> ExitCode {
         match self {
-            Self::Spec(_) | Self::Usage { .. } | Self::Plan(_) | Self::File { .. } | Self::Runtime(_) => {
-                ExitCode::from(2)
-            }
+            Self::Spec(_)
+            | Self::Usage { .. }
+            | Self::Plan(_)
+            | Self::File { .. }
+            | Self::Model(_)
+            | Self::Runtime(_) => ExitCode::from(2),
             Self::Store(_) | Self::Results(_) | Self::Output(_) => ExitCode::from(3),
         }
     }

@@ -61,10 +61,18 @@ fn kind_line(kind: Kind, row: &Row, now: Moment, digits: usize, colours: bool) -
     line
 }
 
+/// Steps a second, once there is something to tell it from: images a second, where a step is an image.
+pub(super) fn pace(running: &Running, now: Moment) -> Option<String> {
+    let ((done, _), (first, since)) = (running.steps?, running.first?);
+    let seconds = now.seconds_since(since);
+    (done > first && seconds >= 1.0).then(|| format!("{:.1}/s", (done - first) as f64 / seconds))
+}
+
 fn task_line(task: &str, running: &Running, now: Moment, canvas: Canvas) -> String {
     let mut facts = String::new();
     if let Some((done, of)) = running.steps {
         facts += &format!("  {done}/{of}");
+        facts += &pace(running, now).map(|pace| format!("  {pace}")).unwrap_or_default();
     }
     let spent = now.seconds_since(running.since);
     facts += &format!("  {}", duration(spent));

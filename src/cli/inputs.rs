@@ -86,8 +86,9 @@ fn write_tables(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
     for (run, events) in design.runs.iter().zip(&schedule.runs) {
         let mut table = Table::new(["onset", "duration", "image", "text"]);
         for event in events {
-            let image =
-                event.image.map_or(MISSING.to_owned(), |place| format!("images/{}", schedule.images[place].display()));
+            let image = event
+                .image
+                .map_or(MISSING.to_owned(), |place| format!("images/{}", schedule.images[place].file().display()));
             let text = event.text.map_or(MISSING, |place| schedule.texts[place].as_str());
             table.push([event.onset_s.to_string(), event.duration_s.to_string(), image, text.to_owned()]);
         }

@@ -3,7 +3,7 @@
 use super::{
     board::{Board, Running},
     events::Moment,
-    frame::{Canvas, shortened, sum_line},
+    frame::{Canvas, pace, shortened, sum_line},
     words::duration,
 };
 use serde_json::{Value, json};
@@ -79,7 +79,8 @@ fn running(board: &Board) -> impl Iterator<Item = (&String, &Running)> {
 }
 
 fn running_line(task: &str, one: &Running, now: Moment, width: usize) -> String {
-    let steps = one.steps.map(|(done, of)| format!("{done}/{of}  ")).unwrap_or_default();
+    let pace = pace(one, now).map(|pace| format!("{pace}  ")).unwrap_or_default();
+    let steps = one.steps.map(|(done, of)| format!("{done}/{of}  {pace}")).unwrap_or_default();
     let whole = one.estimated_s.map(|whole| format!(" of about {}", duration(whole))).unwrap_or_default();
     let facts = format!("  {steps}{}{whole}", duration(now.seconds_since(one.since)));
     format!("  {}{facts}", shortened(task, width.saturating_sub(2 + facts.chars().count()).max(8)))

@@ -26,6 +26,7 @@ mod grouping;
 mod init;
 mod inputs;
 mod live;
+mod models;
 mod names;
 mod open;
 mod plan;
@@ -38,6 +39,7 @@ mod scores;
 mod screen;
 mod side;
 mod status;
+mod surroundings;
 mod times;
 mod words;
 
@@ -106,6 +108,8 @@ enum Command {
     Explain(explain::Explain),
     /// Compare two studies or runs: fields, tasks, results.
     Diff(diff::Diff),
+    /// Say what models offer, fetch, export and verify them.
+    Models(models::Models),
     /// Write a study's made-up model, stimuli and subjects as the files that a real study has.
     Inputs(inputs::Inputs),
     /// Print the JSON Schema of study files, for editors.
@@ -165,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Graph(command) => command.run(&shared),
         Command::Explain(command) => command.run(&shared),
         Command::Diff(command) => command.run(&shared),
+        Command::Models(command) => command.run(&shared),
         Command::Inputs(command) => command.run(&shared),
         Command::Schema(command) => command.run(),
         Command::Completions(command) => command.run(),

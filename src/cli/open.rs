@@ -1,9 +1,9 @@
 //! Arguments -> a checked study, its plan, and how it stands: what most commands begin with.
 
-use super::{Shared, engines, error::CliError, progress::Reading};
+use super::{Shared, engines, error::CliError, progress::Reading, surroundings};
 use crate::{
     plan::{Assessment, Plan, StudyNote, Targets, assess, assess_noted, plan_study},
-    spec::{Study, read_study},
+    spec::Study,
     store::{Digest, FileDigests, Store},
 };
 use petgraph::graph::NodeIndex;
@@ -22,9 +22,19 @@ pub(super) struct OpenStudy {
 }
 
 impl OpenStudy {
+    /// Models that the study names have to be there.
     pub(super) fn new(file: &Path, shared: &Shared) -> Result<Self, CliError> {
+        Self::with(file, shared, false)
+    }
+
+    /// Models that the study names are fetched if they are not there.
+    pub(super) fn fetching(file: &Path, shared: &Shared) -> Result<Self, CliError> {
+        Self::with(file, shared, true)
+    }
+
+    fn with(file: &Path, shared: &Shared, may_fetch: bool) -> Result<Self, CliError> {
         // A study that is wrong leaves no folder behind.
-        let read = if shared.cache.is_dir() { None } else { Some(read_study(file)?) };
+        let read = if shared.cache.is_dir() { None } else { Some(surroundings::read(file, may_fetch)?) };
         let store = Store::open(&shared.cache)?;
         let runtime = engines::runtime(shared).map(|runtime| runtime.version);
         let version = runtime.as_deref().unwrap_or("not found");
@@ -34,7 +44,8 @@ impl OpenStudy {
             let whole = last.whole(&store);
             (last, whole)
         };
-        let (planned, (last, whole)) = rayon::join(|| planned(file, read, &store, version, shared.rehash), look);
+        let (planned, (last, whole)) =
+            rayon::join(|| planned(file, read, may_fetch, &store, version, shared.rehash), look);
         let (study, plan) = planned?;
         let assessment = assess_noted(&plan, &store, &last, &whole, &Targets::Ends);
         Ok(Self { study, plan, store, assessment, runtime, last })
@@ -67,11 +78,12 @@ impl OpenStudy {
 fn planned(
     file: &Path,
     read: Option<Study>,
+    may_fetch: bool,
     store: &Store,
     runtime: &str,
     rehash: bool,
 ) -> Result<(Study, Plan), CliError> {
-    let study = read.map_or_else(|| read_study(file), Ok)?;
+    let study = read.map_or_else(|| surroundings::read(file, may_fetch), Ok)?;
     let reading = Reading::new();
     let digests = FileDigests::open(store.root(), rehash).watched_by({
         let reading = reading.clone();

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     executor::{self, Limits, Options, Summary},
+    model::Device,
     plan::Standing,
     task::Kind,
 };
@@ -88,10 +89,25 @@ pub(super) fn default_budget_bytes() -> u64 {
     (available_memory_bytes() as f64 * MEMORY_SHARE) as u64
 }
 
+/// Fails if a cell wants to run networks where the ONNX Runtime that was found cannot.
+fn assert_device(open: &OpenStudy) -> Result<(), CliError> {
+    let wants_gpu = open.study.cells.iter().any(|cell| cell.design.device == Device::Cuda);
+    // Without any runtime the first task that needs one says so.
+    if !wants_gpu || open.runtime.is_err() || Device::Cuda.is_available()? {
+        return Ok(());
+    }
+    Err(CliError::Usage {
+        message: "`extraction.device` is `cuda`, and this ONNX Runtime was built without it".to_owned(),
+        hint: "set `HEBB_ONNXRUNTIME` to the library of the wheel `onnxruntime-gpu`, or take `device = \"cpu\"`"
+            .to_owned(),
+    })
+}
+
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let limits = self.limits.apply();
-        let mut open = OpenStudy::new(&self.study, shared)?;
+        let mut open = OpenStudy::fetching(&self.study, shared)?;
+        assert_device(&open)?;
         let asked = Asked {
             events: self.events.as_deref(),
             fail_fast: self.fail_fast,

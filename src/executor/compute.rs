@@ -13,6 +13,7 @@ use petgraph::graph::NodeIndex;
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -139,6 +140,8 @@ impl Job<'_> {
             &progress,
             self.cancelled,
         );
+        let family = self.family();
+        let bench = bench.with_kin(self.kin(family.as_ref(), tell)?);
         catch_unwind(AssertUnwindSafe(|| {
             node.task.compute(&bench)?;
             bench.finish()
@@ -156,11 +159,43 @@ impl Job<'_> {
             tell(News::Damaged { owner: self.place, damage });
         }
         self.trust.trust(&published.record.output);
+        if let Some(family) = family {
+            self.store.add_to_family(&family, &published.record.output);
+        }
         Ok(Ended::Done {
             record: Box::new(published.record),
             outcome: Outcome::Computed,
             before: published.differs_from,
         })
+    }
+
+    /// What tasks share that may take over parts of each other's results; absent where none may.
+    fn family(&self) -> Option<Digest> {
+        let node = self.plan.node(self.place);
+        let roles = node.task.kin();
+        if roles.is_empty() {
+            return None;
+        }
+        let kind = node.task.kind();
+        let mut shared = format!("{kind}\n{}\n{}\n", kind.version(), node.task.engine().unwrap_or_default());
+        let inputs = self.inputs.iter().filter(|input| roles.contains(&input.role));
+        shared.extend(inputs.map(|input| format!("{} {}\n", input.role, input.output)));
+        let files = node.files.iter().filter(|file| roles.contains(&file.role));
+        shared.extend(files.map(|file| format!("{} {}\n", file.role, file.digest)));
+        Some(Digest::of(shared.as_bytes()))
+    }
+
+    /// Earlier results of the family, each looked at before it is used.
+    fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<Vec<PathBuf>, RunError> {
+        let mut folders = Vec::new();
+        for output in family.map(|family| self.store.family(family)).unwrap_or_default() {
+            match self.trust.look(&output, &self.plan.node(self.place).recipe)? {
+                Found::Whole => folders.push(self.store.artifact(&output)),
+                Found::Damaged(damage) => tell(News::Damaged { owner: self.place, damage }),
+                Found::Known => {}
+            }
+        }
+        Ok(folders)
     }
 
     fn set_aside_records(&self, content: &Digest, tell: &(dyn Fn(News) + Sync)) -> Result<(), RunError> {

@@ -11,9 +11,11 @@
 //! | [`nifti`] | NIfTI-1 volumes and series, `.nii` and `.nii.gz` |
 //! | [`bids`] | file names and folders of BIDS derivatives |
 //! | [`onnx`] | ONNX protobuf messages |
+//! | [`torch`] | PyTorch checkpoints, without running what they pickle |
 
 pub mod bids;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;
+pub mod torch;
 pub mod tsv;

@@ -25,6 +25,29 @@ pub enum ElementType {
     I64 = 7,
     /// Boolean, one byte.
     Bool = 9,
+    /// 16-bit float of IEEE 754.
+    F16 = 10,
+    /// 16-bit float with the exponent of a 32-bit one.
+    BF16 = 16,
+}
+
+impl ElementType {
+    /// Bytes of one element.
+    #[must_use]
+    pub fn size_bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::I64 => 8,
+            Self::Bool => 1,
+            Self::F16 | Self::BF16 => 2,
+        }
+    }
+
+    /// The type of this number, if it is one of these.
+    #[must_use]
+    pub fn of_number(number: i32) -> Option<Self> {
+        [Self::F32, Self::I64, Self::Bool, Self::F16, Self::BF16].into_iter().find(|kind| *kind as i32 == number)
+    }
 }
 
 /// A whole file: versions and one graph.
@@ -173,12 +196,12 @@ impl TensorProto {
         }
     }
 
-    /// A float tensor whose elements stand in the file `location` beside the model.
-    pub fn external(name: &str, dims: &[i64], location: &str, offset: u64, length: u64) -> Self {
+    /// A tensor whose elements stand in the file `location` beside the model.
+    pub fn external(name: &str, element: ElementType, dims: &[i64], location: &str, offset: u64, length: u64) -> Self {
         let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
         Self {
             dims: dims.to_vec(),
-            data_type: Some(ElementType::F32 as i32),
+            data_type: Some(element as i32),
             name: Some(name.to_owned()),
             external_data: vec![
                 entry("location", location.to_owned()),
@@ -188,6 +211,16 @@ impl TensorProto {
             data_location: Some(1),
             ..Self::default()
         }
+    }
+
+    /// Where the elements stand in another file: its name, the first byte and the number of bytes.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u64, u64)> {
+        let entry = |wanted: &str| {
+            let entry = self.external_data.iter().find(|entry| entry.key.as_deref() == Some(wanted))?;
+            entry.value.as_deref()
+        };
+        Some((entry("location")?, entry("offset")?.parse().ok()?, entry("length")?.parse().ok()?))
     }
 }
 
@@ -282,7 +315,7 @@ mod tests {
 
     #[test]
     fn messages_survive_a_round_trip() {
-        let tensor = TensorProto::external("w", &[3, 4], "weights.bin", 64, 48);
+        let tensor = TensorProto::external("w", ElementType::F32, &[3, 4], "weights.bin", 64, 48);
         let value = ValueInfoProto::tensor("x", ElementType::I64, &[Dim::Named("batch".to_owned()), Dim::Fixed(0)]);
         let graph = GraphProto { initializer: vec![tensor], input: vec![value], ..Default::default() };
         let decoded = GraphProto::decode(graph.encode_to_vec().as_slice());

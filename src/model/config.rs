@@ -1,49 +1,25 @@
-//! What `config.json` of a Hugging Face CLIP folder says about the two towers.
+//! What a `config.json` says, field by field.
 //!
-//! Owns the reading of that file: transformers' defaults for absent fields, the legacy
-//! `*_config_dict` tables, the end-of-text quirk, and every contradiction that can be seen without
-//! the weights. Knows nothing of tensors or graphs: `clip.rs` turns a [`ClipConfig`] into a
-//! network.
+//! Owns the reading of a configuration table with defaults and bounds, each mistake named by its field, and what the
+//! transformers of all architectures have in common. Knows no architecture: each of `architecture/` asks for the fields that
+//! it has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::ModelError;
-use super::file::read_json;
-use super::units::Module;
+use super::module::LayerShape;
 
 /// No dimension of a network reaches this; products of four dimensions then fit `u128` and any
 /// mistake in a file is caught before an allocation.
-const DIMENSION_LIMIT: usize = 1 << 20;
+pub const DIMENSION_LIMIT: usize = 1 << 20;
 
 /// No network has more layers.
-const LAYER_LIMIT: usize = 1000;
+pub const LAYER_LIMIT: usize = 1000;
 
-/// Both towers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClipConfig {
-    /// The image tower.
-    pub vision: VisionConfig,
-    /// The text tower.
-    pub text: TextConfig,
-    /// Width of the space that both towers project to.
-    pub projection_dim: usize,
-}
-
-impl ClipConfig {
-    /// The transformer of one module.
-    pub fn tower(&self, module: Module) -> &TowerConfig {
-        match module {
-            Module::Vision => &self.vision.tower,
-            Module::Text => &self.text.tower,
-        }
-    }
-}
-
-/// What the transformers of both towers have in common.
-#[derive(Debug, Clone, PartialEq)]
+/// What a stack of equal transformer blocks is described by.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TowerConfig {
     /// Blocks.
     pub n_layers: usize,
@@ -61,53 +37,17 @@ pub struct TowerConfig {
 
 impl TowerConfig {
     /// Dimensions of one head.
+    #[must_use]
     pub fn head_dim(&self) -> usize {
         self.width / self.n_heads
     }
-}
 
-/// The image tower.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VisionConfig {
-    /// The transformer.
-    pub tower: TowerConfig,
-    /// Height and width of the images, in pixels.
-    pub image_size: usize,
-    /// Height and width of a patch, in pixels; divides `image_size`.
-    pub patch_size: usize,
-    /// Colour channels.
-    pub n_channels: usize,
-}
-
-impl VisionConfig {
-    /// Tokens per image: the class token and the patches.
-    pub fn n_tokens(&self) -> usize {
-        1 + (self.image_size / self.patch_size).pow(2)
+    /// Its blocks from outside.
+    #[must_use]
+    pub fn layers(&self, has_cross_attention: bool) -> Vec<LayerShape> {
+        let (width, n_heads, mlp_width) = (self.width, self.n_heads, self.mlp_width);
+        vec![LayerShape { width, n_heads, mlp_width, has_cross_attention }; self.n_layers]
     }
-}
-
-/// The text tower.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TextConfig {
-    /// The transformer.
-    pub tower: TowerConfig,
-    /// The most tokens of a text, start and end included.
-    pub context_length: usize,
-    /// Token ids.
-    pub vocab_size: usize,
-    /// How the end of a text is found.
-    pub end_of_text: EndOfText,
-}
-
-/// How the end-of-text token of a row of ids is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndOfText {
-    /// The first place of the largest id. Configurations written before transformers 4.31 carry a
-    /// wrong `eos_token_id` of 2; there this rule stands, as in OpenAI's own code.
-    LargestId,
-    /// The first place of this id.
-    FirstOf(u32),
 }
 
 /// The non-linearity of the feed-forward part.
@@ -119,300 +59,238 @@ pub enum Activation {
     Gelu,
 }
 
-impl ClipConfig {
-    /// Reads `config.json` of a model folder.
+/// A table of a configuration file.
+#[derive(Clone)]
+pub struct ConfigTable<'a> {
+    path: PathBuf,
+    prefix: String,
+    fields: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> ConfigTable<'a> {
+    /// The whole of a file's content.
     ///
     /// # Errors
-    /// The file cannot be read, is no CLIP configuration, or a field contradicts another; the
-    /// first such field is named.
-    pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join("config.json");
-        let raw: RawConfig = read_json(&path)?;
-        raw.checked(&path)
+    /// It is no table.
+    pub fn of(json: &'a Value, path: &Path) -> Result<Self, ModelError> {
+        let fields = json.as_object();
+        if fields.is_none() {
+            return Err(ModelError::malformed(path, "expected a table of fields"));
+        }
+        Ok(Self { path: path.to_owned(), prefix: String::new(), fields })
     }
 
-    /// Checks a configuration that is still to be written to `path`.
+    /// A table inside this one; without fields if it is absent.
     ///
     /// # Errors
-    /// As [`ClipConfig::open`].
-    pub(super) fn from_json(json: &Value, path: &Path) -> Result<Self, ModelError> {
-        let raw = RawConfig::deserialize(json).map_err(|e| ModelError::malformed(path, e))?;
-        raw.checked(path)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-struct RawConfig {
-    model_type: String,
-    projection_dim: usize,
-    text_config: Option<RawText>,
-    vision_config: Option<RawVision>,
-    text_config_dict: Option<RawText>,
-    vision_config_dict: Option<RawVision>,
-}
-
-impl Default for RawConfig {
-    fn default() -> Self {
-        Self {
-            model_type: "clip".to_owned(),
-            projection_dim: 512,
-            text_config: None,
-            vision_config: None,
-            text_config_dict: None,
-            vision_config_dict: None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-struct RawText {
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    max_position_embeddings: usize,
-    hidden_act: String,
-    layer_norm_eps: f64,
-    eos_token_id: Value,
-}
-
-impl Default for RawText {
-    fn default() -> Self {
-        Self {
-            vocab_size: 49_408,
-            hidden_size: 512,
-            intermediate_size: 2048,
-            num_hidden_layers: 12,
-            num_attention_heads: 8,
-            max_position_embeddings: 77,
-            hidden_act: "quick_gelu".to_owned(),
-            layer_norm_eps: 1e-5,
-            eos_token_id: Value::from(49_407),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-struct RawVision {
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_channels: usize,
-    image_size: Side,
-    patch_size: Side,
-    hidden_act: String,
-    layer_norm_eps: f64,
-}
-
-impl Default for RawVision {
-    fn default() -> Self {
-        Self {
-            hidden_size: 768,
-            intermediate_size: 3072,
-            num_hidden_layers: 12,
-            num_attention_heads: 12,
-            num_channels: 3,
-            image_size: Side::One(224),
-            patch_size: Side::One(32),
-            hidden_act: "quick_gelu".to_owned(),
-            layer_norm_eps: 1e-5,
-        }
-    }
-}
-
-/// A length in pixels, which newer files may write as a pair.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(untagged)]
-enum Side {
-    One(usize),
-    Two([usize; 2]),
-}
-
-impl RawConfig {
-    fn checked(self, path: &Path) -> Result<ClipConfig, ModelError> {
-        let check = Check { path };
-        if self.model_type != "clip" {
-            let found = format!("`{}`", self.model_type);
-            return Err(ModelError::field(path, "model_type", found, "`clip`"));
-        }
-        // transformers lets the legacy tables replace the newer ones, defaults included.
-        let text = self.text_config_dict.or(self.text_config).unwrap_or_default();
-        let vision = self.vision_config_dict.or(self.vision_config).unwrap_or_default();
-        let projection_dim = check.between("projection_dim", self.projection_dim, DIMENSION_LIMIT)?;
-        Ok(ClipConfig { vision: vision.checked(&check)?, text: text.checked(&check)?, projection_dim })
-    }
-}
-
-impl RawText {
-    fn checked(self, check: &Check) -> Result<TextConfig, ModelError> {
-        let tower = check.tower(
-            "text_config",
-            [self.num_hidden_layers, self.hidden_size],
-            [self.num_attention_heads, self.intermediate_size],
-            &self.hidden_act,
-            self.layer_norm_eps,
-        )?;
-        let vocab_size = check.between("text_config.vocab_size", self.vocab_size, 1 << 24)?;
-        let field = "text_config.max_position_embeddings";
-        let context_length = check.between(field, self.max_position_embeddings, DIMENSION_LIMIT)?;
-        let field = "text_config.eos_token_id";
-        let end_of_text = match self.eos_token_id.as_u64() {
-            Some(2) => EndOfText::LargestId,
-            Some(id) if id < vocab_size as u64 => EndOfText::FirstOf(id as u32),
-            _ => {
-                let expected = format!("one id below `vocab_size` {vocab_size}");
-                return Err(ModelError::field(check.path, field, self.eos_token_id, expected));
-            }
+    /// There is something else of this name.
+    pub fn table(&self, name: &str) -> Result<Self, ModelError> {
+        let fields = match self.field(name) {
+            None => None,
+            Some(Value::Object(fields)) => Some(fields),
+            Some(other) => return Err(self.wrong(name, other, "a table")),
         };
-        Ok(TextConfig { tower, context_length, vocab_size, end_of_text })
+        Ok(Self { path: self.path.clone(), prefix: format!("{}{name}.", self.prefix), fields })
     }
-}
 
-impl RawVision {
-    fn checked(self, check: &Check) -> Result<VisionConfig, ModelError> {
-        let tower = check.tower(
-            "vision_config",
-            [self.num_hidden_layers, self.hidden_size],
-            [self.num_attention_heads, self.intermediate_size],
-            &self.hidden_act,
-            self.layer_norm_eps,
-        )?;
-        let n_channels = self.num_channels;
+    /// Whether it has a field.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.field(name).is_some()
+    }
+
+    fn field(&self, name: &str) -> Option<&'a Value> {
+        self.fields?.get(name).filter(|value| !value.is_null())
+    }
+
+    /// An error about one of its fields.
+    pub fn wrong(&self, name: &str, found: impl std::fmt::Display, expected: impl Into<String>) -> ModelError {
+        ModelError::field(&self.path, format!("{}{name}", self.prefix), found, expected)
+    }
+
+    /// A whole number from 1 to `limit`.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn count(&self, name: &str, default: usize, limit: usize) -> Result<usize, ModelError> {
+        let Some(value) = self.field(name) else { return Ok(default) };
+        let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
+        count
+            .filter(|count| (1..=limit).contains(count))
+            .ok_or_else(|| self.wrong(name, value, format!("1 to {limit}")))
+    }
+
+    /// A token's id, below `vocab_size`.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn token_id(&self, name: &str, default: u32, vocab_size: usize) -> Result<u32, ModelError> {
+        let expected = || format!("one id below `vocab_size` {vocab_size}");
+        let id = match self.field(name) {
+            None => u64::from(default),
+            Some(value) => value.as_u64().ok_or_else(|| self.wrong(name, value, expected()))?,
+        };
+        let fits = id < vocab_size as u64;
+        u32::try_from(id).ok().filter(|_| fits).ok_or_else(|| self.wrong(name, id, expected()))
+    }
+
+    /// A length in pixels, which newer files may write as a pair.
+    ///
+    /// # Errors
+    /// It is none, or not that of a square.
+    pub fn side(&self, name: &str, default: usize) -> Result<usize, ModelError> {
+        const LIMIT: u64 = 1 << 14;
+        let Some(value) = self.field(name) else { return Ok(default) };
+        let sides: Vec<Option<u64>> = match value {
+            Value::Array(sides) if sides.len() == 2 => sides.iter().map(Value::as_u64).collect(),
+            other => vec![other.as_u64()],
+        };
+        match sides[..] {
+            [Some(height), Some(width)] if height != width => {
+                Err(self.wrong(name, format!("{height} by {width}"), "a square"))
+            }
+            [Some(side), ..] if (1..=LIMIT).contains(&side) => Ok(side as usize),
+            _ => Err(self.wrong(name, value, format!("1 to {LIMIT}"))),
+        }
+    }
+
+    /// A switch.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, ModelError> {
+        let Some(value) = self.field(name) else { return Ok(default) };
+        value.as_bool().ok_or_else(|| self.wrong(name, value, "true or false"))
+    }
+
+    /// A word.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn word(&self, name: &str, default: &str) -> Result<String, ModelError> {
+        let Some(value) = self.field(name) else { return Ok(default.to_owned()) };
+        value.as_str().map(str::to_owned).ok_or_else(|| self.wrong(name, value, "a word"))
+    }
+
+    /// The constant of layer normalisation.
+    ///
+    /// # Errors
+    /// It is not between 0 and 1.
+    pub fn epsilon(&self, name: &str, default: f64) -> Result<f32, ModelError> {
+        let Some(value) = self.field(name) else { return Ok(default as f32) };
+        let epsilon = value.as_f64().filter(|epsilon| *epsilon > 0.0 && *epsilon < 1.0);
+        epsilon.map(|epsilon| epsilon as f32).ok_or_else(|| self.wrong(name, value, "between 0 and 1"))
+    }
+
+    /// The non-linearity.
+    ///
+    /// # Errors
+    /// It is another one.
+    pub fn activation(&self, default: &str) -> Result<Activation, ModelError> {
+        match self.word("hidden_act", default)?.as_str() {
+            "quick_gelu" => Ok(Activation::QuickGelu),
+            "gelu" => Ok(Activation::Gelu),
+            other => Err(self.wrong("hidden_act", format!("`{other}`"), "`quick_gelu` or `gelu`")),
+        }
+    }
+
+    /// A stack of blocks by the names that transformers gives to their sizes.
+    ///
+    /// # Errors
+    /// A size is impossible, or the heads do not divide the width.
+    pub fn tower(&self, default: &TowerConfig) -> Result<TowerConfig, ModelError> {
+        let width = self.count("hidden_size", default.width, DIMENSION_LIMIT)?;
+        let n_heads = self.count("num_attention_heads", default.n_heads, DIMENSION_LIMIT)?;
+        if !width.is_multiple_of(n_heads) {
+            return Err(self.wrong("num_attention_heads", n_heads, format!("a divisor of `hidden_size` {width}")));
+        }
+        let default_activation = match default.activation {
+            Activation::QuickGelu => "quick_gelu",
+            Activation::Gelu => "gelu",
+        };
+        Ok(TowerConfig {
+            n_layers: self.count("num_hidden_layers", default.n_layers, LAYER_LIMIT)?,
+            width,
+            n_heads,
+            mlp_width: self.count("intermediate_size", default.mlp_width, DIMENSION_LIMIT)?,
+            activation: self.activation(default_activation)?,
+            layer_norm_eps: self.epsilon("layer_norm_eps", f64::from(default.layer_norm_eps))?,
+        })
+    }
+
+    /// Image and patch size of a vision transformer, the latter a divisor of the former.
+    ///
+    /// # Errors
+    /// They are no squares, do not divide, or the images have no three channels.
+    pub fn patches(&self, default: (usize, usize)) -> Result<(usize, usize), ModelError> {
+        let n_channels = self.count("num_channels", 3, DIMENSION_LIMIT)?;
         if n_channels != 3 {
-            let field = "vision_config.num_channels";
-            return Err(ModelError::field(check.path, field, n_channels, "3"));
+            return Err(self.wrong("num_channels", n_channels, "3"));
         }
-        let image_size = check.side("vision_config.image_size", self.image_size)?;
-        let field = "vision_config.patch_size";
-        let patch_size = check.side(field, self.patch_size)?;
-        if image_size % patch_size != 0 {
-            let expected = format!("a divisor of `image_size` {image_size}");
-            return Err(ModelError::field(check.path, field, patch_size, expected));
+        let image_size = self.side("image_size", default.0)?;
+        let patch_size = self.side("patch_size", default.1)?;
+        if !image_size.is_multiple_of(patch_size) {
+            return Err(self.wrong("patch_size", patch_size, format!("a divisor of `image_size` {image_size}")));
         }
-        Ok(VisionConfig { tower, image_size, patch_size, n_channels })
-    }
-}
-
-/// The checks, each of which names the field it failed on.
-struct Check<'a> {
-    path: &'a Path,
-}
-
-impl Check<'_> {
-    fn between(&self, field: &str, found: usize, limit: usize) -> Result<usize, ModelError> {
-        if (1..=limit).contains(&found) {
-            return Ok(found);
-        }
-        Err(ModelError::field(self.path, field, found, format!("1 to {limit}")))
-    }
-
-    fn side(&self, field: &str, side: Side) -> Result<usize, ModelError> {
-        let pixels = match side {
-            Side::One(pixels) => pixels,
-            Side::Two([height, width]) if height == width => height,
-            Side::Two([height, width]) => {
-                let found = format!("{height} by {width}");
-                return Err(ModelError::field(self.path, field, found, "a square"));
-            }
-        };
-        self.between(field, pixels, 1 << 14)
-    }
-
-    fn tower(
-        &self,
-        table: &str,
-        [n_layers, width]: [usize; 2],
-        [n_heads, mlp_width]: [usize; 2],
-        activation: &str,
-        layer_norm_eps: f64,
-    ) -> Result<TowerConfig, ModelError> {
-        let name = |field: &str| format!("{table}.{field}");
-        let n_layers = self.between(&name("num_hidden_layers"), n_layers, LAYER_LIMIT)?;
-        let width = self.between(&name("hidden_size"), width, DIMENSION_LIMIT)?;
-        let mlp_width = self.between(&name("intermediate_size"), mlp_width, DIMENSION_LIMIT)?;
-        let field = name("num_attention_heads");
-        if n_heads == 0 || width % n_heads != 0 {
-            let expected = format!("a divisor of `hidden_size` {width}");
-            return Err(ModelError::field(self.path, field, n_heads, expected));
-        }
-        let activation = match activation {
-            "quick_gelu" => Activation::QuickGelu,
-            "gelu" => Activation::Gelu,
-            other => {
-                let found = format!("`{other}`");
-                let field = name("hidden_act");
-                return Err(ModelError::field(self.path, field, found, "`quick_gelu` or `gelu`"));
-            }
-        };
-        if !(layer_norm_eps > 0.0 && layer_norm_eps < 1.0) {
-            let field = name("layer_norm_eps");
-            return Err(ModelError::field(self.path, field, layer_norm_eps, "between 0 and 1"));
-        }
-        let layer_norm_eps = layer_norm_eps as f32;
-        Ok(TowerConfig { n_layers, width, n_heads, mlp_width, activation, layer_norm_eps })
+        Ok((image_size, patch_size))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn read(json: &str) -> Result<ClipConfig, ModelError> {
-        let raw: RawConfig = serde_json::from_str(json).unwrap();
-        raw.checked(Path::new("config.json"))
-    }
-
-    fn message(json: &str) -> String {
-        read(json).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_empty_configuration_is_vit_b_32() {
-        let config = read("{}").unwrap();
-        assert_eq!(config.vision.n_tokens(), 50);
-        assert_eq!(config.vision.tower.head_dim(), 64);
-        assert_eq!((config.text.context_length, config.text.vocab_size), (77, 49_408));
-        assert_eq!(config.text.end_of_text, EndOfText::FirstOf(49_407));
-        assert_eq!(config.text.tower.activation, Activation::QuickGelu);
-    }
+    const TOWER: TowerConfig = TowerConfig {
+        n_layers: 12,
+        width: 512,
+        n_heads: 8,
+        mlp_width: 2048,
+        activation: Activation::QuickGelu,
+        layer_norm_eps: 1e-5,
+    };
 
     #[test]
-    fn legacy_tables_win_and_the_old_end_of_text_means_the_largest_id() {
-        let config = read(
-            r#"{"text_config": {"hidden_size": 64}, "text_config_dict": {"eos_token_id": 2},
-                "vision_config_dict": null, "vision_config": {"image_size": [32, 32], "patch_size": 16}}"#,
-        )
-        .unwrap();
-        assert_eq!(config.text.tower.width, 512);
-        assert_eq!(config.text.end_of_text, EndOfText::LargestId);
-        assert_eq!(config.vision.n_tokens(), 5);
+    fn what_is_absent_has_its_default() {
+        let json = json!({"text_config": {"hidden_size": 64, "hidden_act": null}});
+        let root = ConfigTable::of(&json, Path::new("config.json")).unwrap();
+        let tower = root.table("text_config").unwrap().tower(&TOWER).unwrap();
+        assert_eq!(tower, TowerConfig { width: 64, ..TOWER });
+        assert_eq!(root.table("vision_config").unwrap().patches((224, 32)).unwrap(), (224, 32));
+        assert_eq!(tower.layers(true).len(), 12);
     }
 
     #[test]
     fn contradictions_are_named_by_field() {
-        let heads = message(r#"{"text_config": {"num_attention_heads": 7}}"#);
+        let tower = |json: Value| {
+            let table = ConfigTable::of(&json, Path::new("config.json")).unwrap().table("text_config").unwrap();
+            table.tower(&TOWER).unwrap_err().to_string()
+        };
         assert_eq!(
-            heads,
+            tower(json!({"text_config": {"num_attention_heads": 7}})),
             "`config.json`: `text_config.num_attention_heads` is 7: expected a divisor of `hidden_size` 512"
         );
-        for (json, expected) in [
-            (r#"{"model_type": "blip"}"#, "`model_type` is `blip`"),
-            (r#"{"vision_config": {"patch_size": 30}}"#, "`vision_config.patch_size` is 30"),
-            (r#"{"vision_config": {"image_size": [224, 100]}}"#, "224 by 100: expected a square"),
-            (r#"{"vision_config": {"num_attention_heads": 0}}"#, "num_attention_heads` is 0"),
-            (r#"{"vision_config": {"num_hidden_layers": 100000}}"#, "expected 1 to 1000"),
-            (r#"{"text_config": {"hidden_act": "relu"}}"#, "expected `quick_gelu` or `gelu`"),
-            (r#"{"text_config": {"layer_norm_eps": 0}}"#, "`text_config.layer_norm_eps` is 0"),
-            (r#"{"text_config": {"eos_token_id": 49408}}"#, "`text_config.eos_token_id` is 49408"),
-            (r#"{"projection_dim": 0}"#, "`projection_dim` is 0: expected 1 to"),
+        for (field, value, expected) in [
+            ("num_attention_heads", json!(0), "num_attention_heads` is 0: expected 1 to"),
+            ("num_hidden_layers", json!(100_000), "expected 1 to 1000"),
+            ("hidden_act", json!("relu"), "is `relu`: expected `quick_gelu` or `gelu`"),
+            ("layer_norm_eps", json!(0), "`text_config.layer_norm_eps` is 0"),
+            ("hidden_size", json!("wide"), "is \"wide\": expected 1 to"),
         ] {
-            let message = message(json);
+            let message = tower(json!({"text_config": {field: value}}));
             assert!(message.contains(expected), "{message}");
         }
+        let patches = |json: Value| {
+            ConfigTable::of(&json, Path::new("config.json")).unwrap().patches((224, 32)).unwrap_err().to_string()
+        };
+        assert!(patches(json!({"patch_size": 30})).contains("`patch_size` is 30: expected a divisor"));
+        assert!(patches(json!({"image_size": [224, 100]})).contains("224 by 100: expected a square"));
+        assert!(patches(json!({"num_channels": 4})).contains("is 4: expected 3"));
+        let json = json!({"eos_token_id": 9});
+        let table = ConfigTable::of(&json, Path::new("config.json")).unwrap();
+        assert!(table.token_id("eos_token_id", 2, 9).is_err());
+        assert_eq!(table.token_id("bos_token_id", 2, 9).unwrap(), 2);
+        assert!(ConfigTable::of(&json!([]), Path::new("config.json")).is_err());
+        assert!(ConfigTable::of(&json!({"text_config": 3}), Path::new("c")).unwrap().table("text_config").is_err());
     }
 }

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::units::{Kind, Module, Reduce};
+use super::module::{Module, Stimulus};
+use super::units::{Kind, Reduce};
 
 /// An error of the model part.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +65,8 @@ pub enum ModelError {
 
     /// A folder holds no weights that can be read.
     #[error(
-        "`{}` holds neither `model.safetensors` nor `model.safetensors.index.json`: save the model \
-         with transformers' `save_pretrained`, which writes them",
+        "`{}` holds no weights: expected `model.safetensors`, `pytorch_model.bin`, the index of several such files, or one file \
+         that ends in `.safetensors`, `.ckpt`, `.pt`, `.pth` or `.bin`",
         folder.display()
     )]
     NoWeights {
@@ -73,13 +74,88 @@ pub enum ModelError {
         folder: PathBuf,
     },
 
+    /// A folder holds several files that may be the weights.
+    #[error(
+        "`{}` holds several files of weights, {}: expected one, or the path of the one that is meant",
+        folder.display(),
+        names.join(", ")
+    )]
+    ManyWeights {
+        /// The model folder.
+        folder: PathBuf,
+        /// The files.
+        names: Vec<String>,
+    },
+
+    /// A PyTorch checkpoint could not be read.
+    #[error(transparent)]
+    Torch(#[from] crate::format::torch::TorchError),
+
+    /// Weights are not those that a graph was exported with.
+    #[error("`{}` holds other weights than those that the graph was exported with: they changed meanwhile; run again", path.display())]
+    OtherWeights {
+        /// The model's folder or checkpoint.
+        path: PathBuf,
+    },
+
+    /// A model could not be had by its name.
+    #[error(transparent)]
+    Hub(#[from] super::hub::HubError),
+
+    /// A model is of no architecture that is known.
+    #[error(
+        "`{}` is no model that is known{}: expected one of {known}",
+        folder.display(),
+        model_type.as_ref().map_or(
+            ": it has no `config.json` with a `model_type`, and its tensors are not named as those of METER or OpenAI's CLIP".to_owned(),
+            |name| format!(": its `model_type` is `{name}`")
+        )
+    )]
+    Unrecognised {
+        /// The model folder.
+        folder: PathBuf,
+        /// What `config.json` says it is.
+        model_type: Option<String>,
+        /// The architectures that are known.
+        known: String,
+    },
+
+    /// A model has no module of this name.
+    #[error("`{architecture}` has no module `{module}`: expected {}", listed_in_words(known))]
+    NoModule {
+        /// The architecture.
+        architecture: &'static str,
+        /// The module asked for.
+        module: Module,
+        /// Those that it has.
+        known: Vec<Module>,
+    },
+
+    /// A folder has no tokenizer.
+    #[error("`{}` holds no tokenizer: expected `tokenizer.json`, or {or}", folder.display())]
+    NoTokenizer {
+        /// The model folder.
+        folder: PathBuf,
+        /// What else would do.
+        or: String,
+    },
+
+    /// A folder does not say how images are prepared, and the architecture does not either.
+    #[error("`{}` holds no `preprocessor_config.json`, which says how images are prepared", folder.display())]
+    NoPreprocessor {
+        /// The model folder.
+        folder: PathBuf,
+    },
+
     /// Tensors are missing or have other shapes than the configuration says; all of them.
-    #[error("the weights in `{}` do not fit `config.json`:{}", folder.display(), listed(problems))]
+    #[error("the weights in `{}` do not fit their configuration:{}{}", folder.display(), listed(problems), instead(extra))]
     Tensors {
         /// The model folder.
         folder: PathBuf,
         /// Every misfit, in the order of the network.
         problems: Vec<TensorProblem>,
+        /// Where tensors are missing, those that are there and that the network does not need.
+        extra: Vec<String>,
     },
 
     /// A reduction that this kind of unit does not have.
@@ -93,11 +169,27 @@ pub enum ModelError {
         allowed: Vec<Reduce>,
     },
 
-    /// A reduction that needs an end-of-text token, asked of a module without text.
-    #[error("module `{module}` cannot be reduced by `last`: only text has an end-of-text token")]
-    LastWithoutText {
+    /// A reduction to a token that the module does not have.
+    #[error("module `{module}` cannot be reduced by `{reduce}`: {}", match reduce {
+        Reduce::Last => "only text has an end-of-text token",
+        _ => "it has no class token, or `special_tokens = false` leaves it out",
+    })]
+    NoSuchToken {
         /// The module.
         module: Module,
+        /// The reduction.
+        reduce: Reduce,
+    },
+
+    /// Layers of an embedding, which comes after all of them.
+    #[error("units of kind `embedding` come after the last layer: expected `layers = \"all\"`")]
+    EmbeddingLayers,
+
+    /// A text without content, where only content counts.
+    #[error("the caption `{caption}` has special tokens only, and `units.special_tokens = false` leaves them out")]
+    NothingLeft {
+        /// The beginning of the caption.
+        caption: String,
     },
 
     /// A list of layers that names none, or one twice, or one that does not exist.
@@ -184,7 +276,7 @@ pub enum ModelError {
         /// The module that was opened.
         found: Module,
         /// What it was given.
-        given: &'static str,
+        given: Stimulus,
     },
 
     /// An image array has another shape than the network takes.
@@ -302,6 +394,22 @@ impl fmt::Display for TensorProblem {
 
 fn listed(problems: &[TensorProblem]) -> String {
     problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+/// The first of what is there instead.
+fn instead(extra: &[String]) -> String {
+    const SHOWN: usize = 8;
+    if extra.is_empty() {
+        return String::new();
+    }
+    let names = extra.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let more = if extra.len() > SHOWN { format!(" and {} more", extra.len() - SHOWN) } else { String::new() };
+    format!("\n  not needed, and there: {names}{more}")
+}
+
+fn listed_in_words(modules: &[Module]) -> String {
+    let names: Vec<String> = modules.iter().map(|module| format!("`{module}`")).collect();
+    names.join(", ")
 }
 
 fn one_of(allowed: &[Reduce]) -> String {

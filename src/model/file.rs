@@ -40,7 +40,15 @@ pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, ModelError
 /// # Errors
 /// The file cannot be read, is larger, or is not JSON of this type.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let bytes = read_bounded(path, CONFIG_LIMIT_BYTES)?;
+    read_json_within(path, CONFIG_LIMIT_BYTES)
+}
+
+/// Reads a JSON file of at most `limit_bytes`.
+///
+/// # Errors
+/// The file cannot be read, is larger, or is not JSON of this type.
+pub fn read_json_within<T: DeserializeOwned>(path: &Path, limit_bytes: u64) -> Result<T, ModelError> {
+    let bytes = read_bounded(path, limit_bytes)?;
     serde_json::from_slice(&bytes).map_err(|error| ModelError::malformed(path, error))
 }
 

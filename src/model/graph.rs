@@ -1,19 +1,21 @@
 //! A small builder for ONNX graphs, so that an architecture reads like its figure.
 //!
-//! Owns the names of values, the operators that CLIP takes, the dropping of what no output needs,
-//! and the two files of an exported graph: `model.onnx` and, beside it, `weights.bin`. Knows no
-//! architecture (`clip.rs`) and no reduction of units (`taps.rs`). The messages themselves stand in
-//! `format/onnx.rs`.
+//! Owns the names of values, the operators that transformers take, the dropping of what no output needs, and the file of an
+//! exported graph, `model.onnx`. Knows no architecture
+//! (`architecture/`) and no reduction of units (`taps.rs`). The messages themselves stand in `format/onnx.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
+use half::bf16;
 use prost::Message;
+use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
-use super::weights::{TensorSpec, Weights};
+use super::weights::{Place, TensorSpec, Weights};
 use crate::format::onnx::{
     AttributeProto, Dim, ElementType, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET_VERSION, OperatorSetIdProto,
     TensorProto, ValueInfoProto,
@@ -22,8 +24,11 @@ use crate::format::onnx::{
 /// The graph's file.
 pub const MODEL_FILE: &str = "model.onnx";
 
-/// The weights' file, beside the graph's.
+/// The weights' file, beside the graph's. In the cache nobody writes it: whoever runs a graph brings its weights along.
 pub const WEIGHTS_FILE: &str = "weights.bin";
+
+/// The file of large constants, beside the graph's.
+pub const CONSTANTS_FILE: &str = "constants.bin";
 
 /// Every tensor in the weights' file begins at a multiple of this, a cache line.
 const ALIGNMENT_BYTES: u64 = 64;
@@ -37,33 +42,85 @@ pub struct Value(String);
 pub struct GraphBuilder {
     nodes: Vec<NodeProto>,
     constants: BTreeMap<String, TensorProto>,
-    weights: Vec<WeightUse>,
+    large: Vec<LargeConstant>,
+    weights: Vec<Part>,
+    required: Vec<TensorSpec>,
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
 }
 
-struct WeightUse {
-    spec: TensorSpec,
-    transposed: bool,
+/// A tensor of the model's weights, or some rows of one that holds several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The stored tensor.
+    pub spec: TensorSpec,
+    /// Its rows that are meant; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Range<usize>>,
 }
 
-impl WeightUse {
-    /// A tensor may be used both ways, so the name tells them apart.
-    fn value_name(&self) -> String {
-        format!("{}{}", self.spec.name, if self.transposed { "/transposed" } else { "" })
+impl Part {
+    /// A whole tensor.
+    #[must_use]
+    pub fn whole(name: impl Into<String>, shape: &[usize]) -> Self {
+        Self { spec: TensorSpec { name: name.into(), shape: shape.to_vec() }, rows: None }
     }
 
-    fn dims(&self) -> Vec<i64> {
-        let mut dims: Vec<i64> = self.spec.shape.iter().map(|&n| n as i64).collect();
-        if self.transposed {
-            dims.reverse();
+    /// The `index`th of `n` equal blocks of rows.
+    #[must_use]
+    pub fn block(name: impl Into<String>, shape: &[usize], index: usize, n: usize) -> Self {
+        let rows = shape[0] / n;
+        Self { rows: Some(index * rows..(index + 1) * rows), ..Self::whole(name, shape) }
+    }
+
+    /// The shape of what is meant.
+    #[must_use]
+    pub fn shape(&self) -> Vec<usize> {
+        let mut shape = self.spec.shape.clone();
+        if let (Some(rows), Some(first)) = (&self.rows, shape.first_mut()) {
+            *first = rows.len();
         }
-        dims
+        shape
     }
 
-    fn size_bytes(&self) -> u64 {
-        self.spec.shape.iter().map(|&n| n as u64).product::<u64>() * size_of::<f32>() as u64
+    /// A name that tells the parts of a tensor apart.
+    fn value_name(&self) -> String {
+        match &self.rows {
+            Some(rows) => format!("{}/{}-{}", self.spec.name, rows.start, rows.end),
+            None => self.spec.name.clone(),
+        }
     }
+}
+
+/// x W' + b: a matrix (n_out, n_in), as PyTorch stores it, and a bias that may be absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linear {
+    /// (n_out, n_in).
+    pub weight: Part,
+    /// (n_out).
+    pub bias: Option<Part>,
+}
+
+impl Linear {
+    /// `name.weight` and `name.bias`.
+    #[must_use]
+    pub fn named(name: &str, n_in: usize, n_out: usize) -> Self {
+        let bias = Some(Part::whole(format!("{name}.bias"), &[n_out]));
+        Self { weight: Part::whole(format!("{name}.weight"), &[n_out, n_in]), bias }
+    }
+
+    /// The same without its bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+}
+
+/// A constant of the graph that is too large to stand in its own file.
+struct LargeConstant {
+    name: String,
+    dims: Vec<i64>,
+    values: Vec<f32>,
 }
 
 /// A finished graph: what runs, and where each of its weights comes from.
@@ -71,7 +128,8 @@ pub struct Graph {
     name: String,
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
-    weights: Vec<WeightUse>,
+    large: Vec<LargeConstant>,
+    weights: Vec<Part>,
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
     required: Vec<TensorSpec>,
@@ -96,17 +154,27 @@ impl GraphBuilder {
         self.outputs.push(ValueInfoProto::tensor(name, ElementType::F32, dims));
     }
 
-    /// A tensor of the model's weights, as it is stored.
-    pub fn weight(&mut self, name: &str, shape: &[usize]) -> Value {
-        self.place(name, shape, false)
+    /// A tensor of the model's weights, as it is stored, or some of its rows.
+    pub fn weight(&mut self, part: &Part) -> Value {
+        let name = part.value_name();
+        if !self.weights.contains(part) {
+            self.weights.push(part.clone());
+        }
+        Value(name)
     }
 
-    fn place(&mut self, name: &str, shape: &[usize], transposed: bool) -> Value {
-        let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
-        let weight = WeightUse { spec, transposed };
-        let value = Value(weight.value_name());
-        self.weights.push(weight);
-        value
+    /// A tensor that the network needs but that goes into the graph in another form, by [`Self::large_constant`].
+    pub fn require(&mut self, spec: TensorSpec) {
+        self.required.push(spec);
+    }
+
+    /// A constant of any size, kept in a file beside the graph.
+    pub fn large_constant(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> Value {
+        if !self.large.iter().any(|known| known.name == name) {
+            let dims = dims.iter().map(|&length| length as i64).collect();
+            self.large.push(LargeConstant { name: name.to_owned(), dims, values });
+        }
+        Value(name.to_owned())
     }
 
     /// A float constant.
@@ -127,6 +195,13 @@ impl GraphBuilder {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let dims = [values.len() as i64];
         self.constant(format!("ints/{values:?}"), ElementType::I64, &dims, bytes)
+    }
+
+    /// Constant integers of any shape, under a name that says which they are.
+    pub fn named_ints(&mut self, name: &str, dims: &[usize], values: &[i64]) -> Value {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let dims: Vec<i64> = dims.iter().map(|&length| length as i64).collect();
+        self.constant(name.to_owned(), ElementType::I64, &dims, bytes)
     }
 
     fn constant(&mut self, name: String, element: ElementType, dims: &[i64], bytes: Vec<u8>) -> Value {
@@ -157,25 +232,28 @@ impl GraphBuilder {
         self.op("Mul", &[a, b], vec![])
     }
 
+    /// Shares that sum to one along the last axis.
+    pub fn softmax(&mut self, x: &Value) -> Value {
+        self.op("Softmax", &[x], vec![AttributeProto::int("axis", -1)])
+    }
+
     /// Product of the last two axes, with broadcasting over the others.
     pub fn matmul(&mut self, a: &Value, b: &Value) -> Value {
         self.op("MatMul", &[a, b], vec![])
     }
 
-    /// x W' + b with `name.weight` of shape (n_out, n_in), as PyTorch stores it.
-    ///
-    /// The weight is transposed when it is written, not each time the graph is loaded.
-    pub fn linear(&mut self, x: &Value, name: &str, n_in: usize, n_out: usize) -> Value {
-        let weight = self.place(&format!("{name}.weight"), &[n_out, n_in], true);
-        let bias = self.weight(&format!("{name}.bias"), &[n_out]);
-        let product = self.matmul(x, &weight);
-        self.add(&product, &bias)
+    /// x W' + b of rows (n_rows, n_in), the weight as it is stored.
+    pub fn linear(&mut self, x: &Value, linear: &Linear) -> Value {
+        let weight = self.weight(&linear.weight);
+        let bias = linear.bias.as_ref().map(|bias| self.weight(bias));
+        let inputs: Vec<&Value> = [x, &weight].into_iter().chain(&bias).collect();
+        self.op("Gemm", &inputs, vec![AttributeProto::int("transB", 1)])
     }
 
-    /// Layer normalisation over the last axis, of length `width`.
+    /// Layer normalisation over the last axis, of length `width`, with `name.weight` and `name.bias`.
     pub fn layer_norm(&mut self, x: &Value, name: &str, width: usize, epsilon: f32) -> Value {
-        let scale = self.weight(&format!("{name}.weight"), &[width]);
-        let bias = self.weight(&format!("{name}.bias"), &[width]);
+        let scale = self.weight(&Part::whole(format!("{name}.weight"), &[width]));
+        let bias = self.weight(&Part::whole(format!("{name}.bias"), &[width]));
         let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
         self.op("LayerNormalization", &[x, &scale, &bias], attributes)
     }
@@ -184,6 +262,11 @@ impl GraphBuilder {
     pub fn reshape(&mut self, x: &Value, dims: &[i64]) -> Value {
         let dims = self.ints(dims);
         self.op("Reshape", &[x, &dims], vec![])
+    }
+
+    /// A reshape to dimensions that the graph computes.
+    pub fn reshape_to(&mut self, x: &Value, dims: &Value) -> Value {
+        self.op("Reshape", &[x, dims], vec![])
     }
 
     /// The axes in another order.
@@ -218,7 +301,12 @@ impl GraphBuilder {
         self.op("Gather", &[x, indices], vec![AttributeProto::int("axis", axis)])
     }
 
-    /// `ReduceMean`, `ReduceMax` or `ReduceMin` over one axis, which goes.
+    /// The token of (batch, tokens, width) at each stimulus' own place (batch, 1).
+    pub fn token_at(&mut self, x: &Value, place: &Value) -> Value {
+        self.op("GatherND", &[x, place], vec![AttributeProto::int("batch_dims", 1)])
+    }
+
+    /// `ReduceMean`, `ReduceMax`, `ReduceMin` or `ReduceL2` over one axis, which goes.
     pub fn reduce(&mut self, op: &str, x: &Value, axis: i64) -> Value {
         let attributes = vec![AttributeProto::ints("axes", &[axis]), AttributeProto::int("keepdims", 0)];
         self.op(op, &[x], attributes)
@@ -230,9 +318,26 @@ impl GraphBuilder {
         self.op("ReduceSum", &[x, &axes], vec![AttributeProto::int("keepdims", 0)])
     }
 
+    /// Entries of `x` along an axis, from `first` to before `past`.
+    pub fn slice(&mut self, x: &Value, axis: i64, first: i64, past: i64) -> Value {
+        let (first, past, axis) = (self.ints(&[first]), self.ints(&[past]), self.ints(&[axis]));
+        self.op("Slice", &[x, &first, &past, &axis], vec![])
+    }
+
+    /// The first two lengths of `x`, as a list of two integers.
+    pub fn two_lengths(&mut self, x: &Value) -> Value {
+        self.op("Shape", &[x], vec![AttributeProto::int("start", 0), AttributeProto::int("end", 2)])
+    }
+
     /// Drops what no output needs and puts the graph together.
     pub fn finish(self, name: &str) -> Graph {
-        let required = self.weights.iter().map(|weight| weight.spec.clone()).collect();
+        let mut required = self.required;
+        for weight in &self.weights {
+            // Parts of one tensor ask for it once.
+            if !required.contains(&weight.spec) {
+                required.push(weight.spec.clone());
+            }
+        }
         let mut needed: BTreeSet<String> = self.outputs.iter().filter_map(|output| output.name.clone()).collect();
         // Nodes stand after what they depend on, so one walk backwards finds all that is needed.
         let mut nodes: Vec<NodeProto> = Vec::new();
@@ -245,11 +350,14 @@ impl GraphBuilder {
         nodes.reverse();
         let mut weights = self.weights;
         weights.retain(|weight| needed.contains(&weight.value_name()));
+        let mut large = self.large;
+        large.retain(|constant| needed.contains(&constant.name));
         let constants = self.constants.into_iter().filter(|(name, _)| needed.contains(name));
         Graph {
             name: name.to_owned(),
             nodes,
             constants: constants.map(|(_, constant)| constant).collect(),
+            large,
             weights,
             inputs: self.inputs,
             outputs: self.outputs,
@@ -264,41 +372,106 @@ impl Graph {
         &self.required
     }
 
-    /// Writes `model.onnx` and `weights.bin` into `folder`; returns the size of the latter.
+    /// Every tensor, or part of one, that the graph takes from the model's weights, by the name that it has in the graph.
+    pub fn weights(&self) -> impl Iterator<Item = (String, &Part)> {
+        self.weights.iter().map(|part| (part.value_name(), part))
+    }
+
+    /// Writes `model.onnx` into `folder`, with the weights' names and shapes and without the weights, which whoever runs it brings
+    /// along; and `constants.bin` beside it, if it has large constants.
     ///
-    /// Weights go from the mapping to the file one tensor after the other. The same graph and
-    /// weights give the same bytes.
+    /// The bytes depend on the network alone: neither on the precision of the weights nor on where they stand.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
+        let mut offset = 0u64;
+        let mut initializers = self.constants.clone();
+        for (name, part) in self.weights() {
+            let dims: Vec<i64> = part.shape().iter().map(|&length| length as i64).collect();
+            let length = dims.iter().product::<i64>() as u64 * ElementType::F32.size_bytes();
+            initializers.push(TensorProto::external(&name, ElementType::F32, &dims, WEIGHTS_FILE, offset, length));
+            offset = (offset + length).next_multiple_of(ALIGNMENT_BYTES);
+        }
+        let mut constants = OwnWeights::beside(folder, CONSTANTS_FILE);
+        for LargeConstant { name, dims, values } in &self.large {
+            initializers.push(constants.add(name, dims, values)?);
+        }
+        constants.finish()?;
+        self.write_model(folder, self.nodes.clone(), initializers)
+    }
+
+    /// Writes `model.onnx` into `folder` so that it can be opened with the model's own files beside it, where the graph says that
+    /// its weights stand; and `weights.bin` for what they do not hold as it is needed.
+    ///
+    /// With `is_rounded` every weight is rounded to bfloat16 and stands in `weights.bin`. Returns the names of the model's files
+    /// that it refers to.
     ///
     /// # Errors
     /// A tensor is missing or misshaped, or a file cannot be written.
-    pub fn write(&self, weights: &Weights, folder: &Path) -> Result<u64, ModelError> {
-        let path = folder.join(WEIGHTS_FILE);
-        let file = File::create_new(&path).map_err(ModelError::write(&path))?;
-        let mut out = BufWriter::new(file);
-        let mut offset = 0u64;
+    pub fn write_referring(
+        &self,
+        weights: &Weights,
+        folder: &Path,
+        is_rounded: bool,
+    ) -> Result<BTreeSet<String>, ModelError> {
+        weights.check(&self.required)?;
+        let mut referred = BTreeSet::new();
+        let mut nodes = Vec::new();
         let mut initializers = self.constants.clone();
-        for weight in &self.weights {
-            let padding = offset.next_multiple_of(ALIGNMENT_BYTES) - offset;
-            out.write_all(&[0; ALIGNMENT_BYTES as usize][..padding as usize]).map_err(ModelError::write(&path))?;
-            offset += padding;
-            weights.write_f32(&weight.spec, weight.transposed, &mut out, &path)?;
-            let (name, size_bytes) = (weight.value_name(), weight.size_bytes());
-            let dims = weight.dims();
-            initializers.push(TensorProto::external(&name, &dims, WEIGHTS_FILE, offset, size_bytes));
-            offset += size_bytes;
+        let mut own = OwnWeights::beside(folder, WEIGHTS_FILE);
+        for (name, part) in self.weights() {
+            let dims: Vec<i64> = part.shape().iter().map(|&length| length as i64).collect();
+            let place = weights.place(part).filter(|_| !is_rounded);
+            let element = place.as_ref().map_or(ElementType::F32, |place| place.element);
+            let stored = if element == ElementType::F32 { name.clone() } else { format!("{name}/stored") };
+            initializers.push(match place {
+                Some(Place { file, offset, length, .. }) => {
+                    referred.insert(file.to_owned());
+                    TensorProto::external(&stored, element, &dims, file, offset, length)
+                }
+                None => {
+                    let mut values = weights.floats(part)?;
+                    if is_rounded {
+                        values.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32());
+                    }
+                    own.add(&stored, &dims, &values)?
+                }
+            });
+            if element != ElementType::F32 {
+                nodes.push(NodeProto {
+                    input: vec![stored],
+                    output: vec![name.clone()],
+                    name: Some(format!("{name}/widened")),
+                    op_type: Some("Cast".to_owned()),
+                    attribute: vec![AttributeProto::int("to", ElementType::F32 as i64)],
+                });
+            }
         }
-        out.flush().map_err(ModelError::write(&path))?;
-
-        let path = folder.join(MODEL_FILE);
-        let model = self.model(initializers).encode_to_vec();
-        let mut file = File::create_new(&path).map_err(ModelError::write(&path))?;
-        file.write_all(&model).map_err(ModelError::write(&path))?;
-        Ok(offset)
+        for LargeConstant { name, dims, values } in &self.large {
+            initializers.push(own.add(name, dims, values)?);
+        }
+        own.finish()?;
+        nodes.extend(self.nodes.iter().cloned());
+        self.write_model(folder, nodes, initializers)?;
+        Ok(referred)
     }
 
-    fn model(&self, initializer: Vec<TensorProto>) -> ModelProto {
+    fn write_model(
+        &self,
+        folder: &Path,
+        nodes: Vec<NodeProto>,
+        initializers: Vec<TensorProto>,
+    ) -> Result<(), ModelError> {
+        let path = folder.join(MODEL_FILE);
+        let model = self.model(nodes, initializers).encode_to_vec();
+        let mut file = File::create_new(&path).map_err(ModelError::write(&path))?;
+        file.write_all(&model).map_err(ModelError::write(&path))
+    }
+
+    fn model(&self, node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
         let graph = GraphProto {
-            node: self.nodes.clone(),
+            node,
             name: Some(self.name.clone()),
             initializer,
             input: self.inputs.clone(),
@@ -317,6 +490,44 @@ impl Graph {
     }
 }
 
+/// A file of numbers that an export has for itself, begun when the first comes.
+struct OwnWeights {
+    path: PathBuf,
+    name: &'static str,
+    out: Option<BufWriter<File>>,
+    offset: u64,
+}
+
+impl OwnWeights {
+    fn beside(folder: &Path, name: &'static str) -> Self {
+        Self { path: folder.join(name), name, out: None, offset: 0 }
+    }
+
+    fn add(&mut self, name: &str, dims: &[i64], values: &[f32]) -> Result<TensorProto, ModelError> {
+        let out = match &mut self.out {
+            Some(out) => out,
+            none => {
+                let file = File::create_new(&self.path).map_err(ModelError::write(&self.path))?;
+                none.insert(BufWriter::new(file))
+            }
+        };
+        let padding = self.offset.next_multiple_of(ALIGNMENT_BYTES) - self.offset;
+        let offset = self.offset + padding;
+        let length = size_of_val(values) as u64;
+        let mut write = || {
+            out.write_all(&[0; ALIGNMENT_BYTES as usize][..padding as usize])?;
+            values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+        };
+        write().map_err(ModelError::write(&self.path))?;
+        self.offset = offset + length;
+        Ok(TensorProto::external(name, ElementType::F32, dims, self.name, offset, length))
+    }
+
+    fn finish(self) -> Result<(), ModelError> {
+        self.out.map_or(Ok(()), |mut out| out.flush()).map_err(ModelError::write(&self.path))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,18 +536,17 @@ mod tests {
     fn what_no_output_needs_is_dropped() {
         let mut graph = GraphBuilder::default();
         let x = graph.input("x", ElementType::F32, &[Dim::Named("batch".to_owned()), Dim::Fixed(4)]);
-        let used = graph.linear(&x, "used", 4, 2);
-        let idle = graph.linear(&used, "idle", 2, 2);
+        let used = graph.linear(&x, &Linear::named("used", 4, 2));
+        let idle = graph.linear(&used, &Linear::named("idle", 2, 2));
         let half = graph.float(0.5);
         graph.mul(&idle, &half);
         graph.output(&used, "y", &[Dim::Named("batch".to_owned()), Dim::Fixed(2)]);
         let graph = graph.finish("test");
         let operators: Vec<_> = graph.nodes.iter().filter_map(|node| node.op_type.as_deref()).collect();
-        assert_eq!(operators, ["MatMul", "Add", "Identity"]);
+        assert_eq!(operators, ["Gemm", "Identity"]);
         assert!(graph.constants.is_empty());
-        let names: Vec<_> = graph.weights.iter().map(WeightUse::value_name).collect();
-        assert_eq!(names, ["used.weight/transposed", "used.bias"]);
-        assert_eq!(graph.weights[0].dims(), [4, 2]);
+        let names: Vec<_> = graph.weights.iter().map(Part::value_name).collect();
+        assert_eq!(names, ["used.weight", "used.bias"]);
         assert_eq!(graph.required_tensors().len(), 4);
     }
 }

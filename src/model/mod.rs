@@ -1,31 +1,41 @@
-//! Vision-language models: from a Hugging Face folder to a table of unit activations.
+//! Models: from the files that people download to a table of unit activations.
 //!
 //! ```text
-//! config.json + model.safetensors --inspect--> ModelFacts        (before anything runs)
+//! config.json + weights --OpenModel::open--> architecture, modules, layers        (before anything runs)
 //!             |
-//!           export --> model.onnx, weights.bin, units.tsv, module.json, tokenizer/preprocessing
+//!           export --> model.onnx (weights stay where they are), units.tsv, module.json, tokenizer/preprocessing
 //!             |
-//!        Network::open --run_images / run_texts--> (n_samples, n_units)
+//!        Network::open --run_images / run_texts / run_pairs--> (n_samples, n_units)
 //! ```
 //!
-//! Owns the architecture (CLIP: [`clip`]), the taps and their reductions ([`units`], `taps`), and
-//! the preparation of stimuli ([`image`], [`text`]). Knows no studies, tasks or stores. A
-//! [`RandomClip`] stands in where no trained weights are at hand.
+//! | file | concern |
+//! |---|---|
+//! | `source`, `weights`, `config` | files as they were downloaded; every mistake in them named |
+//! | `architecture` and its files | CLIP, METER, ViT, RoBERTa, BERT: from tensors to a graph |
+//! | `blocks`, `graph`, `places` | what transformers are made of, as pieces of an ONNX graph |
+//! | `module`, `units`, `taps` | what can be asked for, what it is called, how tokens are reduced |
+//! | `open`, `export`, `reference`, `runtime` | check, write, run |
+//! | `image`, `text`, `vocabulary` | stimuli as each model's own processor prepares them |
+//! | `random` | models without trained weights |
 //!
-//! To add an architecture: write a file like `clip.rs`, its configuration like `config.rs`, and let
-//! [`export()`] and [`inspect`] choose between them by `model_type`.
+//! Knows no studies, tasks or stores. To add an architecture: write a file in `architecture/`; see [`architecture`].
 
-pub mod clip;
+pub mod architecture;
+mod blocks;
 pub mod config;
 mod error;
 mod export;
-mod facts;
 mod file;
 pub mod graph;
+pub mod hub;
 pub mod image;
+pub mod module;
+mod open;
+mod places;
 mod random;
-mod resample;
+mod reference;
 mod runtime;
+mod source;
 mod taps;
 pub mod text;
 pub mod units;
@@ -33,10 +43,11 @@ mod vocabulary;
 pub mod weights;
 
 pub use error::{ModelError, TensorProblem};
-pub use export::{ExportSummary, ExportedModule, MODULE_FILE, ModuleInput, UNITS_FILE, export};
-pub use facts::{ModelFacts, inspect};
+pub use export::{ExportedModule, MODULE_FILE, UNITS_FILE, export, export_alone};
 pub use image::Preprocessor;
-pub use random::{RandomClip, RandomText, RandomVision};
-pub use runtime::{Network, load_runtime};
+pub use module::{Module, ModuleInput, ModuleShape, Stimulus};
+pub use open::{ModelFacts, ModuleFacts, OpenModel};
+pub use random::{RandomArchitecture, RandomFusion, RandomModel, RandomText, RandomVision};
+pub use runtime::{Device, Network, RunOptions, load_runtime, open_alone};
 pub use text::CaptionTokenizer;
-pub use units::{AllLayers, Kind, LayerUnits, Layers, Module, Reduce, UnitSelection, UnitTable};
+pub use units::{AllLayers, Kind, LayerUnits, Layers, Reduce, UnitSelection, UnitTable};

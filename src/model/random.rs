@@ -1,9 +1,10 @@
-//! CLIP models without trained weights, for studies that need no download.
+//! Models without trained weights, for studies that need no download.
 //!
-//! Owns [`RandomClip`], the shape that a study writes, and the making of a Hugging Face folder from
-//! it: real architecture, weights drawn as transformers initialises them. `vocabulary.rs` makes the
-//! tokenizer; everything downstream treats the folder as any other.
+//! Owns [`RandomModel`], the shape that a study writes, and the making of a model folder from it: real architecture, weights
+//! drawn as the original implementations initialise theirs. `vocabulary.rs` makes the tokenizer; everything downstream treats
+//! the folder as any other.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -13,18 +14,19 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::config::{ClipConfig, TowerConfig};
+use super::architecture::{Architecture, of_config};
+use super::config::ConfigTable;
 use super::error::ModelError;
-use super::export::write;
-use super::facts::{CONFIG_FILE, ModelFacts, required_tensors};
-use super::image::{CLIP_DEVIATION, CLIP_MEAN, PREPROCESSOR_FILE};
-use super::text::TOKENIZER_FILE;
-use super::units::Module;
-use super::vocabulary::{END_OF_TEXT, SMALLEST_VOCABULARY, START_OF_TEXT, tokenizer_json};
+use super::export::{json_bytes, write};
+use super::image::{PREPROCESSOR_FILE, Preprocessor};
+use super::module::Module;
+use super::open::{ModelFacts, facts_of, required_tensors};
+use super::source::CONFIG_FILE;
+use super::vocabulary::{TOKENIZER_FILE, smallest_vocabulary, tokenizer_json};
 use super::weights::TensorSpec;
 
 const WEIGHTS_FILE: &str = "model.safetensors";
@@ -32,26 +34,50 @@ const WEIGHTS_FILE: &str = "model.safetensors";
 /// The logarithm of the initial temperature, 1/0.07 (Radford et al. 2021, section 2.5).
 const LOGIT_SCALE: f32 = 2.6592;
 
-/// Standard deviation of embeddings and patches (transformers' `initializer_range`).
-const EMBEDDING_DEVIATION: f64 = 0.02;
+/// Standard deviation of embeddings and patches, and of all matrices but CLIP's (transformers' `initializer_range`).
+const DEVIATION: f64 = 0.02;
 
-/// A CLIP model with random weights; by default ViT-B/32 in full size.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RandomClip {
+/// Architectures that can be made without trained weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RandomArchitecture {
+    /// CLIP, of the size of ViT-B/32.
+    #[default]
+    Clip,
+    /// METER with CLIP's image encoder and RoBERTa, for images of 288 pixels.
+    Meter,
+    /// ViT, of the size of ViT-B/16.
+    Vit,
+    /// RoBERTa, of the base size.
+    Roberta,
+    /// BERT, of the base size.
+    Bert,
+}
+
+/// A model with random weights; what is not said of it is as in the published model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "WrittenRandom")]
+pub struct RandomModel {
+    /// Which architecture.
+    pub architecture: RandomArchitecture,
     /// The seed of all weights.
     pub seed: u64,
-    /// The image tower.
-    pub vision: RandomVision,
-    /// The text tower.
-    pub text: RandomText,
-    /// Width of the space that both towers project to.
-    pub projection_dim: usize,
+    /// The image tower, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision: Option<RandomVision>,
+    /// The text tower, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<RandomText>,
+    /// The blocks in which image and text look at each other, if it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fusion: Option<RandomFusion>,
+    /// Width of the space that CLIP's towers project to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projection_dim: Option<usize>,
 }
 
 /// The shape of a random image tower.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct RandomVision {
     /// Blocks.
     pub layers: usize,
@@ -68,8 +94,7 @@ pub struct RandomVision {
 }
 
 /// The shape of a random text tower.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct RandomText {
     /// Blocks.
     pub layers: usize,
@@ -81,53 +106,283 @@ pub struct RandomText {
     pub mlp_width: usize,
     /// The most tokens of a text, start and end included.
     pub context_length: usize,
-    /// Token ids; at least 514, which spell any text.
+    /// Token ids.
     pub vocab_size: usize,
 }
 
-impl Default for RandomClip {
-    fn default() -> Self {
-        Self { seed: 0, vision: RandomVision::default(), text: RandomText::default(), projection_dim: 512 }
-    }
+/// The shape of the blocks in which image and text look at each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct RandomFusion {
+    /// Blocks of each stream.
+    pub layers: usize,
+    /// Width of both streams.
+    pub width: usize,
+    /// Attention heads; divides `width`.
+    pub heads: usize,
+    /// Hidden width of the feed-forward part.
+    pub mlp_width: usize,
 }
 
-impl Default for RandomVision {
-    fn default() -> Self {
-        let (image_size, patch_size) = (224, 32);
-        Self { layers: 12, width: 768, heads: 12, mlp_width: 3072, image_size, patch_size }
-    }
+/// A model with random weights; what is not said of it is as in the published model.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RandomModel")]
+struct WrittenRandom {
+    /// Which architecture; its published size is what is not said here.
+    architecture: RandomArchitecture,
+    /// The seed of all weights.
+    seed: u64,
+    /// The image tower: `clip`, `meter` and `vit` have one.
+    vision: Option<WrittenVision>,
+    /// The text tower: `clip`, `meter`, `roberta` and `bert` have one.
+    text: Option<WrittenText>,
+    /// The blocks in which image and text look at each other: `meter` has them.
+    fusion: Option<WrittenFusion>,
+    /// Width of the space that both towers of `clip` project to.
+    #[schemars(example = 512, range(min = 1))]
+    projection_dim: Option<usize>,
 }
 
-impl Default for RandomText {
-    fn default() -> Self {
-        let (context_length, vocab_size) = (77, 49_408);
-        Self { layers: 12, width: 512, heads: 8, mlp_width: 2048, context_length, vocab_size }
-    }
+/// The shape of a random image tower.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RandomVision")]
+struct WrittenVision {
+    /// Blocks.
+    #[schemars(example = 12, range(min = 1))]
+    layers: Option<usize>,
+    /// Width of the residual stream.
+    #[schemars(example = 768, range(min = 1))]
+    width: Option<usize>,
+    /// Attention heads; divides `width`. In `meter` they are the width over 64.
+    #[schemars(example = 12, range(min = 1))]
+    heads: Option<usize>,
+    /// Hidden width of the feed-forward part.
+    #[schemars(example = 3072, range(min = 1))]
+    mlp_width: Option<usize>,
+    /// Height and width of images, in pixels.
+    #[schemars(example = 224, range(min = 1))]
+    image_size: Option<usize>,
+    /// Height and width of a patch, in pixels; divides `image_size`.
+    #[schemars(example = 32, range(min = 1))]
+    patch_size: Option<usize>,
 }
 
-impl RandomClip {
-    /// A model of a few hundred kilobytes, for quick starts and tests.
-    pub fn tiny() -> Self {
-        Self {
-            seed: 0,
-            vision: RandomVision { layers: 4, width: 48, heads: 4, mlp_width: 96, image_size: 64, patch_size: 16 },
-            text: RandomText { layers: 4, width: 32, heads: 4, mlp_width: 64, context_length: 32, vocab_size: 1024 },
-            projection_dim: 32,
+/// The shape of a random text tower.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RandomText")]
+struct WrittenText {
+    /// Blocks.
+    #[schemars(example = 12, range(min = 1))]
+    layers: Option<usize>,
+    /// Width of the residual stream.
+    #[schemars(example = 512, range(min = 1))]
+    width: Option<usize>,
+    /// Attention heads; divides `width`.
+    #[schemars(example = 8, range(min = 1))]
+    heads: Option<usize>,
+    /// Hidden width of the feed-forward part.
+    #[schemars(example = 2048, range(min = 1))]
+    mlp_width: Option<usize>,
+    /// The most tokens of a text, start and end included.
+    #[schemars(example = 77, range(min = 3))]
+    context_length: Option<usize>,
+    /// Token ids; enough to spell any text.
+    #[schemars(example = 49_408, range(min = 1))]
+    vocab_size: Option<usize>,
+}
+
+/// The shape of the blocks in which image and text look at each other.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RandomFusion")]
+struct WrittenFusion {
+    /// Blocks of each stream.
+    #[schemars(example = 6, range(min = 1))]
+    layers: Option<usize>,
+    /// Width of both streams.
+    #[schemars(example = 768, range(min = 1))]
+    width: Option<usize>,
+    /// Attention heads; divides `width`.
+    #[schemars(example = 12, range(min = 1))]
+    heads: Option<usize>,
+    /// Hidden width of the feed-forward part.
+    #[schemars(example = 3072, range(min = 1))]
+    mlp_width: Option<usize>,
+}
+
+impl RandomArchitecture {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Clip => "clip",
+            Self::Meter => "meter",
+            Self::Vit => "vit",
+            Self::Roberta => "roberta",
+            Self::Bert => "bert",
         }
     }
 
-    /// What [`super::inspect`] would say of the folder, without writing it.
+    fn vision(self) -> Option<RandomVision> {
+        let (layers, image_size, patch_size) = match self {
+            Self::Clip => (12, 224, 32),
+            Self::Meter => (11, 288, 16),
+            Self::Vit => (12, 224, 16),
+            Self::Roberta | Self::Bert => return None,
+        };
+        Some(RandomVision { layers, width: 768, heads: 12, mlp_width: 3072, image_size, patch_size })
+    }
+
+    fn text(self) -> Option<RandomText> {
+        let base = |context_length, vocab_size| RandomText {
+            layers: 12,
+            width: 768,
+            heads: 12,
+            mlp_width: 3072,
+            context_length,
+            vocab_size,
+        };
+        match self {
+            Self::Clip => Some(RandomText { width: 512, heads: 8, mlp_width: 2048, ..base(77, 49_408) }),
+            Self::Meter => Some(base(50, 50_265)),
+            Self::Roberta => Some(base(512, 50_265)),
+            Self::Bert => Some(base(512, 30_522)),
+            Self::Vit => None,
+        }
+    }
+
+    fn fusion(self) -> Option<RandomFusion> {
+        (self == Self::Meter).then_some(RandomFusion { layers: 6, width: 768, heads: 12, mlp_width: 3072 })
+    }
+}
+
+impl From<WrittenRandom> for RandomModel {
+    fn from(written: WrittenRandom) -> Self {
+        let WrittenRandom { architecture, seed, vision, text, fusion, projection_dim } = written;
+        let of_clip = RandomArchitecture::Clip;
+        // A part that the architecture does not have is kept, so that the check can tell of it.
+        let vision = match (architecture.vision(), vision) {
+            (None, None) => None,
+            (published, written) => {
+                let of = published.or(of_clip.vision()).expect("CLIP has an image tower");
+                let written = written.unwrap_or_default();
+                Some(RandomVision {
+                    layers: written.layers.unwrap_or(of.layers),
+                    width: written.width.unwrap_or(of.width),
+                    heads: written.heads.unwrap_or(of.heads),
+                    mlp_width: written.mlp_width.unwrap_or(of.mlp_width),
+                    image_size: written.image_size.unwrap_or(of.image_size),
+                    patch_size: written.patch_size.unwrap_or(of.patch_size),
+                })
+            }
+        };
+        let text = match (architecture.text(), text) {
+            (None, None) => None,
+            (published, written) => {
+                let of = published.or(of_clip.text()).expect("CLIP has a text tower");
+                let written = written.unwrap_or_default();
+                Some(RandomText {
+                    layers: written.layers.unwrap_or(of.layers),
+                    width: written.width.unwrap_or(of.width),
+                    heads: written.heads.unwrap_or(of.heads),
+                    mlp_width: written.mlp_width.unwrap_or(of.mlp_width),
+                    context_length: written.context_length.unwrap_or(of.context_length),
+                    vocab_size: written.vocab_size.unwrap_or(of.vocab_size),
+                })
+            }
+        };
+        let fusion = match (architecture.fusion(), fusion) {
+            (None, None) => None,
+            (published, written) => {
+                let of = published.or(RandomArchitecture::Meter.fusion()).expect("METER has a fusion");
+                let written = written.unwrap_or_default();
+                Some(RandomFusion {
+                    layers: written.layers.unwrap_or(of.layers),
+                    width: written.width.unwrap_or(of.width),
+                    heads: written.heads.unwrap_or(of.heads),
+                    mlp_width: written.mlp_width.unwrap_or(of.mlp_width),
+                })
+            }
+        };
+        let projection_dim = projection_dim.or((architecture == of_clip).then_some(512));
+        Self { architecture, seed, vision, text, fusion, projection_dim }
+    }
+}
+
+/// The schema of what is written, which says less than what is meant.
+impl JsonSchema for RandomModel {
+    fn schema_name() -> Cow<'static, str> {
+        WrittenRandom::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WrittenRandom::json_schema(generator)
+    }
+}
+
+impl Default for RandomModel {
+    fn default() -> Self {
+        WrittenRandom::default().into()
+    }
+}
+
+impl RandomModel {
+    /// The published size of an architecture.
+    #[must_use]
+    pub fn of(architecture: RandomArchitecture) -> Self {
+        WrittenRandom { architecture, ..WrittenRandom::default() }.into()
+    }
+
+    /// A model of a few hundred kilobytes, for quick starts and tests.
+    #[must_use]
+    pub fn tiny() -> Self {
+        Self::tiny_of(RandomArchitecture::Clip)
+    }
+
+    /// A model of a few hundred kilobytes of any architecture.
+    #[must_use]
+    pub fn tiny_of(architecture: RandomArchitecture) -> Self {
+        // The heads of METER's image tower are its width over 64.
+        let width = if architecture == RandomArchitecture::Meter { 64 } else { 48 };
+        let heads = if architecture == RandomArchitecture::Meter { 1 } else { 4 };
+        let vision = RandomVision { layers: 4, width, heads, mlp_width: 96, image_size: 64, patch_size: 16 };
+        let text = RandomText { layers: 4, width: 32, heads: 4, mlp_width: 64, context_length: 32, vocab_size: 1024 };
+        let fusion = RandomFusion { layers: 2, width: 40, heads: 4, mlp_width: 80 };
+        Self {
+            architecture,
+            seed: 0,
+            vision: architecture.vision().map(|_| vision),
+            text: architecture.text().map(|_| text),
+            fusion: architecture.fusion().map(|_| fusion),
+            projection_dim: (architecture == RandomArchitecture::Clip).then_some(32),
+        }
+    }
+
+    /// The modules that it has.
+    ///
+    /// # Errors
+    /// As [`RandomModel::facts`].
+    pub fn modules(&self) -> Result<Vec<Module>, ModelError> {
+        Ok(self.shape(Path::new(CONFIG_FILE))?.modules())
+    }
+
+    /// What [`super::OpenModel::facts`] would say of the folder, without writing it.
     ///
     /// # Errors
     /// The shape contradicts itself; the field is named as in `config.json`.
-    pub fn facts(&self) -> Result<ModelFacts, ModelError> {
-        let config = self.config(Path::new(CONFIG_FILE))?;
-        let mut unused: Vec<String> = untapped_tensors(&config).into_iter().map(|spec| spec.name).collect();
-        unused.sort();
-        Ok(ModelFacts::new(config, &[WEIGHTS_FILE.to_owned()], unused))
+    pub fn facts(&self, modules: &[Module]) -> Result<ModelFacts, ModelError> {
+        let architecture = self.shape(Path::new(CONFIG_FILE))?;
+        facts_of(&*architecture, modules, &[WEIGHTS_FILE.to_owned()], |beside| {
+            let mut files = vec![CONFIG_FILE.to_owned(), WEIGHTS_FILE.to_owned()];
+            let written = [PREPROCESSOR_FILE, TOKENIZER_FILE];
+            files.extend(written.iter().filter(|name| beside.contains(name)).map(|name| (*name).to_owned()));
+            files.sort();
+            files
+        })
+        .map(|(facts, _)| facts)
     }
 
-    /// Writes the model as a Hugging Face folder, which `out` must be: existing and empty.
+    /// Writes the model as a folder as it could have been downloaded, which `out` must be: existing and empty.
     ///
     /// Each tensor is drawn from its own generator, seeded by the seed and the tensor's name, so
     /// a tensor's numbers depend on neither the others nor the order of writing.
@@ -135,48 +390,70 @@ impl RandomClip {
     /// # Errors
     /// The shape contradicts itself, `out` is not an empty folder, or a file cannot be written.
     pub fn write_random(&self, out: &Path) -> Result<(), ModelError> {
-        let config = self.config(&out.join(CONFIG_FILE))?;
+        let architecture = self.shape(&out.join(CONFIG_FILE))?;
         let mut entries = std::fs::read_dir(out).map_err(ModelError::read(out))?;
         if entries.next().is_some() {
             return Err(ModelError::NotEmpty { folder: out.to_owned() });
         }
-        let mut tensors = required_tensors(&config, Module::Vision)?;
-        tensors.extend(required_tensors(&config, Module::Text)?);
-        tensors.extend(untapped_tensors(&config));
+        let mut tensors: Vec<TensorSpec> = Vec::new();
+        for module in architecture.modules() {
+            for tensor in required_tensors(&*architecture, module)? {
+                if !tensors.contains(&tensor) {
+                    tensors.push(tensor);
+                }
+            }
+        }
+        if self.architecture == RandomArchitecture::Clip {
+            // transformers would draw it otherwise than it was saved.
+            tensors.push(TensorSpec { name: "logit_scale".to_owned(), shape: vec![] });
+        }
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        self.write_weights(&config, &tensors, &out.join(WEIGHTS_FILE))?;
-        write_json(&out.join(CONFIG_FILE), &self.config_json())?;
-        write_json(&out.join(PREPROCESSOR_FILE), &self.preprocessor_json())?;
-        write_json(&out.join(TOKENIZER_FILE), &tokenizer_json(self.text.vocab_size))?;
-        let tokenizer_config = json!({
-            "tokenizer_class": "CLIPTokenizer",
-            "model_max_length": self.text.context_length,
-            "bos_token": START_OF_TEXT,
-            "eos_token": END_OF_TEXT,
-            "pad_token": END_OF_TEXT,
-            "unk_token": END_OF_TEXT,
-        });
-        write_json(&out.join("tokenizer_config.json"), &tokenizer_config)
+        self.write_weights(&tensors, &out.join(WEIGHTS_FILE))?;
+        write(&out.join(CONFIG_FILE), &json_bytes(&self.config_json()))?;
+        if let Some(preprocessor) = architecture.preprocessor().or(self.vision_preprocessor()) {
+            write(&out.join(PREPROCESSOR_FILE), &json_bytes(&preprocessor))?;
+        }
+        if let (Some(style), Some(text)) = (architecture.tokenizer_style(), &self.text) {
+            write(&out.join(TOKENIZER_FILE), &json_bytes(&tokenizer_json(style, text.vocab_size)))?;
+        }
+        Ok(())
     }
 
-    fn config(&self, path: &Path) -> Result<ClipConfig, ModelError> {
-        let found = self.text.vocab_size;
-        if found < SMALLEST_VOCABULARY {
-            let expected = format!("at least {SMALLEST_VOCABULARY}, which spell any text");
-            return Err(ModelError::field(path, "text_config.vocab_size", found, expected));
+    /// ViT brings no preparation of its own: that of the published ones is written beside it.
+    fn vision_preprocessor(&self) -> Option<Preprocessor> {
+        self.vision.as_ref().map(|vision| Preprocessor::vit(vision.image_size as u32))
+    }
+
+    /// The architecture in this size.
+    fn shape(&self, path: &Path) -> Result<Box<dyn Architecture>, ModelError> {
+        let architecture = self.architecture;
+        let extra = [
+            ("vision", self.vision.is_some() && architecture.vision().is_none()),
+            ("text", self.text.is_some() && architecture.text().is_none()),
+            ("fusion", self.fusion.is_some() && architecture.fusion().is_none()),
+            ("projection_dim", self.projection_dim.is_some() && architecture != RandomArchitecture::Clip),
+        ];
+        if let Some((field, _)) = extra.iter().find(|(_, is_extra)| *is_extra) {
+            let found = "given";
+            let expected = format!("nothing, since `{}` has none", architecture.name());
+            return Err(ModelError::field(path, *field, found, expected));
         }
-        ClipConfig::from_json(&self.config_json(), path)
+        let config = self.config_json();
+        let architecture = of_config(&ConfigTable::of(&config, path)?)?;
+        if let (Some(text), Some(style)) = (&self.text, architecture.tokenizer_style()) {
+            let smallest = smallest_vocabulary(style);
+            if text.vocab_size < smallest {
+                let expected = format!("at least {smallest}, which spell any text");
+                return Err(ModelError::field(path, "text_config.vocab_size", text.vocab_size, expected));
+            }
+        }
+        Ok(architecture)
     }
 
     fn config_json(&self) -> Value {
-        let (vision, text) = (&self.vision, &self.text);
-        json!({
-            "architectures": ["CLIPModel"],
-            "model_type": "clip",
-            "projection_dim": self.projection_dim,
-            "logit_scale_init_value": LOGIT_SCALE,
-            "initializer_factor": 1.0,
-            "vision_config": {
+        let name = self.architecture.name();
+        let vision = self.vision.as_ref().map(|vision| {
+            json!({
                 "model_type": "clip_vision_model",
                 "num_hidden_layers": vision.layers,
                 "hidden_size": vision.width,
@@ -185,47 +462,70 @@ impl RandomClip {
                 "image_size": vision.image_size,
                 "patch_size": vision.patch_size,
                 "num_channels": 3,
-                "hidden_act": "quick_gelu",
-                "layer_norm_eps": 1e-5,
-                "projection_dim": self.projection_dim,
-            },
-            "text_config": {
+                "hidden_act": if name == "vit" { "gelu" } else { "quick_gelu" },
+                "layer_norm_eps": if name == "vit" { 1e-12 } else { 1e-5 },
+            })
+        });
+        let text = self.text.as_ref().map(|text| {
+            let is_clip = name == "clip";
+            let places = text.context_length + if is_clip || name == "bert" { 0 } else { 2 };
+            let mut text = json!({
                 "model_type": "clip_text_model",
                 "num_hidden_layers": text.layers,
                 "hidden_size": text.width,
                 "num_attention_heads": text.heads,
                 "intermediate_size": text.mlp_width,
-                "max_position_embeddings": text.context_length,
+                "max_position_embeddings": places,
                 "vocab_size": text.vocab_size,
-                "hidden_act": "quick_gelu",
-                "layer_norm_eps": 1e-5,
-                "projection_dim": self.projection_dim,
-                "bos_token_id": text.vocab_size - 2,
-                "eos_token_id": text.vocab_size - 1,
-                "pad_token_id": text.vocab_size - 1,
-            },
-        })
+                "hidden_act": if is_clip { "quick_gelu" } else { "gelu" },
+                "layer_norm_eps": if name == "bert" { 1e-12 } else { 1e-5 },
+            });
+            let own = match name {
+                "clip" => json!({
+                    "bos_token_id": text_id(&text, 2), "eos_token_id": text_id(&text, 1), "pad_token_id": text_id(&text, 1),
+                }),
+                "bert" => json!({ "pad_token_id": 0, "type_vocab_size": 2 }),
+                _ => json!({ "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "type_vocab_size": 1 }),
+            };
+            extend(&mut text, own);
+            text
+        });
+        let mut config = json!({ "model_type": name });
+        match (self.architecture, vision, text) {
+            (RandomArchitecture::Clip, Some(mut vision), Some(mut text)) => {
+                let shared = json!({ "projection_dim": self.projection_dim });
+                extend(&mut vision, shared.clone());
+                extend(&mut text, shared.clone());
+                extend(&mut config, shared);
+                extend(
+                    &mut config,
+                    json!({
+                        "architectures": ["CLIPModel"], "logit_scale_init_value": LOGIT_SCALE, "initializer_factor": 1.0,
+                        "vision_config": vision, "text_config": text,
+                    }),
+                );
+            }
+            (RandomArchitecture::Meter, vision, text) => {
+                let fusion = self.fusion.as_ref();
+                let meter = json!({
+                    "image_size": self.vision.as_ref().map(|vision| vision.image_size),
+                    "max_text_len": self.text.as_ref().map(|text| text.context_length),
+                    "hidden_size": fusion.map(|fusion| fusion.width),
+                    "num_heads": fusion.map(|fusion| fusion.heads),
+                    "num_top_layer": fusion.map(|fusion| fusion.layers),
+                    "intermediate_size": fusion.map(|fusion| fusion.mlp_width),
+                });
+                extend(&mut config, json!({ "meter": meter, "clip": vision, "roberta": text }));
+            }
+            (_, vision, text) => {
+                extend(&mut config, vision.or(text).unwrap_or_default());
+                extend(&mut config, json!({ "model_type": name }));
+            }
+        }
+        config
     }
 
-    fn preprocessor_json(&self) -> Value {
-        let size = self.vision.image_size;
-        json!({
-            "image_processor_type": "CLIPImageProcessor",
-            "do_resize": true,
-            "size": {"shortest_edge": size},
-            "resample": 3,
-            "do_center_crop": true,
-            "crop_size": {"height": size, "width": size},
-            "do_rescale": true,
-            "rescale_factor": 1.0 / 255.0,
-            "do_normalize": true,
-            "image_mean": CLIP_MEAN,
-            "image_std": CLIP_DEVIATION,
-            "do_convert_rgb": true,
-        })
-    }
-
-    fn write_weights(&self, config: &ClipConfig, tensors: &[TensorSpec], path: &Path) -> Result<(), ModelError> {
+    fn write_weights(&self, tensors: &[TensorSpec], path: &Path) -> Result<(), ModelError> {
         let file = File::create_new(path).map_err(ModelError::write(path))?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let header = header(tensors).map_err(|error| ModelError::malformed(path, error))?;
@@ -233,16 +533,16 @@ impl RandomClip {
             out.write_all(&(header.len() as u64).to_le_bytes())?;
             out.write_all(&header)?;
             for tensor in tensors {
-                self.write_tensor(config, tensor, &mut out)?;
+                self.write_tensor(tensor, &mut out)?;
             }
             out.flush()
         })();
         written.map_err(ModelError::write(path))
     }
 
-    fn write_tensor(&self, config: &ClipConfig, tensor: &TensorSpec, out: &mut impl Write) -> io::Result<()> {
+    fn write_tensor(&self, tensor: &TensorSpec, out: &mut impl Write) -> io::Result<()> {
         let n_values: usize = tensor.shape.iter().product();
-        let deviation = match initial(config, &tensor.name) {
+        let deviation = match self.initial(&tensor.name) {
             Initial::Constant(value) => {
                 return (0..n_values).try_for_each(|_| out.write_all(&value.to_le_bytes()));
             }
@@ -256,6 +556,56 @@ impl RandomClip {
             out.write_all(&(value * deviation).to_le_bytes())
         })
     }
+
+    /// The initial distribution of a tensor: CLIP's as transformers' `CLIPPreTrainedModel` and OpenAI's code have it, all
+    /// others as transformers' BERT and ViT have it.
+    fn initial(&self, name: &str) -> Initial {
+        let is_vision = name.starts_with("vis") || name.starts_with("vit_model.visual");
+        let tower = if is_vision {
+            self.vision.as_ref().map(|vision| (vision.layers, vision.width))
+        } else {
+            self.text.as_ref().map(|text| (text.layers, text.width))
+        };
+        let (n_layers, width) = tower.unwrap_or((1, 1));
+        let by_width = (width as f64).powf(-0.5);
+        let by_depth = (2.0 * n_layers as f64).powf(-0.5);
+        let (owner, tensor) = name.rsplit_once('.').unwrap_or(("", name));
+        let part = owner.rsplit('.').next().unwrap_or(owner);
+        let deviation = match (part, tensor) {
+            (_, "logit_scale") => return Initial::Constant(LOGIT_SCALE),
+            (_, "bias" | "in_proj_bias") => return Initial::Constant(0.0),
+            (_, "class_embedding") => by_width,
+            ("q_proj" | "k_proj" | "v_proj" | "fc2" | "c_proj", _) => by_width * by_depth,
+            ("fc1" | "c_fc", _) => (2.0 * width as f64).powf(-0.5),
+            ("out_proj" | "text_projection" | "visual_projection", _) | (_, "in_proj_weight") => by_width,
+            (part, _) if is_norm(part) => return Initial::Constant(1.0),
+            _ => DEVIATION,
+        };
+        Initial::Normal { deviation }
+    }
+}
+
+/// Whether a part of a tensor's name says that it belongs to a normalisation.
+fn is_norm(part: &str) -> bool {
+    part.to_ascii_lowercase().contains("norm") || part.starts_with("ln_") || part.ends_with("layrnorm")
+}
+
+/// The id that stands so far before the end of the vocabulary.
+fn text_id(text: &Value, before_end: u64) -> Value {
+    Value::from(text["vocab_size"].as_u64().unwrap_or_default().saturating_sub(before_end))
+}
+
+fn extend(table: &mut Value, more: Value) {
+    if let (Value::Object(table), Value::Object(more)) = (table, more) {
+        table.extend(more);
+    }
+}
+
+/// How a tensor begins.
+#[derive(Debug, PartialEq)]
+enum Initial {
+    Constant(f32),
+    Normal { deviation: f64 },
 }
 
 /// The safetensors header, padded so that the data after it is aligned to 8 bytes.
@@ -275,116 +625,95 @@ fn header(tensors: &[TensorSpec]) -> Result<Vec<u8>, safetensors::SafeTensorErro
     Ok(header)
 }
 
-/// What `CLIPModel` has beyond the last tap.
-fn untapped_tensors(config: &ClipConfig) -> Vec<TensorSpec> {
-    let (vision, text) = (config.vision.tower.width, config.text.tower.width);
-    let spec = |name: &str, shape: &[usize]| TensorSpec { name: name.to_owned(), shape: shape.to_vec() };
-    vec![
-        spec("logit_scale", &[]),
-        spec("text_model.final_layer_norm.bias", &[text]),
-        spec("text_model.final_layer_norm.weight", &[text]),
-        spec("text_projection.weight", &[config.projection_dim, text]),
-        spec("vision_model.post_layernorm.bias", &[vision]),
-        spec("vision_model.post_layernorm.weight", &[vision]),
-        spec("visual_projection.weight", &[config.projection_dim, vision]),
-    ]
-}
-
-/// How a tensor begins.
-#[derive(Debug, PartialEq)]
-enum Initial {
-    Constant(f32),
-    Normal { deviation: f64 },
-}
-
-/// The initial distribution of a tensor, as transformers' `CLIPPreTrainedModel` has it.
-fn initial(config: &ClipConfig, name: &str) -> Initial {
-    let module = if name.starts_with("vis") { Module::Vision } else { Module::Text };
-    let TowerConfig { n_layers, width, .. } = *config.tower(module);
-    let by_width = (width as f64).powf(-0.5);
-    let by_depth = (2.0 * n_layers as f64).powf(-0.5);
-    let (owner, tensor) = name.rsplit_once('.').unwrap_or(("", name));
-    let part = owner.rsplit('.').next().unwrap_or(owner);
-    let deviation = match (part, tensor) {
-        (_, "logit_scale") => return Initial::Constant(LOGIT_SCALE),
-        (_, "bias") => return Initial::Constant(0.0),
-        (_, "class_embedding") => by_width,
-        ("q_proj" | "k_proj" | "v_proj" | "fc2", _) => by_width * by_depth,
-        ("fc1", _) => (2.0 * width as f64).powf(-0.5),
-        ("out_proj" | "text_projection" | "visual_projection", _) => by_width,
-        ("token_embedding" | "position_embedding" | "patch_embedding", _) => EMBEDDING_DEVIATION,
-        _ => return Initial::Constant(1.0),
-    };
-    Initial::Normal { deviation }
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
-    let mut text = serde_json::to_string_pretty(value).expect("a JSON value always prints");
-    text.push('\n');
-    write(path, text.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::inspect;
+    use crate::model::OpenModel;
+
+    const ALL: [RandomArchitecture; 5] = [
+        RandomArchitecture::Clip,
+        RandomArchitecture::Meter,
+        RandomArchitecture::Vit,
+        RandomArchitecture::Roberta,
+        RandomArchitecture::Bert,
+    ];
 
     #[test]
     fn the_folder_is_what_was_promised() {
-        let folder = tempfile::tempdir().unwrap();
-        let random = RandomClip::tiny();
-        random.write_random(folder.path()).unwrap();
-        assert_eq!(inspect(folder.path()).unwrap(), random.facts().unwrap());
-        let again = random.write_random(folder.path());
-        assert!(matches!(again, Err(ModelError::NotEmpty { .. })));
+        for architecture in ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let random = RandomModel::tiny_of(architecture);
+            random.write_random(folder.path()).unwrap();
+            let modules = random.modules().unwrap();
+            let open = OpenModel::open(folder.path()).unwrap();
+            assert_eq!(open.facts(&modules).unwrap(), random.facts(&modules).unwrap());
+            let again = random.write_random(folder.path());
+            assert!(matches!(again, Err(ModelError::NotEmpty { .. })));
+        }
+    }
+
+    #[test]
+    fn published_sizes_are_complete() {
+        for (architecture, n_layers) in ALL.into_iter().zip([24, 35, 12, 12, 12]) {
+            let random = RandomModel::of(architecture);
+            let facts = random.facts(&random.modules().unwrap()).unwrap();
+            let layers: usize = facts.modules.iter().map(|module| module.shape.layers.len()).sum();
+            assert_eq!(layers, n_layers, "{architecture:?}");
+        }
     }
 
     #[test]
     fn bytes_depend_on_the_seed_alone() {
-        let bytes = |random: &RandomClip| {
+        let bytes = |random: &RandomModel| {
             let folder = tempfile::tempdir().unwrap();
             random.write_random(folder.path()).unwrap();
             std::fs::read(folder.path().join(WEIGHTS_FILE)).unwrap()
         };
-        let random = RandomClip::tiny();
+        let random = RandomModel::tiny();
         let first = bytes(&random);
         assert_eq!(first, bytes(&random));
-        assert_ne!(first, bytes(&RandomClip { seed: 1, ..random }));
+        assert_ne!(first, bytes(&RandomModel { seed: 1, ..random }));
     }
 
     #[test]
-    fn tensors_begin_as_transformers_draws_them() {
-        let config = RandomClip::default().config(Path::new(CONFIG_FILE)).unwrap();
+    fn tensors_begin_as_the_original_implementations_draw_them() {
+        let initial = |name: &str| RandomModel::default().initial(name);
         let layer = "vision_model.encoder.layers.3";
-        for (name, expected) in
+        for (name, deviation) in
             [("q_proj.weight", 768f64.powf(-0.5) / 24f64.sqrt()), ("out_proj.weight", 768f64.powf(-0.5))]
         {
-            let name = format!("{layer}.self_attn.{name}");
-            assert_eq!(initial(&config, &name), Initial::Normal { deviation: expected });
+            assert_eq!(initial(&format!("{layer}.self_attn.{name}")), Initial::Normal { deviation });
         }
-        let constant = |name: &str| initial(&config, &format!("{layer}.{name}"));
-        assert_eq!(constant("layer_norm1.weight"), Initial::Constant(1.0));
-        assert_eq!(constant("mlp.fc1.bias"), Initial::Constant(0.0));
-        let pre = initial(&config, "vision_model.pre_layrnorm.weight");
-        assert_eq!(pre, Initial::Constant(1.0));
+        assert_eq!(initial(&format!("{layer}.layer_norm1.weight")), Initial::Constant(1.0));
+        assert_eq!(initial(&format!("{layer}.mlp.fc1.bias")), Initial::Constant(0.0));
+        assert_eq!(initial("vision_model.pre_layrnorm.weight"), Initial::Constant(1.0));
+        let bert = RandomModel::of(RandomArchitecture::Bert);
+        assert_eq!(bert.initial("encoder.layer.0.output.LayerNorm.weight"), Initial::Constant(1.0));
+        assert_eq!(bert.initial("encoder.layer.0.output.dense.weight"), Initial::Normal { deviation: 0.02 });
     }
 
     #[test]
     fn impossible_shapes_are_named() {
-        let mut random = RandomClip::tiny();
-        random.text.vocab_size = 100;
-        let message = random.facts().unwrap_err().to_string();
-        assert!(message.contains("`text_config.vocab_size` is 100: expected at least 514"));
-        let mut random = RandomClip::tiny();
-        random.vision.heads = 5;
-        let message = random.facts().unwrap_err().to_string();
+        let refused = |edit: fn(&mut RandomModel)| {
+            let mut random = RandomModel::tiny();
+            edit(&mut random);
+            random.facts(&[]).unwrap_err().to_string()
+        };
+        let message = refused(|random| random.text.as_mut().unwrap().vocab_size = 100);
+        assert!(message.contains("`text_config.vocab_size` is 100: expected at least 514"), "{message}");
+        let message = refused(|random| random.vision.as_mut().unwrap().heads = 5);
         assert!(message.contains("`vision_config.num_attention_heads` is 5"), "{message}");
+        let message = refused(|random| random.fusion = RandomArchitecture::Meter.fusion());
+        assert!(message.contains("`fusion` is given: expected nothing, since `clip` has none"), "{message}");
     }
 
     #[test]
     fn a_study_may_write_part_of_the_shape() {
-        let read: RandomClip = serde_json::from_str(r#"{"seed": 3, "vision": {"layers": 2}}"#).unwrap();
-        assert_eq!((read.seed, read.vision.layers, read.vision.width), (3, 2, 768));
-        assert!(serde_json::from_str::<RandomClip>(r#"{"vison": {}}"#).is_err());
+        let read: RandomModel = serde_json::from_str(r#"{"seed": 3, "vision": {"layers": 2}}"#).unwrap();
+        let vision = read.vision.unwrap();
+        assert_eq!((read.seed, vision.layers, vision.width), (3, 2, 768));
+        let read: RandomModel = serde_json::from_str(r#"{"architecture": "roberta"}"#).unwrap();
+        assert_eq!((read.vision, read.text.unwrap().vocab_size), (None, 50_265));
+        assert!(serde_json::from_str::<RandomModel>(r#"{"vison": {}}"#).is_err());
     }
 }

@@ -1,44 +1,17 @@
 //! Which numbers inside a network are taken as its units, and how they are named.
 //!
-//! Owns the selection that a study writes (kind, reduction over tokens, layers), what may be
-//! combined, and the table that names every unit in the order of the extracted columns. Knows
-//! neither graphs nor weights: `clip.rs` taps what is selected here.
+//! Owns the selection that a study writes (kind, reduction over tokens, layers), what may be combined, and the table that
+//! names every unit in the order of the extracted columns. Knows neither graphs nor weights: `taps.rs` puts out what is
+//! selected here.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
-
-/// One of the two towers of CLIP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Module {
-    /// The image tower.
-    Vision,
-    /// The text tower.
-    Text,
-}
-
-impl Module {
-    /// What this module takes, in words.
-    pub fn stimulus(self) -> &'static str {
-        match self {
-            Self::Vision => "images",
-            Self::Text => "texts",
-        }
-    }
-}
-
-impl fmt::Display for Module {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vision => "vision",
-            Self::Text => "text",
-        })
-    }
-}
+use super::module::{LayerShape, Module, ModuleShape, Stimulus};
 
 /// The family of units: which activations of a layer are tapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,19 +20,52 @@ pub enum Kind {
     /// Product of query and key along one dimension of one head (after bias, before scaling).
     #[default]
     QueryKey,
+    /// What a head puts out, before the output projection.
+    HeadOutput,
+    /// Length of what a head puts out: one unit for each head.
+    HeadNorm,
+    /// Queries (after bias, before scaling).
+    Query,
+    /// Keys.
+    Key,
+    /// Values.
+    Value,
     /// Hidden activations of the feed-forward part, after the non-linearity.
     Mlp,
     /// Output of the block: the residual stream.
     Residual,
+    /// What the model itself makes of a stimulus in the end, after all layers.
+    Embedding,
 }
 
 impl Kind {
-    /// The reductions over tokens that this kind has.
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::QueryKey,
+        Self::HeadOutput,
+        Self::HeadNorm,
+        Self::Query,
+        Self::Key,
+        Self::Value,
+        Self::Mlp,
+        Self::Residual,
+        Self::Embedding,
+    ];
+
+    /// The reductions over tokens that this kind has; the first is the default.
+    #[must_use]
     pub fn reductions(self) -> &'static [Reduce] {
         match self {
             Self::QueryKey => &[Reduce::Mean, Reduce::TokenMean, Reduce::Max],
-            Self::Mlp | Self::Residual => &[Reduce::Mean, Reduce::Max, Reduce::First, Reduce::Last],
+            Self::Embedding => &[Reduce::Pooled],
+            _ => &[Reduce::Mean, Reduce::Max, Reduce::First, Reduce::Last, Reduce::Norm],
         }
+    }
+
+    /// Whether its units belong to attention, so that a layer with cross-attention has them twice.
+    #[must_use]
+    pub fn is_of_attention(self) -> bool {
+        !matches!(self, Self::Mlp | Self::Residual | Self::Embedding)
     }
 }
 
@@ -67,20 +73,25 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::QueryKey => "query-key",
+            Self::HeadOutput => "head-output",
+            Self::HeadNorm => "head-norm",
+            Self::Query => "query",
+            Self::Key => "key",
+            Self::Value => "value",
             Self::Mlp => "mlp",
             Self::Residual => "residual",
+            Self::Embedding => "embedding",
         })
     }
 }
 
 /// How the tokens of a stimulus become one number per unit; padding is always left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduce {
     /// Mean over tokens; for `query-key` the mean over all pairs of tokens.
-    #[default]
     Mean,
-    /// Only `query-key`: mean over tokens of a token's query times its own key.
+    /// Only `query-key` of self-attention: mean over tokens of a token's query times its own key.
     TokenMean,
     /// Largest over tokens; for `query-key` the largest over all pairs of tokens.
     Max,
@@ -88,6 +99,10 @@ pub enum Reduce {
     First,
     /// The end-of-text token; texts only.
     Last,
+    /// Length over tokens: root of the sum of squares.
+    Norm,
+    /// Only `embedding`: as the model itself does.
+    Pooled,
 }
 
 impl fmt::Display for Reduce {
@@ -98,6 +113,8 @@ impl fmt::Display for Reduce {
             Self::Max => "max",
             Self::First => "first",
             Self::Last => "last",
+            Self::Norm => "norm",
+            Self::Pooled => "pooled",
         })
     }
 }
@@ -127,8 +144,8 @@ pub enum AllLayers {
 }
 
 /// The units that a study takes from a module.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "WrittenUnits")]
 pub struct UnitSelection {
     /// Which activations of a layer.
     pub kind: Kind,
@@ -136,23 +153,124 @@ pub struct UnitSelection {
     pub reduce: Reduce,
     /// Which layers: `"all"` or a list of numbers from 0.
     pub layers: Layers,
+    /// Whether class tokens, start and end of texts count as tokens. Padding never does.
+    pub special_tokens: bool,
+}
+
+/// The units that a study takes from every module.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "UnitSelection")]
+struct WrittenUnits {
+    /// Which activations of a layer.
+    kind: Kind,
+    /// How tokens are reduced: for `embedding` always `"pooled"`, for all others `"mean"` if absent.
+    #[schemars(example = &"mean")]
+    reduce: Option<Reduce>,
+    /// Which layers: `"all"` or a list of numbers from 0.
+    layers: Layers,
+    /// Whether class tokens, start and end of texts count as tokens; they do if absent. Padding never does.
+    #[schemars(example = true)]
+    special_tokens: Option<bool>,
+}
+
+impl From<WrittenUnits> for UnitSelection {
+    fn from(WrittenUnits { kind, reduce, layers, special_tokens }: WrittenUnits) -> Self {
+        let reduce = reduce.unwrap_or(kind.reductions()[0]);
+        Self { kind, reduce, layers, special_tokens: special_tokens.unwrap_or(true) }
+    }
+}
+
+/// The schema of what is written, which says less than what is meant.
+impl JsonSchema for UnitSelection {
+    fn schema_name() -> Cow<'static, str> {
+        WrittenUnits::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WrittenUnits::json_schema(generator)
+    }
+}
+
+impl Default for UnitSelection {
+    fn default() -> Self {
+        WrittenUnits::default().into()
+    }
 }
 
 impl UnitSelection {
-    /// The selected layers in ascending order, once the selection is known to make sense.
+    /// All layers, all tokens.
+    #[must_use]
+    pub fn of(kind: Kind, reduce: Reduce) -> Self {
+        Self { kind, reduce, layers: Layers::default(), special_tokens: true }
+    }
+
+    /// The units of each selected layer in ascending order, once the selection is known to make sense.
     ///
     /// # Errors
-    /// The kind has no such reduction, the module has no end-of-text token for `last`, or the
-    /// list of layers is empty, repeats itself or goes past the module's layers.
-    pub fn checked_layers(&self, module: Module, n_layers: usize) -> Result<Vec<usize>, ModelError> {
+    /// The kind has no such reduction, the module has no token that `first` or `last` names, or the list of layers is empty,
+    /// repeats itself or goes past the module's layers.
+    pub fn of_module(&self, module: Module, shape: &ModuleShape) -> Result<Vec<LayerUnits>, ModelError> {
         let allowed = self.kind.reductions();
-        if !allowed.contains(&self.reduce) {
-            let (kind, reduce) = (self.kind, self.reduce);
+        let (kind, reduce) = (self.kind, self.reduce);
+        if !allowed.contains(&reduce) {
             return Err(ModelError::Combination { kind, reduce, allowed: allowed.to_vec() });
         }
-        if self.reduce == Reduce::Last && module == Module::Vision {
-            return Err(ModelError::LastWithoutText { module });
+        let is_of_text = module == Module::FusionText || module.stimulus() == Stimulus::Text;
+        let has_token = match reduce {
+            Reduce::Last => is_of_text,
+            Reduce::First => shape.has_first_token && (is_of_text || self.special_tokens),
+            _ => true,
+        };
+        if !has_token {
+            return Err(ModelError::NoSuchToken { module, reduce });
         }
+        let n_layers = shape.layers.len();
+        if kind == Kind::Embedding {
+            return match &self.layers {
+                Layers::Named(AllLayers::All) => Ok(vec![LayerUnits {
+                    output: format!("{module}/embedding"),
+                    layer: n_layers,
+                    attentions: Vec::new(),
+                    n_heads: None,
+                    n_units: shape.embedding_width,
+                }]),
+                Layers::Listed(_) => Err(ModelError::EmbeddingLayers),
+            };
+        }
+        let layers = self.checked_layers(module, n_layers)?;
+        Ok(layers.into_iter().map(|layer| self.of_layer(module, layer, &shape.layers[layer])).collect())
+    }
+
+    fn of_layer(&self, module: Module, layer: usize, shape: &LayerShape) -> LayerUnits {
+        let kind = self.kind;
+        // A token has a key of its own only where it attends to its own stream, and the other stream may have no token that
+        // begins or ends it.
+        let is_of_own_stream = match self.reduce {
+            Reduce::TokenMean => true,
+            Reduce::First | Reduce::Last => matches!(kind, Kind::Key | Kind::Value),
+            _ => false,
+        };
+        let attentions = match (kind.is_of_attention(), shape.has_cross_attention && !is_of_own_stream) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![Attention::SelfAttention, Attention::Cross],
+            (true, false) => vec![Attention::SelfAttention],
+        };
+        let n_units = match kind {
+            Kind::HeadNorm => shape.n_heads,
+            Kind::Mlp => shape.mlp_width,
+            _ => shape.width,
+        };
+        LayerUnits {
+            output: format!("{module}/layer-{layer:02}/{kind}"),
+            layer,
+            n_heads: kind.is_of_attention().then_some(shape.n_heads),
+            n_units: n_units * attentions.len().max(1),
+            attentions,
+        }
+    }
+
+    fn checked_layers(&self, module: Module, n_layers: usize) -> Result<Vec<usize>, ModelError> {
         let mut layers = match &self.layers {
             Layers::Named(AllLayers::All) => return Ok((0..n_layers).collect()),
             Layers::Listed(layers) => layers.clone(),
@@ -171,18 +289,57 @@ impl UnitSelection {
     }
 }
 
+/// What the queries of an attention look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attention {
+    /// Their own stream.
+    #[serde(rename = "self")]
+    SelfAttention,
+    /// The other stream.
+    Cross,
+}
+
+impl fmt::Display for Attention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SelfAttention => "self",
+            Self::Cross => "cross",
+        })
+    }
+}
+
 /// The units of one layer, as the graph puts them out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerUnits {
     /// The graph's output, such as `vision/layer-00/query-key`.
     pub output: String,
-    /// The layer's number from 0.
+    /// The layer's number from 0; the embedding comes after the last.
     pub layer: usize,
-    /// Heads, where the units belong to heads.
+    /// The attentions that the units belong to, one after the other; empty where they belong to none.
+    pub attentions: Vec<Attention>,
+    /// Heads of an attention, where the units belong to heads.
     pub n_heads: Option<usize>,
-    /// Units in this layer; with heads, a multiple of their number, head by head.
+    /// Units in this layer; head by head for each attention.
     pub n_units: usize,
+}
+
+impl LayerUnits {
+    /// Attention, head and dimension of each unit in order, each absent where it has none.
+    fn parts(&self) -> impl Iterator<Item = (Option<Attention>, Option<usize>, Option<usize>)> + '_ {
+        let per_attention = self.n_units / self.attentions.len().max(1);
+        let head_dim = self.n_heads.map(|n_heads| (per_attention / n_heads.max(1)).max(1));
+        let has_dims = self.n_heads != Some(per_attention);
+        (0..self.n_units).map(move |unit| {
+            let within = unit % per_attention.max(1);
+            let attention = self.attentions.get(unit / per_attention.max(1)).copied();
+            match head_dim {
+                Some(head_dim) => (attention, Some(within / head_dim), has_dims.then_some(within % head_dim)),
+                None => (attention, None, Some(within)),
+            }
+        })
+    }
 }
 
 /// The name of every unit, in the order of the columns that extraction returns.
@@ -207,28 +364,30 @@ impl UnitTable {
     }
 
     /// How many units there are.
+    #[must_use]
     pub fn n_units(&self) -> usize {
         self.layers.iter().map(|layer| layer.n_units).sum()
     }
 
-    /// The table as TSV with the columns `unit module layer head dim`.
+    /// The table as TSV with the columns `unit module layer attention head dim`, `n/a` where a unit has none.
     ///
-    /// A unit is called `model/module/layer/head/dim`. Where units do not belong to heads, `head`
-    /// is `n/a` in its column and `-` in the name, whose parts are split at slashes.
+    /// A unit is called `model/module/layer/head/dim`, with `-` for what it does not have. Where a layer has two attentions,
+    /// the head says which: `cross-3`.
+    #[must_use]
     pub fn to_tsv(&self) -> String {
-        let mut tsv = String::from("unit\tmodule\tlayer\thead\tdim\n");
+        let mut tsv = String::from("unit\tmodule\tlayer\tattention\thead\tdim\n");
         let (model, module) = (&self.model, self.module);
-        for layer in &self.layers {
-            let head_dim = layer.n_heads.map(|n_heads| (layer.n_units / n_heads.max(1)).max(1));
-            let number = layer.layer;
-            for unit in 0..layer.n_units {
-                let line = match head_dim {
-                    Some(head_dim) => {
-                        let (head, dim) = (unit / head_dim, unit % head_dim);
-                        writeln!(tsv, "{model}/{module}/{number}/{head}/{dim}\t{module}\t{number}\t{head}\t{dim}")
-                    }
-                    None => writeln!(tsv, "{model}/{module}/{number}/-/{unit}\t{module}\t{number}\tn/a\t{unit}"),
+        for units in &self.layers {
+            let layer = units.layer;
+            for (attention, head, dim) in units.parts() {
+                let head_name = match (attention, head) {
+                    (Some(attention), Some(head)) if units.attentions.len() > 1 => format!("{attention}-{head}"),
+                    (_, head) => shown(head, "-"),
                 };
+                let dim_name = shown(dim, "-");
+                let (attention, head, dim) = (shown(attention, "n/a"), shown(head, "n/a"), shown(dim, "n/a"));
+                let name = format!("{model}/{module}/{layer}/{head_name}/{dim_name}");
+                let line = writeln!(tsv, "{name}\t{module}\t{layer}\t{attention}\t{head}\t{dim}");
                 line.expect("writing to a string cannot fail");
             }
         }
@@ -236,20 +395,32 @@ impl UnitTable {
     }
 }
 
+fn shown(part: Option<impl fmt::Display>, absent: &str) -> String {
+    part.map_or_else(|| absent.to_owned(), |part| part.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::module::ModuleInput;
+
+    fn shape(n_layers: usize, has_cross_attention: bool) -> ModuleShape {
+        let layer = LayerShape { width: 6, n_heads: 2, mlp_width: 5, has_cross_attention };
+        let input = ModuleInput { image: None, text: None };
+        ModuleShape { input, layers: vec![layer; n_layers], embedding_width: 7, has_first_token: true }
+    }
 
     fn selection(kind: Kind, reduce: Reduce, layers: Layers) -> UnitSelection {
-        UnitSelection { kind, reduce, layers }
+        UnitSelection { layers, ..UnitSelection::of(kind, reduce) }
     }
 
     #[test]
     fn layers_come_sorted_and_are_checked() {
         let listed = |layers: &[usize]| {
-            selection(Kind::Mlp, Reduce::Mean, Layers::Listed(layers.to_vec())).checked_layers(Module::Text, 3)
+            let selection = selection(Kind::Mlp, Reduce::Mean, Layers::Listed(layers.to_vec()));
+            selection.of_module(Module::Text, &shape(3, false))
         };
-        assert_eq!(listed(&[2, 0]).unwrap(), [0, 2]);
+        assert_eq!(listed(&[2, 0]).unwrap().iter().map(|units| units.layer).collect::<Vec<_>>(), [0, 2]);
         let message = |layers: &[usize]| listed(layers).unwrap_err().to_string();
         assert_eq!(message(&[1, 1]), "`layers` of module `text` has 1 twice: expected distinct numbers from 0 to 2");
         assert!(message(&[3]).contains("has 3:"));
@@ -258,15 +429,20 @@ mod tests {
 
     #[test]
     fn combinations_without_meaning_are_refused() {
-        let refused =
-            selection(Kind::QueryKey, Reduce::Last, Layers::default()).checked_layers(Module::Text, 3).unwrap_err();
+        let refused = |kind, reduce, module| {
+            UnitSelection::of(kind, reduce).of_module(module, &shape(3, false)).unwrap_err().to_string()
+        };
         assert_eq!(
-            refused.to_string(),
+            refused(Kind::QueryKey, Reduce::Last, Module::Text),
             "units of kind `query-key` cannot be reduced by `last`: expected `mean`, `token-mean`, `max`"
         );
-        let refused =
-            selection(Kind::Mlp, Reduce::Last, Layers::default()).checked_layers(Module::Vision, 3).unwrap_err();
-        assert!(matches!(refused, ModelError::LastWithoutText { module: Module::Vision }));
+        assert!(refused(Kind::Mlp, Reduce::Last, Module::Vision).contains("end-of-text"));
+        assert!(refused(Kind::Embedding, Reduce::Mean, Module::Vision).contains("expected `pooled`"));
+        let without_class = UnitSelection { special_tokens: false, ..UnitSelection::of(Kind::Mlp, Reduce::First) };
+        assert!(without_class.of_module(Module::Vision, &shape(1, false)).is_err());
+        assert!(without_class.of_module(Module::Text, &shape(1, false)).is_ok());
+        let one_layer = selection(Kind::Embedding, Reduce::Pooled, Layers::Listed(vec![0]));
+        assert!(matches!(one_layer.of_module(Module::Text, &shape(1, false)), Err(ModelError::EmbeddingLayers)));
     }
 
     #[test]
@@ -276,24 +452,46 @@ mod tests {
         assert_eq!(read, selection(Kind::QueryKey, Reduce::TokenMean, Layers::Listed(vec![1, 0])));
         let read: UnitSelection = serde_json::from_str(r#"{"layers": "all"}"#).unwrap();
         assert_eq!(read, UnitSelection::default());
+        let read: UnitSelection = serde_json::from_str(r#"{"kind": "embedding"}"#).unwrap();
+        assert_eq!(read.reduce, Reduce::Pooled);
         assert!(serde_json::from_str::<UnitSelection>(r#"{"layer": 1}"#).is_err());
     }
 
     #[test]
+    fn a_layer_with_two_attentions_has_their_units_twice() {
+        let n_units = |kind: Kind, reduce| {
+            let units = UnitSelection::of(kind, reduce).of_module(Module::FusionText, &shape(1, true)).unwrap();
+            units[0].n_units
+        };
+        assert_eq!(n_units(Kind::QueryKey, Reduce::Mean), 12);
+        assert_eq!(n_units(Kind::QueryKey, Reduce::TokenMean), 6);
+        assert_eq!((n_units(Kind::Key, Reduce::Last), n_units(Kind::Query, Reduce::Last)), (6, 12));
+        assert_eq!(n_units(Kind::HeadNorm, Reduce::Max), 4);
+        assert_eq!(n_units(Kind::Mlp, Reduce::Max), 5);
+        assert_eq!(n_units(Kind::Embedding, Reduce::Pooled), 7);
+    }
+
+    #[test]
     fn the_table_names_units_head_by_head() {
-        let units = |layer, n_heads, n_units| LayerUnits { output: String::new(), layer, n_heads, n_units };
-        let layers = vec![units(0, Some(2), 4), units(11, None, 1)];
-        let table = UnitTable::new("clip", Module::Vision, layers).unwrap();
-        assert_eq!(table.n_units(), 5);
-        assert_eq!(
-            table.to_tsv(),
-            "unit\tmodule\tlayer\thead\tdim\n\
-             clip/vision/0/0/0\tvision\t0\t0\t0\n\
-             clip/vision/0/0/1\tvision\t0\t0\t1\n\
-             clip/vision/0/1/0\tvision\t0\t1\t0\n\
-             clip/vision/0/1/1\tvision\t0\t1\t1\n\
-             clip/vision/11/-/0\tvision\t11\tn/a\t0\n"
+        let table = |kind, has_cross| {
+            let module = if has_cross { Module::FusionText } else { Module::Vision };
+            let units = UnitSelection::of(kind, kind.reductions()[0]).of_module(module, &shape(1, has_cross)).unwrap();
+            let table = UnitTable::new("clip", module, units).unwrap();
+            let tsv = table.to_tsv();
+            assert_eq!(tsv.lines().count(), table.n_units() + 1);
+            tsv
+        };
+        let tsv = table(Kind::QueryKey, false);
+        assert!(
+            tsv.starts_with("unit\tmodule\tlayer\tattention\thead\tdim\nclip/vision/0/0/0\tvision\t0\tself\t0\t0\n")
         );
+        assert!(tsv.ends_with("clip/vision/0/1/2\tvision\t0\tself\t1\t2\n"));
+        let tsv = table(Kind::Query, true);
+        assert!(tsv.contains("\nclip/fusion-text/0/self-1/2\tfusion-text\t0\tself\t1\t2\n"));
+        assert!(tsv.ends_with("\nclip/fusion-text/0/cross-1/2\tfusion-text\t0\tcross\t1\t2\n"));
+        assert!(table(Kind::HeadNorm, false).ends_with("\nclip/vision/0/1/-\tvision\t0\tself\t1\tn/a\n"));
+        assert!(table(Kind::Mlp, false).ends_with("\nclip/vision/0/-/4\tvision\t0\tn/a\tn/a\t4\n"));
+        assert!(table(Kind::Embedding, false).ends_with("\nclip/vision/1/-/6\tvision\t1\tn/a\tn/a\t6\n"));
         assert!(UnitTable::new("a/b", Module::Vision, vec![]).is_err());
     }
 }

@@ -1,31 +1,40 @@
-//! The tensors of a Hugging Face model folder, mapped rather than read.
+//! The tensors of a model, mapped rather than read.
 //!
-//! Owns the finding of the files (`model.safetensors`, or shards behind
-//! `model.safetensors.index.json`), the check of their headers, and the conversion of one tensor
-//! at a time to little-endian f32. Knows no architecture: `clip.rs` says which tensors must be
-//! there and how large they are.
+//! Owns the finding of the files (safetensors or PyTorch, one or several behind an index), the check of what is in them against
+//! what a network needs, and the place of each tensor in its file. Knows no architecture: those of `architecture/` say which
+//! tensors must be there and how large they are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::error::{ModelError, TensorProblem};
 use super::file::read_json;
+use super::graph::Part;
+use crate::format::onnx::ElementType;
+use crate::format::torch::{self, TorchFile, TorchTensor};
 
-const SINGLE_FILE: &str = "model.safetensors";
-const INDEX_FILE: &str = "model.safetensors.index.json";
+/// The files that hold all tensors, and those that say which files do, in the order in which they are looked for.
+const SINGLE_FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
+/// The files that say in which file each tensor stands.
+const INDEX_FILES: [&str; 2] = ["model.safetensors.index.json", "pytorch_model.bin.index.json"];
+
+/// Endings of files that may hold tensors under any name.
+const ENDINGS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
 
 /// No model is cut into more files; each costs a mapping.
 const SHARD_LIMIT: usize = 4096;
 
 /// A tensor that a network needs: its name and shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TensorSpec {
     /// The name in the file.
     pub name: String,
@@ -33,20 +42,47 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
 }
 
-/// The open weight files of one model folder.
+/// The open weight files of one model.
 pub struct Weights {
     folder: PathBuf,
     file_names: Vec<String>,
-    shards: Vec<Mmap>,
+    files: Vec<OpenFile>,
     tensors: BTreeMap<String, StoredTensor>,
 }
 
+struct OpenFile {
+    name: String,
+    content: Content,
+}
+
+enum Content {
+    Safetensors(Mmap),
+    Torch(Box<TorchFile>),
+}
+
 struct StoredTensor {
-    shard: usize,
-    dtype: Dtype,
+    file: usize,
+    /// The name in the file, which may be an older one.
+    name: String,
     shape: Vec<usize>,
-    begin: usize,
-    end: usize,
+    /// Absent where the numbers are of a type that is not read.
+    element: Option<ElementType>,
+    element_name: String,
+    /// First byte in the file, where the elements stand there in C order.
+    offset: Option<u64>,
+}
+
+/// Where the elements of a tensor stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file, by name inside the model's folder.
+    pub file: &'a str,
+    /// The first byte.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+    /// What they mean.
+    pub element: ElementType,
 }
 
 #[derive(Deserialize)]
@@ -55,72 +91,93 @@ struct ShardIndex {
 }
 
 impl Weights {
-    /// Maps the weights of a model folder and reads their headers.
+    /// Maps the weights of a model, given as a folder or as the one file that holds them, and reads their headers.
     ///
     /// The cost does not depend on the size of the weights. While a [`Weights`] lives the files
     /// must not be cut short by someone else: the system then ends the program.
     ///
     /// # Errors
-    /// There are no weights, a file cannot be mapped, a header is malformed, or the index names a
+    /// There are no weights or too many, a file cannot be mapped, a header is malformed, or the index names a
     /// file that is not in the folder.
-    pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let shard_names = shard_names(folder)?;
-        let mut weights = Self {
-            folder: folder.to_owned(),
-            file_names: shard_names.clone(),
-            shards: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
-        if shard_names != [SINGLE_FILE] {
-            weights.file_names.insert(0, INDEX_FILE.to_owned());
-        }
-        for name in &shard_names {
-            weights.add_shard(&folder.join(name))?;
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let (folder, index, names) = find(path)?;
+        let mut weights = Self { folder, file_names: names.clone(), files: Vec::new(), tensors: BTreeMap::new() };
+        weights.file_names.splice(0..0, index);
+        for name in names {
+            weights.add(name)?;
         }
         Ok(weights)
     }
 
-    fn add_shard(&mut self, path: &Path) -> Result<(), ModelError> {
-        let file = File::open(path).map_err(ModelError::read(path))?;
-        // SAFETY: the mapping is read-only; that nobody shortens the file meanwhile is asked of
-        // the caller in `open`.
-        let map = unsafe { Mmap::map(&file) }.map_err(ModelError::read(path))?;
-        let (header_bytes, metadata) =
-            SafeTensors::read_metadata(&map).map_err(|error| ModelError::malformed(path, error))?;
-        let data_begin = header_bytes + size_of::<u64>();
-        for (name, info) in metadata.tensors() {
-            let (begin, end) = info.data_offsets;
-            let tensor = StoredTensor {
-                shard: self.shards.len(),
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                begin: data_begin + begin,
-                end: data_begin + end,
-            };
-            if self.tensors.insert(name.clone(), tensor).is_some() {
-                let message = format!("tensor `{name}` stands in another file too");
-                return Err(ModelError::malformed(path, message));
+    fn add(&mut self, name: String) -> Result<(), ModelError> {
+        let path = self.folder.join(&name);
+        let (content, tensors) = if name.ends_with(".safetensors") { safetensors_of(&path)? } else { torch_of(&path)? };
+        let file = self.files.len();
+        for (name, tensor) in tensors {
+            let known = current_name(&name);
+            if self.tensors.insert(known, StoredTensor { file, ..tensor }).is_some() {
+                return Err(ModelError::malformed(&path, format!("tensor `{name}` stands in another file too")));
             }
         }
-        self.shards.push(map);
+        self.files.push(OpenFile { name, content });
         Ok(())
     }
 
-    /// The files that the weights consist of, by name inside the folder.
+    /// The folder that the files are in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The files that the weights consist of, by name inside the folder, an index first.
+    #[must_use]
     pub fn file_names(&self) -> &[String] {
         &self.file_names
+    }
+
+    /// The shape of a tensor, if there is one of this name.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
+    }
+
+    /// Whether there is a tensor whose name begins so.
+    #[must_use]
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        let first = self.tensors.range(prefix.to_owned()..).next();
+        first.is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// How many blocks there are: numbers that follow `prefix` and stand before a dot.
+    #[must_use]
+    pub fn count_blocks(&self, prefix: &str) -> usize {
+        let numbers = self.tensors.range(prefix.to_owned()..).map_while(|(name, _)| name.strip_prefix(prefix));
+        let numbers: BTreeSet<usize> =
+            numbers.filter_map(|rest| rest.split_once('.').and_then(|(number, _)| number.parse().ok())).collect();
+        numbers.len()
+    }
+
+    /// Plain values that stand beside the tensors of PyTorch files, such as the settings of a training.
+    #[must_use]
+    pub fn settings(&self) -> Option<&Value> {
+        self.files.iter().find_map(|file| match &file.content {
+            Content::Torch(torch) => Some(torch.settings()),
+            Content::Safetensors(_) => None,
+        })
     }
 
     /// Checks that every tensor of `expected` is here with that shape.
     ///
     /// # Errors
-    /// Lists all that are missing, misshaped or of a type that is not read.
+    /// Lists all that are missing, misshaped or of a type that is not read, and what is there instead.
     pub fn check(&self, expected: &[TensorSpec]) -> Result<(), ModelError> {
         let problems: Vec<_> = expected.iter().filter_map(|spec| self.problem(spec)).collect();
         if problems.is_empty() {
             return Ok(());
         }
-        Err(ModelError::Tensors { folder: self.folder.clone(), problems })
+        let is_missing = |problem: &TensorProblem| matches!(problem, TensorProblem::Missing { .. });
+        let extra = if problems.iter().any(is_missing) { self.unused(expected) } else { Vec::new() };
+        Err(ModelError::Tensors { folder: self.folder.clone(), problems, extra })
     }
 
     fn problem(&self, spec: &TensorSpec) -> Option<TensorProblem> {
@@ -132,98 +189,197 @@ impl Weights {
             let found = tensor.shape.clone();
             return Some(TensorProblem::Shape { name, found, expected });
         }
-        let readable = matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
-        let found = format!("{:?}", tensor.dtype);
-        (!readable).then_some(TensorProblem::ElementType { name, found })
+        let found = tensor.element_name.clone();
+        tensor.element.is_none().then_some(TensorProblem::ElementType { name, found })
     }
 
     /// The tensors that none of `expected` names, in order of name.
+    #[must_use]
     pub fn unused(&self, expected: &[TensorSpec]) -> Vec<String> {
         let used: BTreeSet<&str> = expected.iter().map(|spec| spec.name.as_str()).collect();
         self.tensors.keys().filter(|name| !used.contains(name.as_str())).cloned().collect()
     }
 
-    /// Writes one tensor to `out` as little-endian f32 in C order, a matrix transposed if asked.
-    ///
-    /// Memory stays below a few MB, except that a transposed matrix is held whole. `path` is the
-    /// file behind `out`, for the error.
+    /// Where the elements stand, if a file holds them in C order at a place that a processor can read them from.
+    #[must_use]
+    pub fn place(&self, part: &Part) -> Option<Place<'_>> {
+        let tensor = self.tensors.get(&part.spec.name)?;
+        let element = tensor.element?;
+        let n_elements = |shape: &[usize]| shape.iter().map(|&length| length as u64).product::<u64>();
+        let row = n_elements(part.spec.shape.get(1..).unwrap_or_default());
+        let skipped = part.rows.as_ref().map_or(0, |rows| rows.start as u64 * row);
+        let offset = tensor.offset? + skipped * element.size_bytes();
+        let length = n_elements(&part.shape()) * element.size_bytes();
+        let file = self.files[tensor.file].name.as_str();
+        offset.is_multiple_of(element.size_bytes()).then_some(Place { file, offset, length, element })
+    }
+
+    /// The bytes of a tensor, or of some of its rows, as 32-bit floats in C order: those of the file where it holds them so, at a
+    /// place that a processor can read them from.
     ///
     /// # Errors
-    /// The tensor does not pass [`Weights::check`], or `out` fails.
-    pub fn write_f32(
-        &self,
-        spec: &TensorSpec,
-        transpose: bool,
-        out: &mut impl Write,
-        path: &Path,
-    ) -> Result<(), ModelError> {
-        self.check(std::slice::from_ref(spec))?;
-        let tensor = &self.tensors[&spec.name];
-        let bytes = &self.shards[tensor.shard][tensor.begin..tensor.end];
-        let written = match (transpose, tensor.shape.as_slice()) {
-            (true, &[n_rows, n_columns]) => {
-                let mut values = Vec::with_capacity(n_rows * n_columns * size_of::<f32>());
-                write_widened(bytes, tensor.dtype, &mut values)
-                    .and_then(|()| out.write_all(&transposed(&values, n_rows, n_columns)))
+    /// The tensor does not pass [`Weights::check`].
+    pub fn f32_bytes(&self, part: &Part) -> Result<Cow<'_, [u8]>, ModelError> {
+        self.check(std::slice::from_ref(&part.spec))?;
+        if let Some(Place { element: ElementType::F32, offset, length, .. }) = self.place(part) {
+            let content = &self.files[self.tensors[&part.spec.name].file].content;
+            let bytes = match content {
+                Content::Safetensors(map) => map.get(offset as usize..(offset + length) as usize),
+                Content::Torch(torch) => torch.file_bytes(offset, length),
+            };
+            if let Some(bytes) = bytes {
+                return Ok(Cow::Borrowed(bytes));
             }
-            _ => write_widened(bytes, tensor.dtype, out),
+        }
+        Ok(Cow::Owned(self.floats(part)?.into_iter().flat_map(f32::to_le_bytes).collect()))
+    }
+
+    /// The numbers of a tensor, or of some of its rows, in C order.
+    ///
+    /// # Errors
+    /// The tensor does not pass [`Weights::check`].
+    pub fn floats(&self, part: &Part) -> Result<Vec<f32>, ModelError> {
+        self.check(std::slice::from_ref(&part.spec))?;
+        let tensor = &self.tensors[&part.spec.name];
+        let bytes = self.bytes(tensor)?;
+        let floats = match tensor.element {
+            Some(ElementType::F16) => {
+                bytes.as_chunks().0.iter().map(|&pair| f16::from_le_bytes(pair).to_f32()).collect()
+            }
+            Some(ElementType::BF16) => {
+                bytes.as_chunks().0.iter().map(|&pair| bf16::from_le_bytes(pair).to_f32()).collect()
+            }
+            _ => bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect::<Vec<f32>>(),
         };
-        written.map_err(ModelError::write(path))
+        let row: usize = part.spec.shape.get(1..).unwrap_or_default().iter().product();
+        Ok(match &part.rows {
+            Some(rows) => floats[rows.start * row..rows.end * row].to_vec(),
+            None => floats,
+        })
+    }
+
+    fn bytes(&self, tensor: &StoredTensor) -> Result<Cow<'_, [u8]>, ModelError> {
+        let file = &self.files[tensor.file];
+        let path = || self.folder.join(&file.name);
+        match &file.content {
+            Content::Safetensors(map) => {
+                let view = SafeTensors::deserialize(map)
+                    .and_then(|tensors| tensors.tensor(&tensor.name).map(|view| view.data()));
+                view.map(Cow::Borrowed).map_err(|error| ModelError::malformed(&path(), error))
+            }
+            Content::Torch(torch) => torch
+                .tensors()
+                .get(&tensor.name)
+                .map(|stored| torch.bytes(stored))
+                .ok_or_else(|| ModelError::malformed(&path(), format!("`{}` is gone", tensor.name))),
+        }
     }
 }
 
-fn shard_names(folder: &Path) -> Result<Vec<String>, ModelError> {
-    if folder.join(SINGLE_FILE).is_file() {
-        return Ok(vec![SINGLE_FILE.to_owned()]);
+/// The name that transformers gives today to what older files call `gamma` and `beta`.
+fn current_name(name: &str) -> String {
+    for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+        if let Some(owner) = name.strip_suffix(old) {
+            return format!("{owner}{new}");
+        }
     }
-    let path = folder.join(INDEX_FILE);
-    if !path.is_file() {
-        return Err(ModelError::NoWeights { folder: folder.to_owned() });
+    name.to_owned()
+}
+
+type Tensors = Vec<(String, StoredTensor)>;
+
+fn safetensors_of(path: &Path) -> Result<(Content, Tensors), ModelError> {
+    let file = File::open(path).map_err(ModelError::read(path))?;
+    // SAFETY: the mapping is read-only; that nobody shortens the file meanwhile is asked of
+    // the caller in `open`.
+    let map = unsafe { Mmap::map(&file) }.map_err(ModelError::read(path))?;
+    let (header_bytes, metadata) =
+        SafeTensors::read_metadata(&map).map_err(|error| ModelError::malformed(path, error))?;
+    let data_begin = header_bytes + size_of::<u64>();
+    let tensors = metadata.tensors().into_iter().map(|(name, info)| {
+        let element = match info.dtype {
+            Dtype::F32 => Some(ElementType::F32),
+            Dtype::F16 => Some(ElementType::F16),
+            Dtype::BF16 => Some(ElementType::BF16),
+            _ => None,
+        };
+        let tensor = StoredTensor {
+            file: 0,
+            name: name.clone(),
+            shape: info.shape.clone(),
+            element,
+            element_name: format!("{:?}", info.dtype),
+            offset: Some((data_begin + info.data_offsets.0) as u64),
+        };
+        (name, tensor)
+    });
+    let tensors = tensors.collect();
+    Ok((Content::Safetensors(map), tensors))
+}
+
+fn torch_of(path: &Path) -> Result<(Content, Tensors), ModelError> {
+    let torch = TorchFile::open(path)?;
+    let stored = |tensor: &TorchTensor| {
+        let element = match tensor.dtype() {
+            torch::Dtype::F32 => Some(ElementType::F32),
+            torch::Dtype::F16 => Some(ElementType::F16),
+            torch::Dtype::BF16 => Some(ElementType::BF16),
+            _ => None,
+        };
+        (element, format!("{:?}", tensor.dtype()), tensor.shape().to_vec(), torch.file_offset(tensor))
+    };
+    let tensors = torch.tensors().iter().map(|(name, tensor)| {
+        let (element, element_name, shape, offset) = stored(tensor);
+        (name.clone(), StoredTensor { file: 0, name: name.clone(), shape, element, element_name, offset })
+    });
+    let tensors = tensors.collect();
+    Ok((Content::Torch(Box::new(torch)), tensors))
+}
+
+/// The folder, the index and the files of a model's weights.
+fn find(path: &Path) -> Result<(PathBuf, Option<String>, Vec<String>), ModelError> {
+    if !path.is_dir() {
+        std::fs::metadata(path).map_err(ModelError::read(path))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok((folder.to_owned(), None, vec![name]));
     }
-    let index: ShardIndex = read_json(&path)?;
+    for (single, index) in SINGLE_FILES.into_iter().zip(INDEX_FILES) {
+        if path.join(single).is_file() {
+            return Ok((path.to_owned(), None, vec![single.to_owned()]));
+        }
+        if path.join(index).is_file() {
+            return Ok((path.to_owned(), Some(index.to_owned()), shard_names(&path.join(index))?));
+        }
+    }
+    let entries = std::fs::read_dir(path).map_err(ModelError::read(path))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter(|name| name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))).collect();
+    names.sort();
+    match names.len() {
+        0 => Err(ModelError::NoWeights { folder: path.to_owned() }),
+        1 => Ok((path.to_owned(), None, names)),
+        _ => Err(ModelError::ManyWeights { folder: path.to_owned(), names }),
+    }
+}
+
+fn shard_names(path: &Path) -> Result<Vec<String>, ModelError> {
+    let index: ShardIndex = read_json(path)?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    let is_plain = |name: &str| {
+        let known = name.ends_with(".safetensors") || name.ends_with(".bin");
+        known && !name.contains(['/', '\\']) && !name.starts_with('.')
+    };
     // A name with a separator could point out of the folder.
-    if let Some(name) =
-        names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors") || name.starts_with('.'))
-    {
-        return Err(ModelError::malformed(&path, format!("shard `{name}` is no plain file name")));
+    if let Some(name) = names.iter().find(|name| !is_plain(name)) {
+        return Err(ModelError::malformed(path, format!("shard `{name}` is no plain file name")));
     }
     if names.is_empty() || names.len() > SHARD_LIMIT {
         let message = format!("{} shards: expected 1 to {SHARD_LIMIT}", names.len());
-        return Err(ModelError::malformed(&path, message));
+        return Err(ModelError::malformed(path, message));
     }
     Ok(names.into_iter().collect())
-}
-
-fn write_widened(bytes: &[u8], dtype: Dtype, out: &mut impl Write) -> io::Result<()> {
-    let widen: fn([u8; 2]) -> f32 = match dtype {
-        Dtype::F16 => |pair| f16::from_le_bytes(pair).to_f32(),
-        Dtype::BF16 => |pair| bf16::from_le_bytes(pair).to_f32(),
-        _ => return out.write_all(bytes),
-    };
-    let (pairs, _) = bytes.as_chunks::<2>();
-    for block in pairs.chunks(1 << 18) {
-        let values: Vec<u8> = block.iter().flat_map(|&pair| widen(pair).to_le_bytes()).collect();
-        out.write_all(&values)?;
-    }
-    Ok(())
-}
-
-/// The transpose of a C-order matrix of 4-byte elements, in square tiles that stay in the cache.
-fn transposed(values: &[u8], n_rows: usize, n_columns: usize) -> Vec<u8> {
-    const TILE: usize = 32;
-    let (elements, _) = values.as_chunks::<4>();
-    let mut out = vec![[0; 4]; elements.len()];
-    for top in (0..n_rows).step_by(TILE) {
-        for left in (0..n_columns).step_by(TILE) {
-            for row in top..n_rows.min(top + TILE) {
-                for column in left..n_columns.min(left + TILE) {
-                    out[column * n_rows + row] = elements[row * n_columns + column];
-                }
-            }
-        }
-    }
-    out.into_flattened()
 }
 
 #[cfg(test)]
@@ -240,7 +396,7 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
-            std::fs::write(folder.path().join(SINGLE_FILE), bytes).unwrap();
+            std::fs::write(folder.path().join(SINGLE_FILES[0]), bytes).unwrap();
             if let Ok(weights) = Weights::open(folder.path()) {
                 prop_assert_eq!(weights.check(&[spec("a", &[1, 2, 3])]).is_err(), true);
             }
@@ -258,38 +414,37 @@ mod tests {
         std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
     }
 
-    fn floats(bytes: &[u8]) -> Vec<f32> {
-        bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
-    }
-
     #[test]
-    fn half_precision_is_widened_and_matrices_transposed() {
+    fn numbers_are_read_and_found_in_every_precision() {
         let folder = tempfile::tempdir().unwrap();
         let values = [1.5f32, -2.0, 0.25, 3.0, 4.0, -5.0];
         let f16s: Vec<u8> = values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
         let bf16s: Vec<u8> = values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
         let f32s: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         save(
-            &folder.path().join(SINGLE_FILE),
+            &folder.path().join(SINGLE_FILES[0]),
             &[("a", Dtype::F16, &[2, 3], &f16s), ("b", Dtype::BF16, &[6], &bf16s), ("c", Dtype::F32, &[2, 3], &f32s)],
         );
         let weights = Weights::open(folder.path()).unwrap();
-        assert_eq!(weights.file_names(), [SINGLE_FILE]);
-        let read = |name, shape: &[usize], turn| {
-            let mut out = Vec::new();
-            weights.write_f32(&spec(name, shape), turn, &mut out, Path::new("out")).unwrap();
-            floats(&out)
-        };
-        assert_eq!(read("a", &[2, 3], false), values);
-        assert_eq!(read("b", &[6], true), values);
-        assert_eq!(read("c", &[2, 3], true), [1.5, 3.0, -2.0, 4.0, 0.25, -5.0]);
+        assert_eq!(weights.file_names(), [SINGLE_FILES[0]]);
+        let read = |part: &Part| weights.floats(part).unwrap();
+        assert_eq!(read(&Part::whole("a", &[2, 3])), values);
+        assert_eq!(read(&Part::whole("b", &[6])), values);
+        assert_eq!(read(&Part::block("c", &[2, 3], 1, 2)), values[3..]);
+        let bytes = std::fs::read(folder.path().join(SINGLE_FILES[0])).unwrap();
+        let place = weights.place(&Part::block("a", &[2, 3], 1, 2)).unwrap();
+        assert_eq!((place.file, place.length, place.element), (SINGLE_FILES[0], 6, ElementType::F16));
+        assert_eq!(bytes[place.offset as usize..][..6], f16s[6..]);
         assert_eq!(weights.unused(&[spec("b", &[])]), ["a", "c"]);
     }
 
     #[test]
     fn all_misfits_are_listed_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        save(&folder.path().join(SINGLE_FILE), &[("a", Dtype::F32, &[1], &[0; 4]), ("b", Dtype::I32, &[1], &[0; 4])]);
+        save(
+            &folder.path().join(SINGLE_FILES[0]),
+            &[("a", Dtype::F32, &[1], &[0; 4]), ("b", Dtype::I32, &[1], &[0; 4])],
+        );
         let weights = Weights::open(folder.path()).unwrap();
         let refused = weights.check(&[spec("a", &[2]), spec("b", &[1]), spec("c", &[3, 4])]).unwrap_err();
         let message = refused.to_string();
@@ -307,22 +462,42 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         save(&folder.path().join("one.safetensors"), &[("a", Dtype::F32, &[1], &[0; 4])]);
         save(&folder.path().join("two.safetensors"), &[("b", Dtype::F32, &[1], &[0; 4])]);
-        let index = folder.path().join(INDEX_FILE);
+        let index = folder.path().join(INDEX_FILES[0]);
         std::fs::write(&index, r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#).unwrap();
         let weights = Weights::open(folder.path()).unwrap();
-        assert_eq!(weights.file_names(), [INDEX_FILE, "one.safetensors", "two.safetensors"]);
+        assert_eq!(weights.file_names(), [INDEX_FILES[0], "one.safetensors", "two.safetensors"]);
         assert!(weights.check(&[spec("a", &[1]), spec("b", &[1])]).is_ok());
 
         std::fs::write(&index, r#"{"weight_map": {"a": "../one.safetensors"}}"#).unwrap();
         assert!(matches!(Weights::open(folder.path()), Err(ModelError::Malformed { .. })));
         std::fs::remove_file(&index).unwrap();
+        assert!(matches!(Weights::open(folder.path()), Err(ModelError::ManyWeights { .. })));
+        std::fs::remove_file(folder.path().join("two.safetensors")).unwrap();
+        assert_eq!(Weights::open(folder.path()).unwrap().file_names(), ["one.safetensors"], "the only one");
+        let named = Weights::open(&folder.path().join("one.safetensors")).unwrap();
+        assert_eq!(named.folder(), folder.path());
+        std::fs::remove_file(folder.path().join("one.safetensors")).unwrap();
         assert!(matches!(Weights::open(folder.path()), Err(ModelError::NoWeights { .. })));
+    }
+
+    #[test]
+    fn older_names_blocks_and_prefixes_are_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        let names =
+            ["bert.layer.0.LayerNorm.gamma", "bert.layer.0.LayerNorm.beta", "bert.layer.10.x", "bert.layers.1.y"];
+        let tensors: Vec<_> = names.iter().map(|name| (*name, Dtype::F32, &[1][..], &[0; 4][..])).collect();
+        save(&folder.path().join(SINGLE_FILES[0]), &tensors);
+        let weights = Weights::open(folder.path()).unwrap();
+        assert_eq!(weights.shape("bert.layer.0.LayerNorm.weight"), Some(&[1][..]));
+        assert_eq!(weights.floats(&Part::whole("bert.layer.0.LayerNorm.bias", &[1])).unwrap(), [0.0]);
+        assert_eq!(weights.count_blocks("bert.layer."), 2);
+        assert!(weights.has_prefix("bert.") && !weights.has_prefix("roberta."));
     }
 
     #[test]
     fn damaged_headers_are_errors() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(SINGLE_FILE);
+        let path = folder.path().join(SINGLE_FILES[0]);
         save(&path, &[("a", Dtype::F32, &[4], &[0; 16])]);
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {

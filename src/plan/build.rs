@@ -10,16 +10,17 @@ mod brains;
 use super::{ExternalFile, Plan, PlanError, Role};
 use crate::{
     math::series::Hrf,
-    model::Module,
+    model::Stimulus,
     spec::{
         Design, Model, ModelSource, ModuleUnits, Study,
-        written::{Features, Patterns, Rest},
+        written::{Features, Patterns, Rest, Unreadable},
     },
-    stimulus::Event,
+    stimulus::{Event, Picture},
     store::FileDigests,
     task::{
         export::Export,
-        extract::{Extract, Shard},
+        extract::{Extract, Image},
+        frames::CutFrames,
         pattern::{LearnPatterns, Method},
         series::UnitSeries,
         stimuli::DrawScenes,
@@ -27,9 +28,14 @@ use crate::{
     },
 };
 use petgraph::graph::NodeIndex;
-use std::{path::Path, rc::Rc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
-/// Stimuli of one extraction task: an edit of a few stimuli recomputes few, and loading the network costs little beside.
+/// Stimuli of one extraction task: few enough to share between processors and to lose little when a run is stopped, and loading
+/// the network costs little beside. An edit of a few stimuli runs few of them through the network, whatever the shards.
 const SHARD: usize = 64;
 
 /// Inputs of a task, as they are gathered.
@@ -59,6 +65,15 @@ struct Build<'a, 'p> {
 
 /// The unit series of a model: by run, then by module.
 type ModelSeries = Vec<Vec<NodeIndex>>;
+
+/// Films by their files: the task that cuts one, and its moments.
+type Films = BTreeMap<PathBuf, (NodeIndex, Vec<u64>)>;
+
+/// Tasks that make pictures.
+struct Pictures {
+    scenes: Option<NodeIndex>,
+    films: Films,
+}
 
 /// What is known of a module before its series are made.
 struct ModuleTasks {
@@ -136,6 +151,7 @@ impl<'a> Build<'a, '_> {
     }
 
     fn models(&mut self) -> Result<Vec<ModelTasks>, PlanError> {
+        let films = self.films()?;
         let scenes = self.design.scenes.as_ref().map(|generate| {
             let task = DrawScenes {
                 seed: generate.seed,
@@ -144,12 +160,33 @@ impl<'a> Build<'a, '_> {
             };
             self.plan.add("stimuli", task, &[], Vec::new())
         });
-        self.design.models.iter().map(|model| self.model(model, scenes)).collect()
+        let pictures = Pictures { scenes, films };
+        self.design.models.iter().map(|model| self.model(model, &pictures)).collect()
     }
 
-    fn model(&mut self, model: &Model, scenes: Option<NodeIndex>) -> Result<ModelTasks, PlanError> {
+    /// Every film of the study with the moments at which it is looked at, ascending.
+    fn films(&mut self) -> Result<Films, PlanError> {
+        let mut moments: BTreeMap<PathBuf, Vec<u64>> = BTreeMap::new();
+        for picture in &self.design.schedule.images {
+            if let Picture::Frame { video, time_us } = picture {
+                moments.entry(video.clone()).or_default().push(*time_us);
+            }
+        }
+        let mut films = Films::new();
+        for (number, (video, mut times_us)) in moments.into_iter().enumerate() {
+            times_us.sort_unstable();
+            let (programs, version) = self.design.ffmpeg.clone().expect("the check found ffmpeg for every film");
+            let file = self.file("video", &video)?;
+            let task = CutFrames { times_us: times_us.clone(), programs, version };
+            let place = self.plan.add(format!("frames/{number:03}"), task, &[], vec![file]);
+            films.insert(video, (place, times_us));
+        }
+        Ok(films)
+    }
+
+    fn model(&mut self, model: &Model, pictures: &Pictures) -> Result<ModelTasks, PlanError> {
         let weights = match &model.source {
-            ModelSource::Folder(_) => None,
+            ModelSource::Files { .. } => None,
             ModelSource::Random(random) => {
                 let task = DrawWeights {
                     random: random.clone(),
@@ -161,7 +198,7 @@ impl<'a> Build<'a, '_> {
         let mut modules = Vec::new();
         for units in &model.modules {
             let export = self.export(model, units, weights)?;
-            let shards = self.extract(model, units, export, scenes)?;
+            let shards = self.extract(model, units, (export, weights), pictures)?;
             modules.push(ModuleTasks { export, shards });
         }
         let series = self.series(model, &modules, self.design.hrf, self.design.trim_start_s, self.design.rest, "");
@@ -174,20 +211,15 @@ impl<'a> Build<'a, '_> {
         units: &ModuleUnits,
         weights: Option<NodeIndex>,
     ) -> Result<NodeIndex, PlanError> {
-        let files = match &model.source {
-            ModelSource::Folder(folder) => {
-                let names = model.files(units.module);
-                names.iter().map(|name| self.file("weights", &folder.join(name))).collect::<Result<_, _>>()?
+        let (files, place) = match &model.source {
+            ModelSource::Files { folder, path } => {
+                let files = units.files.iter().map(|name| self.file("weights", &folder.join(name)));
+                (files.collect::<Result<_, _>>()?, path.clone())
             }
-            ModelSource::Random(_) => Vec::new(),
+            ModelSource::Random(_) => (Vec::new(), PathBuf::new()),
         };
         let inputs: Inputs = weights.into_iter().map(|weights| ("weights", weights)).collect();
-        let task = Export {
-            model: model.name.clone(),
-            module: units.module,
-            units: self.design.units.clone(),
-            weights_bytes: units.weights_bytes,
-        };
+        let task = Export { model: model.name.clone(), module: units.module, units: self.design.units.clone(), place };
         Ok(self.plan.add(format!("export/{}/{}", model.name, units.module), task, &inputs, files))
     }
 
@@ -195,37 +227,73 @@ impl<'a> Build<'a, '_> {
         &mut self,
         model: &Model,
         units: &ModuleUnits,
-        export: NodeIndex,
-        scenes: Option<NodeIndex>,
+        (export, weights): (NodeIndex, Option<NodeIndex>),
+        pictures: &Pictures,
     ) -> Result<Vec<NodeIndex>, PlanError> {
         let schedule = &self.design.schedule;
-        let total = match units.module {
-            Module::Vision => schedule.images.len(),
-            Module::Text => schedule.texts.len(),
+        let kind = units.module.stimulus();
+        let total = match kind {
+            Stimulus::Image => schedule.images.len(),
+            Stimulus::Text => schedule.texts.len(),
+            Stimulus::Pair => schedule.pairs.len(),
+        };
+        let place = match &model.source {
+            ModelSource::Files { path, .. } => path.clone(),
+            ModelSource::Random(_) => PathBuf::new(),
         };
         let mut shards = Vec::new();
         for (number, first) in (0..total).step_by(SHARD).enumerate() {
             let range = first..(first + SHARD).min(total);
             let mut inputs: Inputs = vec![("network", export)];
+            inputs.extend(weights.map(|weights| ("weights", weights)));
             let mut files = Vec::new();
-            let stimuli = match (units.module, scenes) {
-                (Module::Text, _) => Shard::Texts(schedule.texts[range].to_vec()),
-                (Module::Vision, Some(scenes)) => {
-                    inputs.push(("stimuli", scenes));
-                    Shard::Scenes { first, n: range.len() }
-                }
-                (Module::Vision, None) => {
-                    for image in &schedule.images[range.clone()] {
-                        files.push(self.file("images", image)?);
-                    }
-                    Shard::Images { n: range.len() }
+            let images: Vec<usize> = match kind {
+                Stimulus::Image => range.clone().collect(),
+                Stimulus::Text => Vec::new(),
+                Stimulus::Pair => schedule.pairs[range.clone()].iter().map(|(image, _)| *image).collect(),
+            };
+            let texts: Vec<String> = match kind {
+                Stimulus::Image => Vec::new(),
+                Stimulus::Text => schedule.texts[range.clone()].to_vec(),
+                Stimulus::Pair => {
+                    schedule.pairs[range.clone()].iter().map(|(_, text)| schedule.texts[*text].clone()).collect()
                 }
             };
+            if let (Some(scenes), false) = (pictures.scenes, images.is_empty()) {
+                inputs.push(("stimuli", scenes));
+            }
+            let mut films: Vec<NodeIndex> = Vec::new();
+            let mut shown = Vec::with_capacity(images.len());
+            for number in images {
+                shown.push(match &schedule.images[number] {
+                    Picture::File(_) if pictures.scenes.is_some() => Image::Scene(number),
+                    Picture::File(path) => {
+                        files.push(self.file("images", path)?);
+                        Image::File
+                    }
+                    Picture::Frame { video, time_us } => {
+                        let (task, times_us) = &pictures.films[video];
+                        let film = films.iter().position(|film| film == task).unwrap_or_else(|| {
+                            films.push(*task);
+                            films.len() - 1
+                        });
+                        let frame = times_us.binary_search(time_us).expect("every moment of a film is cut");
+                        Image::Frame { film, frame }
+                    }
+                });
+            }
+            inputs.extend(films.into_iter().map(|film| ("frames", film)));
+            let images = shown;
             let task = Extract {
-                stimuli,
+                images,
+                texts,
+                unreadable: if kind == Stimulus::Text { Unreadable::Error } else { self.design.unreadable },
+                device: self.design.device,
                 runtime: self.runtime.to_owned(),
+                place: place.clone(),
                 n_units: units.n_units(),
                 weights_bytes: units.weights_bytes,
+                n_tokens: units.n_tokens,
             };
             shards.push(self.plan.add(
                 format!("extract/{}/{}/{number:03}", model.name, units.module),
@@ -251,9 +319,10 @@ impl<'a> Build<'a, '_> {
         for (run, events) in design.runs.iter().zip(&design.schedule.runs) {
             let mut of_run = Vec::new();
             for (units, tasks) in model.modules.iter().zip(modules) {
-                let stimulus = |event: &Event| match units.module {
-                    Module::Vision => event.image,
-                    Module::Text => event.text,
+                let stimulus = |event: &Event| match units.module.stimulus() {
+                    Stimulus::Image => event.image,
+                    Stimulus::Text => event.text,
+                    Stimulus::Pair => event.pair,
                 };
                 let task = UnitSeries {
                     events: events
@@ -265,7 +334,6 @@ impl<'a> Build<'a, '_> {
                     hrf,
                     trim_start_s,
                     rest,
-                    n_stimuli: design.schedule.images.len().max(design.schedule.texts.len()),
                     n_units: units.n_units(),
                 };
                 let inputs: Inputs = tasks.shards.iter().map(|shard| ("units", *shard)).collect();

@@ -66,12 +66,10 @@ fn units(design: &Design) -> String {
             let modules: Vec<String> = model
                 .modules
                 .iter()
-                .map(|units| {
-                    format!("{}: {} layers of {} units", units.module, units.layers.len(), units.units_per_layer)
-                })
+                .map(|units| format!("{}: {} units of {} layers", units.module, units.n_units(), units.layers.len()))
                 .collect();
             let source = match model.source {
-                ModelSource::Folder(_) => "weights from files",
+                ModelSource::Files { .. } => "weights from files",
                 ModelSource::Random(_) => "random weights, untrained",
             };
             format!("{} ({source}; {})", model.name, modules.join(", "))

@@ -189,7 +189,8 @@ impl Plan {
     #[must_use]
     pub fn content_key(&self, place: NodeIndex, output_of: impl Fn(NodeIndex) -> Digest) -> Digest {
         let node = &self.graph[place];
-        let inputs = self.inputs(place).into_iter();
+        let described = node.task.described();
+        let inputs = self.inputs(place).into_iter().filter(|(role, _)| !described.contains(role));
         let roles: Vec<(&str, Digest)> = inputs.map(|(role, input)| (role, output_of(input))).collect();
         key_of(node.task.as_ref(), &node.files, &roles)
     }

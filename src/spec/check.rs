@@ -11,10 +11,17 @@ use super::{
     document::{Document, FieldPath},
     study::{Design, Encoding, Model, Run},
     written::{
-        Blocks, Encoding as WrittenEncoding, Features, Folds, Patterns, Ridge, Runs, Statistics, Stimuli, WrittenStudy,
+        Blocks, Encoding as WrittenEncoding, Features, Folds, Patterns, Ridge, Runs, Statistics, Stimuli, Unreadable,
+        WrittenStudy,
     },
 };
-use crate::stimulus::{Generate, Schedule, read_table, table_path};
+use crate::{
+    model::{ModelError, hub::HubModel},
+    stimulus::{
+        Generate, Recorded, Schedule, Transcript, read_table, table_path,
+        video::{Ffmpeg, VideoError, probe},
+    },
+};
 use brains::Brains;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,18 +36,44 @@ const TAIL_S: f64 = 16.0;
 const LONGEST_NAME_BYTES: usize = 200;
 
 /// What was read for one cell of a sweep and serves the others: every file is looked at once.
-#[derive(Default)]
-pub(super) struct Memory {
-    schedules: BTreeMap<String, (Arc<Schedule>, Option<Generate>)>,
+pub(super) struct Memory<'s> {
+    surroundings: &'s Surroundings<'s>,
+    stimuli: BTreeMap<String, Arc<ReadStimuli>>,
+    schedules: BTreeMap<String, Arc<Schedule>>,
     models: BTreeMap<String, Arc<[Model]>>,
     brains: BTreeMap<String, Brains>,
+}
+
+/// The stimuli of a study as its files have them.
+pub(super) struct ReadStimuli {
+    recorded: Recorded,
+    /// Stimuli of the same kinds; the stimuli themselves, unless they depend on the repetition time.
+    outline: Arc<Schedule>,
+    scenes: Option<Generate>,
+    ffmpeg: Option<(Ffmpeg, String)>,
+}
+
+/// What a study leans on that it does not name by a path: for the caller to find.
+pub struct Surroundings<'s> {
+    /// Gives the folder of a model that a study names as `hf:OWNER/NAME@COMMIT`.
+    pub find_model: &'s (dyn Fn(&HubModel) -> Result<PathBuf, ModelError> + Sync),
+    /// Gives the programs that read films.
+    pub find_ffmpeg: &'s (dyn Fn() -> Result<Ffmpeg, VideoError> + Sync),
+}
+
+impl<'s> Memory<'s> {
+    /// Nothing yet.
+    pub(super) fn new(surroundings: &'s Surroundings<'s>) -> Self {
+        let (stimuli, schedules, models, brains) = Default::default();
+        Self { surroundings, stimuli, schedules, models, brains }
+    }
 }
 
 /// Turns a written study into a checked one.
 pub(super) fn check(
     written: WrittenStudy,
     document: &Document,
-    memory: &mut Memory,
+    memory: &mut Memory<'_>,
 ) -> Result<Design, Vec<Diagnostic>> {
     let mut check = Check { document, memory, found: Vec::new() };
     let design = check.study(written);
@@ -51,22 +84,23 @@ pub(super) fn check(
 }
 
 /// What has been found wrong so far. A step that cannot give its part gives `None` and has said why.
-struct Check<'a> {
+struct Check<'a, 's> {
     document: &'a Document,
-    memory: &'a mut Memory,
+    memory: &'a mut Memory<'s>,
     found: Vec<Diagnostic>,
 }
 
-impl Check<'_> {
+impl Check<'_, '_> {
     fn study(&mut self, written: WrittenStudy) -> Option<Design> {
         self.name(&written.study.name);
         self.runs(&written.runs);
         let encoding = self.encoding(written.encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
-        let (schedule, scenes) = stimuli?;
-        let models = self.known_models(written.models, &written.units, &schedule);
+        let stimuli = stimuli?;
+        let (outline, scenes) = (Arc::clone(&stimuli.outline), stimuli.scenes.clone());
+        let models = self.known_models(written.models, &written.units, &outline);
         let length_s = scenes.as_ref().map(Generate::run_length_s);
-        let ends_s: Vec<f64> = schedule
+        let ends_s: Vec<f64> = outline
             .runs
             .iter()
             .map(|events| events.iter().map(|event| event.onset_s + event.duration_s).fold(0.0, f64::max))
@@ -88,6 +122,11 @@ impl Check<'_> {
             models.as_deref(),
         );
         let (models, brains) = (models?, brains?);
+        let schedule = self.schedule(&stimuli, &brains.n_tr, brains.repetition_time_s);
+        let unreadable = match &written.stimuli {
+            Stimuli::Tables(tables) => tables.unreadable,
+            Stimuli::Generate(_) => Unreadable::Error,
+        };
         let runs: Vec<Run> = runs
             .into_iter()
             .zip(&brains.n_tr)
@@ -102,6 +141,9 @@ impl Check<'_> {
             scenes,
             models,
             units: written.units,
+            ffmpeg: stimuli.ffmpeg.clone(),
+            unreadable,
+            device: written.extraction.device,
             hrf: written.time.hrf,
             trim_start_s: written.time.trim_start_s,
             rest: written.time.rest,
@@ -146,15 +188,83 @@ impl Check<'_> {
         }
     }
 
-    fn stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Arc<Schedule>, Option<Generate>)> {
+    fn stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<Arc<ReadStimuli>> {
         let key = self.key(&["stimuli", "runs"]);
-        if let Some(read) = self.memory.schedules.get(&key) {
-            return Some(read.clone());
+        if let Some(read) = self.memory.stimuli.get(&key) {
+            return Some(Arc::clone(read));
         }
-        let (schedule, scenes) = self.read_stimuli(stimuli, runs)?;
-        let read = (Arc::new(schedule), scenes);
-        self.memory.schedules.insert(key, read.clone());
+        let (recorded, scenes) = self.read_stimuli(stimuli, runs)?;
+        let outline = recorded.outline();
+        // Made-up pictures are drawn when they are needed.
+        if scenes.is_none() && !self.pictures_are_there(&outline) {
+            return None;
+        }
+        let ffmpeg = match recorded.videos().next() {
+            Some(_) => Some(self.films(&recorded)?),
+            None => None,
+        };
+        let read = Arc::new(ReadStimuli { recorded, outline: Arc::new(outline), scenes, ffmpeg });
+        self.memory.stimuli.insert(key, Arc::clone(&read));
         Some(read)
+    }
+
+    /// The stimuli at the scanner's pace, once for all cells that have the same.
+    fn schedule(&mut self, read: &ReadStimuli, n_tr: &[usize], repetition_time_s: f64) -> Arc<Schedule> {
+        if !read.recorded.depends_on_time() {
+            return Arc::clone(&read.outline);
+        }
+        let key = format!("{}{n_tr:?} {repetition_time_s}", self.key(&["stimuli", "runs"]));
+        let known = self.memory.schedules.entry(key);
+        Arc::clone(known.or_insert_with(|| Arc::new(read.recorded.schedule(n_tr, repetition_time_s))))
+    }
+
+    fn pictures_are_there(&mut self, outline: &Schedule) -> bool {
+        let missing: Vec<_> = outline.images.iter().filter(|image| !image.file().is_file()).collect();
+        let [first, ..] = missing.as_slice() else { return true };
+        let message = format!(
+            "{} of {} images are not there, the first is `{}`",
+            missing.len(),
+            outline.images.len(),
+            first.file().display()
+        );
+        let hint = "image paths start from the table's own folder unless `image_folder` is set";
+        self.wrong_with_hint(&FieldPath::of("stimuli.tables.path"), message, "these tables name them", hint);
+        false
+    }
+
+    /// The programs that read films, once every film is known to last as long as it is shown.
+    fn films(&mut self, recorded: &Recorded) -> Option<(Ffmpeg, String)> {
+        let path = FieldPath::of("stimuli.tables.path");
+        let found = (self.memory.surroundings.find_ffmpeg)().and_then(|programs| {
+            let version = programs.version()?;
+            Ok((programs, version))
+        });
+        let (programs, version) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                self.wrong(&path, error.to_string(), "these tables name films");
+                return None;
+            }
+        };
+        let mut ends_s: BTreeMap<&PathBuf, f64> = BTreeMap::new();
+        for (video, end_s) in recorded.videos() {
+            let known = ends_s.entry(video).or_default();
+            *known = known.max(end_s);
+        }
+        let before = self.found.len();
+        for (video, end_s) in ends_s {
+            match probe(&programs, video) {
+                // A film may end within a frame of what its headers say.
+                Ok(film) if film.duration_s + 1.0 / film.fps.max(1.0) < end_s => {
+                    let (video, duration_s) = (video.display(), film.duration_s);
+                    let message = format!("`{video}` lasts {duration_s} s, and is shown until its second {end_s}");
+                    self.wrong(&path, message, "one of these tables shows more than there is");
+                }
+                Ok(_) => {}
+                Err(error) => self.wrong(&path, error.to_string(), "these tables name it"),
+            }
+        }
+        (self.found.len() == before).then_some((programs, version))
     }
 
     /// What was written in some tables, as text that is equal for equal values.
@@ -165,12 +275,12 @@ impl Check<'_> {
             .collect()
     }
 
-    fn read_stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Schedule, Option<Generate>)> {
+    fn read_stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Recorded, Option<Generate>)> {
         let names = runs.train.iter().chain(&runs.test);
         match stimuli {
             Stimuli::Generate(generate) => {
-                let runs = names.enumerate().map(|(place, _)| generate.events(place));
-                Some((Schedule::of(runs), Some(generate.clone())))
+                let events = names.enumerate().map(|(place, _)| generate.events(place)).collect();
+                Some((Recorded { events, ..Recorded::default() }, Some(generate.clone())))
             }
             Stimuli::Tables(tables) => {
                 let path = FieldPath::of("stimuli.tables.path");
@@ -210,22 +320,34 @@ impl Check<'_> {
                 if read.len() < files.len() {
                     return None;
                 }
-                let schedule = Schedule::of(read);
-                let missing: Vec<_> = schedule.images.iter().filter(|image| !image.is_file()).collect();
-                if let [first, ..] = missing.as_slice() {
-                    let message = format!(
-                        "{} of {} images are not there, the first is `{}`",
-                        missing.len(),
-                        schedule.images.len(),
-                        first.display()
-                    );
-                    let hint = "image paths start from the table's own folder unless `image_folder` is set";
-                    self.wrong_with_hint(&path, message, "these tables name them", hint);
-                    return None;
-                }
-                Some((schedule, None))
+                let transcripts = match &tables.transcripts {
+                    Some(pattern) => self.transcripts(pattern, runs)?,
+                    None => Vec::new(),
+                };
+                let (frames_per_tr, text_window_s) = (tables.frames_per_tr, tables.text_window_s);
+                Some((Recorded { events: read, transcripts, frames_per_tr, text_window_s }, None))
             }
         }
+    }
+
+    /// The words of each run.
+    fn transcripts(&mut self, pattern: &str, runs: &Runs) -> Option<Vec<Transcript>> {
+        let path = FieldPath::of("stimuli.tables.transcripts");
+        let names: Vec<&String> = runs.train.iter().chain(&runs.test).collect();
+        if names.len() > 1 && !pattern.contains("{run}") {
+            let message = format!("`{path}` has no `{{run}}`, so every run would have the same words");
+            self.wrong(&path, message, "expected `{run}` in it");
+            return None;
+        }
+        let before = self.found.len();
+        let mut transcripts = Vec::with_capacity(names.len());
+        for run in names {
+            match Transcript::read(&table_path(pattern, self.document.folder(&path), run)) {
+                Ok(transcript) => transcripts.push(transcript),
+                Err(error) => self.wrong(&path, error.to_string(), "one of these transcripts is wrong"),
+            }
+        }
+        (self.found.len() == before).then_some(transcripts)
     }
 
     fn encoding(&mut self, WrittenEncoding::Ridge(ridge): WrittenEncoding, n_train: usize) -> Encoding {

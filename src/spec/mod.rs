@@ -24,7 +24,15 @@ pub use document::{Document, FieldPath, Node, Step, Table, Value};
 pub use schema::schema;
 pub use study::{Cell, Design, Encoding, Model, ModelSource, ModuleUnits, RecordedSubject, Run, Study, Subjects};
 
+use crate::{
+    model::{
+        ModelError,
+        hub::{HubModel, HubSettings, fetch_model},
+    },
+    stimulus::video,
+};
 use check::Memory;
+pub use check::Surroundings;
 use schema::Schema;
 use serde::Deserialize;
 use std::path::Path;
@@ -36,6 +44,21 @@ use written::WrittenStudy;
 /// # Errors
 /// If the file cannot be read, or with everything that is wrong with it.
 pub fn read_study(path: &Path) -> Result<Study, SpecError> {
+    let nowhere = HubSettings { offline: true, ..HubSettings::from_environment(|_| None) };
+    let find_model = |model: &HubModel| {
+        let found = fetch_model(model, &nowhere, &mut |_| ());
+        found.map(|found| found.folder).map_err(ModelError::from)
+    };
+    let find_ffmpeg = || video::find_ffmpeg(|_| None);
+    read_study_with(path, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg })
+}
+
+/// The same as [`read_study`], with a word on where models are that the study names instead of placing them, and the programs
+/// that read films.
+///
+/// # Errors
+/// As [`read_study`].
+pub fn read_study_with(path: &Path, surroundings: &Surroundings<'_>) -> Result<Study, SpecError> {
     let schema = Schema::new();
     let document = include::read_document(path, &schema)?;
     let (sources, fields) = (document.sources.clone(), document.fields());
@@ -43,7 +66,7 @@ pub fn read_study(path: &Path) -> Result<Study, SpecError> {
     let documents = sweep::cells(document, &schema).map_err(wrong)?;
     in_cells(&documents, |cell| mismatch::mismatches(&cell.document, &schema)).map_err(wrong)?;
 
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(surroundings);
     let mut cells = Vec::with_capacity(documents.len());
     let mut header = None;
     let check = |cell: &CellDocument| match written(cell) {

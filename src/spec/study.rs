@@ -5,7 +5,7 @@
 
 use super::{
     diagnostic::Source,
-    written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance},
+    written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable},
 };
 use crate::{
     brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
@@ -14,8 +14,8 @@ use crate::{
         ridge::{AlphaChoice, CvScore},
         series::Hrf,
     },
-    model::{ModelFacts, Module, RandomClip, UnitSelection},
-    stimulus::{Generate, Schedule},
+    model::{Device, LayerUnits, ModelFacts, Module, RandomModel, UnitSelection},
+    stimulus::{Generate, Schedule, video::Ffmpeg},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -85,6 +85,12 @@ pub struct Design {
     pub models: Arc<[Model]>,
     /// Which activations are units.
     pub units: UnitSelection,
+    /// The programs that read films, with their version, if there are any films.
+    pub ffmpeg: Option<(Ffmpeg, String)>,
+    /// What becomes of an image that cannot be read.
+    pub unreadable: Unreadable,
+    /// Where networks run.
+    pub device: Device,
     /// Haemodynamic response.
     pub hrf: Hrf,
     /// Seconds cut from the start of each run.
@@ -116,6 +122,7 @@ impl Design {
         let has_models = Arc::ptr_eq(&self.models, &other.models) || self.models == other.models;
         (has_models && self.units == other.units && self.runs == other.runs)
             && (self.hrf == other.hrf && self.trim_start_s == other.trim_start_s && self.rest == other.rest)
+            && (self.unreadable == other.unreadable && self.device == other.device && self.ffmpeg == other.ffmpeg)
             && (self.scenes == other.scenes && self.repetition_time_s == other.repetition_time_s)
             && (Arc::ptr_eq(&self.schedule, &other.schedule) || self.schedule == other.schedule)
     }
@@ -152,12 +159,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// The files that a module depends on, by name inside the model's folder.
-    #[must_use]
-    pub fn files(&self, module: Module) -> &[String] {
-        self.facts.files(module)
-    }
-
     /// Units of all modules in use.
     #[must_use]
     pub fn n_units(&self) -> usize {
@@ -170,29 +171,48 @@ impl Model {
 pub struct ModuleUnits {
     /// The module.
     pub module: Module,
-    /// The layers in use, ascending.
-    pub layers: Vec<usize>,
-    /// Units in each layer.
-    pub units_per_layer: usize,
+    /// The layers in use, ascending, with their units.
+    pub layers: Vec<LayerUnits>,
+    /// The files that it depends on, by name inside the model's folder.
+    pub files: Vec<String>,
     /// Bytes of the module's weights.
     pub weights_bytes: u64,
+    /// Tokens of an image and the most of a text together: what memory grows with.
+    pub n_tokens: usize,
 }
 
 impl ModuleUnits {
     /// Units of all layers in use.
     #[must_use]
     pub fn n_units(&self) -> usize {
-        self.layers.len() * self.units_per_layer
+        self.layers.iter().map(|layer| layer.n_units).sum()
+    }
+
+    /// Units of the largest layer in use.
+    #[must_use]
+    pub fn widest(&self) -> usize {
+        self.layers.iter().map(|layer| layer.n_units).max().unwrap_or_default()
+    }
+
+    /// The numbers of the layers in use, ascending.
+    #[must_use]
+    pub fn layer_numbers(&self) -> Vec<usize> {
+        self.layers.iter().map(|layer| layer.layer).collect()
     }
 }
 
 /// Where a model's weights come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelSource {
-    /// A Hugging Face folder.
-    Folder(PathBuf),
+    /// A folder or a checkpoint as it was downloaded.
+    Files {
+        /// What was named.
+        path: PathBuf,
+        /// The folder that the files are in.
+        folder: PathBuf,
+    },
     /// An untrained model.
-    Random(RandomClip),
+    Random(RandomModel),
 }
 
 /// The brains.

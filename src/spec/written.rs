@@ -9,7 +9,7 @@ use crate::{
         ridge::{AlphaChoice, CvScore},
         series::Hrf,
     },
-    model::{Module, RandomClip, UnitSelection},
+    model::{Device, Module, RandomModel, UnitSelection},
     stimulus::Generate,
 };
 use schemars::JsonSchema;
@@ -45,6 +45,9 @@ pub struct WrittenStudy {
     /// Which activations are the units of every model.
     #[serde(default)]
     pub units: UnitSelection,
+    /// How networks are run.
+    #[serde(default)]
+    pub extraction: Extraction,
     /// From stimuli to the time of the scanner.
     #[serde(default)]
     pub time: Time,
@@ -149,7 +152,7 @@ pub struct Runs {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Stimuli {
-    /// One TSV table for each run, with columns `onset`, `duration` (seconds) and `image`, `text` or both.
+    /// One TSV table for each run, with columns `onset`, `duration` (seconds) and `image` or `video`, `text`, or both.
     Tables(Tables),
     /// Pictures and captions made from a seed.
     Generate(Generate),
@@ -167,19 +170,62 @@ pub struct Tables {
     #[serde(default)]
     #[schemars(example = "stimuli/images")]
     pub image_folder: Option<PathBuf>,
+    /// What becomes of an image that cannot be read.
+    #[serde(default)]
+    pub unreadable: Unreadable,
+    /// Frames of a film (column `video`) for each volume; a volume's units are their mean.
+    #[serde(default = "default_frames")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub frames_per_tr: usize,
+    /// Path of one TSV table for each run with the words that are heard (columns `onset`, `duration`, `word`), with `{run}` where
+    /// the run's name belongs. Each volume's text is then what was said until its end.
+    #[serde(default)]
+    #[schemars(example = &"stimuli/words-{run}.tsv")]
+    pub transcripts: Option<String>,
+    /// Seconds of words before a volume's end that make its text.
+    #[serde(default = "default_window")]
+    #[schemars(range(min = 0.1, max = 600))]
+    pub text_window_s: f64,
 }
 
-/// A model: trained weights in a Hugging Face folder, or an untrained one of a stated size.
+fn default_frames() -> usize {
+    1
+}
+fn default_window() -> f64 {
+    10.0
+}
+
+/// What becomes of an image that cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreadable {
+    /// The study stops, and the image is named.
+    #[default]
+    Error,
+    /// It is listed in a warning and counts as not shown.
+    Mask,
+}
+
+/// How networks are run.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Extraction {
+    /// The processor, or an NVIDIA GPU with an ONNX Runtime that was built for it. Its last bits differ, so it is part of the
+    /// study.
+    pub device: Device,
+}
+
+/// A model: trained weights as they were downloaded, or an untrained one of a stated size.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// A Hugging Face folder with `config.json`, `model.safetensors`, tokenizer and preprocessor.
+    /// A folder as a model hub leaves it, or one checkpoint (`.safetensors`, `.ckpt`, `.pt`, `.bin`) with its tokenizer beside it.
     #[serde(default)]
-    #[schemars(example = "models/clip-vit-base-patch32")]
-    pub folder: Option<PathBuf>,
+    #[schemars(example = &"models/clip-vit-base-patch32", example = &"models/meter_clip16_288_roberta_pretrain.ckpt")]
+    pub weights: Option<String>,
     /// An untrained model with random weights.
     #[serde(default)]
-    pub random: Option<RandomClip>,
+    pub random: Option<RandomModel>,
     /// Modules whose units are used; all that the model has and the stimuli feed, if absent.
     #[serde(default)]
     #[schemars(length(min = 1))]

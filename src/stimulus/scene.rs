@@ -3,7 +3,7 @@
 //! A scene is a ground, a light and one to three coloured shapes; its caption names them. Captions follow from the seed
 //! alone, so a study can be planned before a single picture is drawn.
 
-use super::{StimulusError, TableEvent};
+use super::{Picture, StimulusError, TableEvent};
 use image::{Rgb, RgbImage};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,6 +53,19 @@ fn default_rest() -> f64 {
 }
 
 impl Generate {
+    /// So many scenes in one run, all else by default.
+    #[must_use]
+    pub fn made(seed: u64, images_per_run: usize) -> Self {
+        Self {
+            seed,
+            images_per_run,
+            image_size_px: default_size(),
+            duration_s: default_duration(),
+            gap_s: default_gap(),
+            rest_s: default_rest(),
+        }
+    }
+
     /// Seconds from the start of a run to its end.
     #[must_use]
     pub fn run_length_s(&self) -> f64 {
@@ -68,7 +81,8 @@ impl Generate {
                 TableEvent {
                     onset_s: self.rest_s + place as f64 * (self.duration_s + self.gap_s),
                     duration_s: self.duration_s,
-                    image: Some(Scenes::file_name(index).into()),
+                    image: Some(Picture::File(Scenes::file_name(index).into())),
+                    video: None,
                     text: Some(Scene::new(self.seed, index).caption()),
                 }
             })

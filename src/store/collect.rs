@@ -209,6 +209,7 @@ impl Collection<'_> {
             // Goes only when it is empty.
             let _ = item.path.parent().map(fs::remove_dir);
         }
+        self.store.prune_families();
         Ok(())
     }
 }

@@ -13,6 +13,7 @@
 mod collect;
 mod damage;
 mod digest;
+mod family;
 mod files;
 mod hash;
 mod lock;

@@ -10,6 +10,7 @@ pub mod bold;
 pub mod encode;
 pub mod export;
 pub mod extract;
+pub mod frames;
 pub mod mask;
 pub mod null;
 pub mod pattern;
@@ -34,7 +35,9 @@ use std::fmt;
 pub enum Kind {
     /// Stimulus tables and generated stimuli -> images, captions and events.
     Stimuli,
-    /// Description of an untrained model -> a Hugging Face folder.
+    /// A film -> pictures at stated moments.
+    Frames,
+    /// Description of an untrained model -> a model folder.
     Weights,
     /// Weights -> an ONNX graph whose outputs are units.
     Export,
@@ -64,8 +67,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Stimuli,
+        Self::Frames,
         Self::Weights,
         Self::Export,
         Self::Extract,
@@ -85,7 +89,7 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Report => 2,
+            Self::Weights | Self::Export | Self::Extract | Self::Report => 2,
             _ => 1,
         }
     }
@@ -95,6 +99,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Stimuli => "stimuli",
+            Self::Frames => "frames",
             Self::Weights => "weights",
             Self::Export => "export",
             Self::Extract => "extract",
@@ -131,6 +136,18 @@ pub trait Compute: Serialize + fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The roles of inputs and files that two tasks of this kind have to share, besides their engine, so that one may take over
+    /// parts of the other's result: its kin. None may by default.
+    fn kin(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The roles of inputs whose bytes another input knows by a digest, so that they are no part of what went in: an input of such
+    /// a role that changes where this task does not look leads to the same result. None may by default.
+    fn described(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Computes and writes every file of the artifact.
     ///
     /// # Errors
@@ -148,6 +165,10 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn engine(&self) -> Option<String>;
     /// See [`Compute::memory_bytes`].
     fn memory_bytes(&self) -> u64;
+    /// See [`Compute::kin`].
+    fn kin(&self) -> &'static [&'static str];
+    /// See [`Compute::described`].
+    fn described(&self) -> &'static [&'static str];
     /// See [`Compute::compute`].
     ///
     /// # Errors
@@ -177,6 +198,14 @@ impl<T: Compute> Task for T {
 
     fn memory_bytes(&self) -> u64 {
         Compute::memory_bytes(self)
+    }
+
+    fn kin(&self) -> &'static [&'static str] {
+        Compute::kin(self)
+    }
+
+    fn described(&self) -> &'static [&'static str] {
+        Compute::described(self)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

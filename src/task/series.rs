@@ -3,10 +3,14 @@
 //! Every volume keeps its row. Which volumes are used is said beside the matrix, in `samples.tsv`, so that a later step can
 //! join it with volumes that were dropped for other reasons.
 
-use super::{Compute, Kind, TaskError, Workbench, extract::UNITS, joined};
+use super::{
+    Compute, Kind, TaskError, Workbench,
+    extract::{UNITS, rows_shown},
+    joined,
+};
 use crate::{
     format::{
-        npy::{read_matrix, write_matrix},
+        npy::{MatrixReader, write_matrix},
         tsv::Table,
     },
     math::series::{Event, Hrf, sample_to_tr},
@@ -14,7 +18,10 @@ use crate::{
 };
 use ndarray::{Array2, Axis};
 use serde::Serialize;
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// The matrix of unit series in the artifact (n_tr x n_units).
 pub const SERIES: &str = "series.npy";
@@ -39,9 +46,6 @@ pub struct UnitSeries {
     /// Whether volumes without a stimulus are used.
     #[serde(rename = "time.rest")]
     pub rest: Rest,
-    /// Distinct stimuli of the study.
-    #[serde(skip)] // follows from the inputs
-    pub n_stimuli: usize,
     /// Units of the module.
     #[serde(skip)] // follows from the inputs
     pub n_units: usize,
@@ -51,23 +55,23 @@ impl Compute for UnitSeries {
     const KIND: Kind = Kind::Series;
 
     fn memory_bytes(&self) -> u64 {
-        // All stimuli, and the series before and after the convolution, the latter also in f64 blocks.
-        ((self.n_stimuli + 4 * self.n_tr) * self.n_units * 4) as u64 + (16 << 20)
+        // The run's stimuli twice, as they are read and joined; the series before and after the convolution, the latter also in
+        // f64 blocks.
+        ((2 * self.events.len() + 4 * self.n_tr) * self.n_units * 4) as u64 + (16 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
-        let shards =
-            bench.inputs("units").iter().map(|shard| read_matrix(&shard.join(UNITS))).collect::<Result<Vec<_>, _>>()?;
-        let stimuli = joined(Axis(0), &shards)?;
-        let events: Vec<Event> = self
-            .events
-            .iter()
-            .map(|(onset_s, duration_s, stimulus)| Event {
-                onset_s: *onset_s,
-                duration_s: *duration_s,
-                stimulus: *stimulus,
-            })
-            .collect();
+        let shown = self.shown(bench)?;
+        let stimuli = shown.units;
+        let event = |(onset_s, duration_s, stimulus): &(f64, f64, usize)| {
+            let stimulus = *shown.rows.get(stimulus)?;
+            Some(Event { onset_s: *onset_s, duration_s: *duration_s, stimulus })
+        };
+        let events: Vec<Event> = self.events.iter().filter_map(event).collect();
+        if events.len() < self.events.len() {
+            let n = self.events.len() - events.len();
+            bench.warn("events-masked", format!("{n} events count as rest, since their images could not be read"));
+        }
         let sampled = sample_to_tr(&events, stimuli.view(), self.n_tr, self.repetition_time_s)?;
         if sampled.n_events_outside > 0 {
             bench.warn(
@@ -96,6 +100,44 @@ impl Compute for UnitSeries {
         }
         samples.write(&bench.out.join(SAMPLES))?;
         Ok(())
+    }
+}
+
+/// The stimuli of one run.
+struct Shown {
+    /// Their units, a row for each distinct stimulus of the run.
+    units: Array2<f32>,
+    /// The row of each stimulus, by its number in the study; those that could not be read have none.
+    rows: BTreeMap<usize, usize>,
+}
+
+impl UnitSeries {
+    /// Reads the units of this run's stimuli, and of no others: memory does not grow with the study.
+    fn shown(&self, bench: &Workbench<'_>) -> Result<Shown, TaskError> {
+        let numbers: BTreeSet<usize> = self.events.iter().map(|(_, _, stimulus)| *stimulus).collect();
+        let mut numbers = numbers.into_iter().peekable();
+        let mut rows = BTreeMap::new();
+        let mut units = Vec::new();
+        let mut first = 0;
+        for shard in bench.inputs("units") {
+            let mut matrix = MatrixReader::open(&shard.join(UNITS))?;
+            let past = first + matrix.n_rows();
+            let mut shown = None;
+            while let Some(number) = numbers.next_if(|number| *number < past) {
+                let is_shown = match &mut shown {
+                    Some(shown) => shown,
+                    none => none.insert(rows_shown(shard)?),
+                };
+                let row = number - first;
+                if is_shown.get(row) == Some(&true) {
+                    rows.insert(number, rows.len());
+                    units.push(matrix.rows(row..row + 1)?);
+                }
+            }
+            first = past;
+        }
+        let units = if units.is_empty() { Array2::zeros((0, self.n_units)) } else { joined(Axis(0), &units)? };
+        Ok(Shown { units, rows })
     }
 }
 

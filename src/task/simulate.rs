@@ -21,8 +21,8 @@ pub struct SimulateSubject {
     pub repetition_time_s: f64,
     /// The runs.
     pub runs: Vec<RunToSimulate>,
-    /// Module, layers and units of each layer, in the order of the columns.
-    pub units: Vec<(String, Vec<usize>, usize)>,
+    /// Each module's layers by number, with how many units each has, in the order of the columns.
+    pub units: Vec<(String, Vec<(usize, usize)>)>,
     /// Volumes of the longest run.
     #[serde(skip)] // follows from the inputs
     pub longest_tr: usize,
@@ -44,7 +44,7 @@ impl Compute for SimulateSubject {
     const KIND: Kind = Kind::Simulate;
 
     fn memory_bytes(&self) -> u64 {
-        let n_units: usize = self.units.iter().map(|(_, layers, units)| layers.len() * units).sum();
+        let n_units: usize = self.units.iter().flat_map(|(_, layers)| layers).map(|(_, n_units)| n_units).sum();
         let n_voxels: usize = self.brain.shape.iter().product();
         // Series of all runs, and one run's volumes while they are made.
         (2 * self.runs.len() * self.longest_tr * n_units * 4 + self.longest_tr * n_voxels * 4) as u64 + (64 << 20)
@@ -54,8 +54,9 @@ impl Compute for SimulateSubject {
         let columns: Vec<(String, usize)> = self
             .units
             .iter()
-            .flat_map(|(module, layers, n)| {
-                layers.iter().flat_map(move |layer| std::iter::repeat_n((module.clone(), *layer), *n))
+            .flat_map(|(module, layers)| {
+                let of_layer = move |(layer, n): &(usize, usize)| std::iter::repeat_n((module.clone(), *layer), *n);
+                layers.iter().flat_map(of_layer)
             })
             .collect();
         let by_run = bench.inputs("series").chunks(self.units.len()).map(|modules| {

@@ -1,14 +1,14 @@
 //! Writes an untrained model as a Hugging Face folder, so that the next task reads it as it reads a downloaded one.
 
 use super::{Compute, Kind, TaskError, Workbench};
-use crate::model::RandomClip;
+use crate::model::RandomModel;
 use serde::Serialize;
 
 /// Draws random weights of a stated architecture.
 #[derive(Debug, Serialize)]
 pub struct DrawWeights {
     /// Size and seed of the model.
-    pub random: RandomClip,
+    pub random: RandomModel,
     /// Bytes of all weights.
     #[serde(skip, default)] // follows from the size
     pub weights_bytes: u64,

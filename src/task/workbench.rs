@@ -47,6 +47,9 @@ pub enum TaskError {
     /// Stimuli could not be read or made.
     #[error(transparent)]
     Stimulus(#[from] crate::stimulus::StimulusError),
+    /// A film could not be cut into frames.
+    #[error(transparent)]
+    Video(#[from] crate::stimulus::video::VideoError),
     /// A file or folder could not be used.
     #[error("cannot use `{path}`: {source}", path = path.display())]
     Io {
@@ -93,6 +96,7 @@ pub struct Workbench<'a> {
     pub progress: &'a (dyn Fn(Progress) + Sync),
     /// Set when the run is being cancelled.
     pub cancelled: &'a AtomicBool,
+    kin: Vec<PathBuf>,
     warnings: Mutex<Vec<Warning>>,
 }
 
@@ -109,7 +113,19 @@ impl<'a> Workbench<'a> {
         progress: &'a (dyn Fn(Progress) + Sync),
         cancelled: &'a AtomicBool,
     ) -> Self {
-        Self { inputs, files, out, progress, cancelled, warnings: Mutex::new(Vec::new()) }
+        Self { inputs, files, out, progress, cancelled, kin: Vec::new(), warnings: Mutex::new(Vec::new()) }
+    }
+
+    /// The same with the results of tasks of which this one may take over parts.
+    #[must_use]
+    pub fn with_kin(self, kin: Vec<PathBuf>) -> Self {
+        Self { kin, ..self }
+    }
+
+    /// Folders of earlier results of which this task may take over parts; see [`super::Compute::kin`].
+    #[must_use]
+    pub fn kin(&self) -> &[PathBuf] {
+        &self.kin
     }
 
     /// The only input folder in a role.

@@ -1,13 +1,14 @@
 //! The program as a user meets it: what it prints, its exit codes, what it leaves on disk.
 //!
 //! `commands` takes every command, `printing` colours and pipes, `refused` and `damaged` bad input: what is found before
-//! anything runs, and what only running finds; `following` looks at a run from another process, `comparing` at what runs
+//! anything runs, and what only running finds; `following` looks at a run from another process, `models` at models, `comparing` at what runs
 //! left. Each test has a [`World`] of its own.
 
 mod commands;
 mod comparing;
 mod damaged;
 mod following;
+mod models;
 mod printing;
 mod refused;
 mod world;

@@ -57,7 +57,7 @@ fn a_study_file_that_is_no_text() {
 fn weights_that_are_not_there() {
     let Some(world) = World::recorded() else { return };
     fs::remove_file(world.path("inputs/clip/model.safetensors")).expect("there");
-    refused(&world, &["`inputs/clip` holds neither `model.safetensors`", "study.toml:12:10"]);
+    refused(&world, &["`inputs/clip` holds no weights", "study.toml:12:11"]);
 }
 
 #[test]
@@ -69,7 +69,12 @@ fn weights_of_another_width_than_their_configuration() {
     world.write("inputs/clip/config.json", config.to_string());
     refused(
         &world,
-        &["the weights in `inputs/clip` do not fit `config.json`", "has shape [32", "expected [64", "study.toml:12:10"],
+        &[
+            "the weights in `inputs/clip` do not fit their configuration",
+            "has shape [32",
+            "expected [64",
+            "study.toml:12:11",
+        ],
     );
 }
 
@@ -82,16 +87,16 @@ fn weights_without_a_tensor() {
     let kept = tensors.iter().filter(|(name, _)| *name != GONE);
     let kept = safetensors::serialize(kept, None).expect("memory");
     world.write("inputs/clip/model.safetensors", kept);
-    refused(&world, &[&format!("`{GONE}` is missing: expected shape [32, 32]"), "study.toml:12:10"]);
+    refused(&world, &[&format!("`{GONE}` is missing: expected shape [32, 32]"), "study.toml:12:11"]);
 }
 
 #[test]
 fn a_tokenizer_that_is_none() {
     let Some(world) = World::recorded() else { return };
     world.write("inputs/clip/tokenizer.json", "{}");
-    refused(&world, &["`inputs/clip/tokenizer.json` is not valid", "study.toml:12:10"]);
+    refused(&world, &["`inputs/clip/tokenizer.json` is not valid", "study.toml:12:11"]);
     fs::remove_file(world.path("inputs/clip/tokenizer.json")).expect("there");
-    refused(&world, &["`inputs/clip/tokenizer.json` could not be read"]);
+    refused(&world, &["`inputs/clip` holds no tokenizer: expected `tokenizer.json`, or `vocab.json`"]);
 }
 
 #[test]
@@ -100,9 +105,9 @@ fn a_tokenizer_of_another_network() {
     let mine = world.text("inputs/clip/tokenizer.json");
     // The end of text of a larger vocabulary, then of a smaller one.
     world.write("inputs/clip/tokenizer.json", mine.replace("599", "49407"));
-    refused(&world, &["49407", "study.toml:12:10"]);
+    refused(&world, &["49407", "study.toml:12:11"]);
     world.write("inputs/clip/tokenizer.json", mine.replace("599", "513"));
-    refused(&world, &["599", "study.toml:12:10"]);
+    refused(&world, &["599", "study.toml:12:11"]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ test = ["3"]
 path = "inputs/stimuli/run-{run}.tsv"
 
 [models.clip]
-folder = "inputs/clip"
+weights = "inputs/clip"
 
 [bold.bids]
 folder = "inputs/derivatives"

@@ -1,16 +1,21 @@
 //! The model part against transformers: fixtures of `tests/scripts/make_model_fixtures.py`.
 //!
-//! `taps` runs exported graphs, `stimuli` prepares images and captions, `folders` damages model
-//! folders. Tests that run a graph need ONNX Runtime: see [`runtime`].
+//! `taps` compares exported graphs with the original implementations, `exports` runs and damages them, `images` and `stimuli`
+//! prepare images and captions, `folders` opens and damages models. Tests that run a graph need ONNX Runtime: see [`runtime`].
 
+mod exports;
 mod folders;
+mod full;
+mod hub;
+mod images;
 mod stimuli;
 mod taps;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
+use ndarray::{Array2, Array3};
+use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 /// The committed fixtures.
@@ -18,45 +23,86 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/model")
 }
 
-/// The small model that transformers saved.
+/// The small CLIP that transformers saved.
 fn model_folder() -> PathBuf {
     fixtures().join("clip")
 }
 
-/// What `fixture.json` says.
-#[derive(Deserialize)]
+/// What a `fixture.json` says.
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct Fixture {
     captions: Vec<String>,
     ids: Vec<Vec<u32>>,
-    images: Vec<String>,
 }
 
-fn fixture() -> Fixture {
-    serde_json::from_slice(&std::fs::read(fixtures().join("fixture.json")).unwrap()).unwrap()
+impl Fixture {
+    fn read(path: &Path) -> Self {
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
 }
 
-/// One array of `expected.safetensors`.
-struct Expected {
+/// One array of a safetensors file.
+struct Tensor {
+    dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl Expected {
+impl Tensor {
     fn floats(&self) -> Vec<f32> {
+        assert_eq!(self.dtype, Dtype::F32);
         self.bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+    }
+
+    fn doubles(&self) -> Vec<f64> {
+        self.floats().into_iter().map(f64::from).collect()
+    }
+
+    fn matrix(&self) -> Array2<f64> {
+        Array2::from_shape_vec((self.shape[0], self.shape[1]), self.doubles()).unwrap()
+    }
+
+    /// (rows, tokens, units).
+    fn tokens(&self) -> Array3<f64> {
+        let width = self.shape[2..].iter().product();
+        Array3::from_shape_vec((self.shape[0], self.shape[1], width), self.doubles()).unwrap()
     }
 }
 
-fn expected() -> BTreeMap<String, Expected> {
-    let bytes = std::fs::read(fixtures().join("expected.safetensors")).unwrap();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    tensors
-        .iter()
-        .map(|(name, view)| {
-            let (shape, bytes) = (view.shape().to_vec(), view.data().to_vec());
-            (name.to_owned(), Expected { shape, bytes })
-        })
-        .collect()
+/// The arrays of a safetensors file.
+struct Tensors(BTreeMap<String, Tensor>);
+
+impl Tensors {
+    fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let tensor = |view: safetensors::tensor::TensorView<'_>| Tensor {
+            dtype: view.dtype(),
+            shape: view.shape().to_vec(),
+            bytes: view.data().to_vec(),
+        };
+        Self(tensors.iter().map(|(name, view)| (name.to_owned(), tensor(view))).collect())
+    }
+
+    fn get(&self, name: &str) -> &Tensor {
+        self.0.get(name).unwrap_or_else(|| panic!("no array `{name}`"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn integers(&self, name: &str) -> Vec<i64> {
+        let tensor = self.get(name);
+        assert_eq!(tensor.dtype, Dtype::I64);
+        tensor.bytes.as_chunks::<8>().0.iter().map(|&eight| i64::from_le_bytes(eight)).collect()
+    }
+}
+
+/// Captions that the small CLIP is tried with.
+fn fixture() -> Fixture {
+    Fixture::read(&model_folder().join("fixture.json"))
 }
 
 /// Loads the ONNX Runtime that `HEBB_ONNXRUNTIME` names, or one under `.engines/onnxruntime`.

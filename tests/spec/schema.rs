@@ -126,10 +126,6 @@ fn editors_are_told_the_defaults_that_apply() {
         ("Polarity", read::<written::Polarity>("")),
         ("Preparation", read::<hebb::brain::prepare::Preparation>("")),
         ("Simulation", read::<hebb::brain::simulate::Simulation>("")),
-        ("RandomClip", read::<hebb::model::RandomClip>("")),
-        ("RandomVision", read::<hebb::model::RandomClip>("")["vision"].clone()),
-        ("RandomText", read::<hebb::model::RandomClip>("")["text"].clone()),
-        ("UnitSelection", read::<hebb::model::UnitSelection>("")),
     ] {
         for (field, property) in properties(&definition(table)) {
             assert_eq!(property.get("default"), Some(&read[&field]), "default of `{table}.{field}`");

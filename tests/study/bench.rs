@@ -4,7 +4,8 @@ use hebb::{
     executor::{self, Event, Limits, Outcome, Summary},
     math::blas::single_thread_blas,
     plan::{Assessment, Plan, Reason, Standing, StudyNote, Targets, assess, plan_study},
-    spec::read_study,
+    spec::{SpecError, Study, Surroundings, read_study_with},
+    stimulus::video::find_ffmpeg,
     store::{Digest, FileDigests, Store},
 };
 use std::{
@@ -116,6 +117,17 @@ impl Bench {
         RAN.as_ref().map(Self::copy)
     }
 
+    /// The study with a METER, which has just run; absent where there is nothing to run it with.
+    pub(super) fn meter() -> Option<Self> {
+        static RAN: LazyLock<Option<Bench>> = LazyLock::new(|| {
+            let bench = crate::model::runtime().then(|| Bench::new(&fixture("meter.toml")))?;
+            let ran = bench.run();
+            assert_eq!(ran.computed, ran.all, "{:?}", ran.failed);
+            Some(bench)
+        });
+        RAN.as_ref().map(Self::copy)
+    }
+
     /// The tiny study on files, which has just run. Its files lie in `inputs`, and again in `copy` and, with session
     /// folders, in `sessions`.
     pub(super) fn files() -> Option<Self> {
@@ -186,7 +198,7 @@ impl Bench {
 
     /// Plans a study file against this cache.
     pub(super) fn plan_file(&self, file: &Path) -> Planned {
-        let study = read_study(file).unwrap_or_else(|error| panic!("{error}"));
+        let study = read(file).unwrap_or_else(|error| panic!("{error}"));
         let store = Store::open(&self.cache()).expect("writable");
         let files = FileDigests::open(store.root(), false);
         let plan = plan_study(&study, &files, RUNTIME).expect("readable files");
@@ -200,6 +212,13 @@ impl Bench {
     pub(super) fn run(&self) -> Ran {
         self.plan().run(LIMITS, &AtomicBool::new(false), |_| {})
     }
+}
+
+/// Reads a study with the ffmpeg of this machine.
+pub(super) fn read(file: &Path) -> Result<Study, SpecError> {
+    let find_model = |model: &hebb::model::hub::HubModel| panic!("no test fetches {model}");
+    let find_ffmpeg = || find_ffmpeg(|name| std::env::var_os(name));
+    read_study_with(file, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg })
 }
 
 impl Planned {

@@ -2,7 +2,7 @@
 //!
 //! A row is a test: the field, what is written instead, the tasks that are computed. Tasks that follow from them and turn
 //! out to have the same input as before are not computed; that is part of the claim. Fields of studies that read files
-//! are in `files.rs`; `fields.rs` fails if a field of the schema is in neither.
+//! are in `files.rs`, those of a METER in `meter.rs`; `fields.rs` fails if a field of the schema is in neither.
 
 use super::bench::{Bench, Ids};
 
@@ -143,6 +143,9 @@ edits! {
         ["\"query-key\"" -> "\"query-key\"\nlayers = [1]"] computes UNITS, BRAINS, FITS;
     all_layers_by_number_rerun_exports_only: "units.layers",
         ["\"query-key\"" -> "\"query-key\"\nlayers = [1, 0]"] computes "export";
+    units_without_special_tokens_rerun_all_but_weights_and_scenes: "units.special_tokens",
+        ["\"query-key\"" -> "\"query-key\"\nspecial_tokens = false"] computes UNITS, BRAINS, FITS;
+    the_usual_device_reruns_nothing: "extraction.device", ["[units]" -> "[extraction]\ndevice = \"cpu\"\n\n[units]"] computes;
 
     // Time.
     the_response_reruns_no_brain: "time.hrf", ["\"glover\"" -> "\"spm\""] computes ANALYSIS, FITS;

@@ -9,9 +9,11 @@ use std::{fs, path::Path};
 edits! {
     Bench::files();
 
-    a_model_elsewhere_reruns_nothing: "models.*.folder", ["\"inputs/clip\"" -> "\"copy/clip\""] computes;
+    a_model_elsewhere_reruns_nothing: "models.*.weights", ["\"inputs/clip\"" -> "\"copy/clip\""] computes;
     tables_and_images_elsewhere_rerun_nothing: "stimuli.tables.path",
         ["\"inputs/stimuli/run-{run}.tsv\"" -> "\"copy/stimuli/run-{run}.tsv\""] computes;
+    a_word_on_unreadable_images_reruns_the_image_tower: "stimuli.tables.unreadable",
+        ["run-{run}.tsv\"" -> "run-{run}.tsv\"\nunreadable = \"mask\""] computes "extract/clip/vision/*";
     images_elsewhere_rerun_nothing: "stimuli.tables.image_folder",
         ["run-{run}.tsv\"" -> "run-{run}.tsv\"\nimage_folder = \"copy/stimuli\""] computes;
     derivatives_elsewhere_rerun_nothing: "bold.bids.folder", ["\"inputs/derivatives\"" -> "\"copy/derivatives\""] computes;
@@ -192,4 +194,64 @@ fn files_that_a_simulation_wrote_lead_to_the_results_of_the_simulation() {
     assert!(bench.plan().to_run().is_empty());
     bench.write(&super::bench::tiny());
     assert!(bench.plan().to_run().is_empty(), "the simulated study is still there");
+}
+
+#[test]
+fn new_pictures_are_computed_and_no_others() {
+    let Some(bench) = Bench::files() else { return };
+    let known = bench.plan().artifact("extract/clip/vision/000");
+    // A picture before all others moves them to other rows of other shards.
+    let table = bench.folder().join("inputs/stimuli/run-1.tsv");
+    let text = fs::read_to_string(&table).expect("a table");
+    let (header, rows) = text.split_once('\n').expect("rows");
+    fs::write(&table, format!("{header}\n0.5\t1\timages/new.png\tn/a\n{rows}")).expect("writable");
+    let images = bench.folder().join("inputs/stimuli/images");
+    fs::copy(images.join("scene-00002.png"), images.join("new.png")).expect("copied");
+    let planned = bench.plan();
+    let mut stepped = std::collections::BTreeMap::new();
+    let ran = planned.run(super::bench::LIMITS, &std::sync::atomic::AtomicBool::new(false), |event| {
+        if let hebb::executor::Event::Progress { id, progress, .. } = event {
+            stepped.entry(id.to_string()).or_insert(*progress);
+        }
+    });
+    assert!(ran.computed.contains("extract/clip/vision/000"));
+    let first = stepped["extract/clip/vision/000"];
+    assert_eq!(
+        (first.done, first.total),
+        (48 + 1, 48 + 1),
+        "the new picture is one of the old, so nothing is computed"
+    );
+    let units = fs::read(planned.artifact("extract/clip/vision/000").join("units.npy")).expect("a matrix");
+    let before = fs::read(known.join("units.npy")).expect("a matrix");
+    let row = (units.len() - 128) / 49;
+    // The new row stands first, and again where its content stood before.
+    assert_eq!(units[128..128 + row], units[128 + 3 * row..128 + 4 * row]);
+    assert_eq!(units[128 + row..], before[128..]);
+}
+
+#[test]
+fn an_unreadable_picture_is_named_or_masked_and_shifts_no_row() {
+    let Some(bench) = Bench::files() else { return };
+    let before = bench.plan().artifact("extract/clip/vision/000");
+    let before = fs::read(before.join("units.npy")).expect("a matrix");
+    fs::write(bench.folder().join("inputs/stimuli/images/scene-00003.jpg"), "no picture").expect("writable");
+    let ran = bench.run();
+    let failed = &ran.failed["extract/clip/vision/000"];
+    assert!(failed.contains("scene-00003.jpg"), "{failed}");
+    bench.edit(&[("run-{run}.tsv\"", "run-{run}.tsv\"\nunreadable = \"mask\"")]);
+    let ran = bench.run();
+    assert!(ran.failed.is_empty(), "{:?}", ran.failed);
+    let artifact = bench.plan().artifact("extract/clip/vision/000");
+    let rows = fs::read_to_string(artifact.join("rows.tsv")).expect("a table");
+    let statuses: Vec<&str> = rows.lines().skip(1).filter_map(|row| row.split('\t').nth(1)).collect();
+    let masked: Vec<usize> = (0..statuses.len()).filter(|row| statuses[*row] == "unreadable").collect();
+    assert_eq!(masked, [3]);
+    let units = fs::read(artifact.join("units.npy")).expect("a matrix");
+    let row = (units.len() - 128) / statuses.len();
+    for number in 0..statuses.len() {
+        let range = 128 + number * row..128 + (number + 1) * row;
+        assert_eq!(units[range.clone()] == before[range], number != 3, "row {number}");
+    }
+    let warnings = fs::read_to_string(artifact.join("warnings.json")).expect("warnings");
+    assert!(warnings.contains("scene-00003.jpg"), "{warnings}");
 }

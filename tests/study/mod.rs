@@ -10,6 +10,8 @@ mod failure;
 mod faults;
 mod fields;
 mod files;
+mod films;
+mod meter;
 mod pinned;
 mod processes;
 mod reasons;

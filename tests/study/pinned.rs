@@ -8,21 +8,23 @@ use hebb::task::Kind;
 use std::collections::BTreeMap;
 
 /// Kind, and the first twelve characters of the recipe key of its first task in the tiny study.
+///
+/// Frames are left out: the key of that kind names the ffmpeg of the machine.
 const KEYS: [(Kind, &str); 14] = [
     (Kind::Stimuli, "1dac679262d2"),
-    (Kind::Weights, "89d6adf1f764"),
-    (Kind::Export, "7967b61d030d"),
-    (Kind::Extract, "0f668cbe44ef"),
-    (Kind::Series, "04532ff6ea45"),
-    (Kind::Simulate, "d98e5e82f8dd"),
-    (Kind::Mask, "45a0c222d89c"),
-    (Kind::Bold, "ec44bc15da9d"),
-    (Kind::Pattern, "728db2a60132"),
-    (Kind::Encode, "c58af514d685"),
-    (Kind::Null, "ac5c43ceae31"),
-    (Kind::Redundancy, "672663b55b92"),
-    (Kind::Polarity, "2dc9d112b4f2"),
-    (Kind::Report, "a5ed8de3864d"),
+    (Kind::Weights, "deb3d3a35d9b"),
+    (Kind::Export, "5125ca6d6974"),
+    (Kind::Extract, "79d51fd0cbd5"),
+    (Kind::Series, "103ca1a10e9d"),
+    (Kind::Simulate, "e5143668e508"),
+    (Kind::Mask, "ac6225354c2f"),
+    (Kind::Bold, "082b0f5a1e0d"),
+    (Kind::Pattern, "b283b3fbb615"),
+    (Kind::Encode, "02dabdfed7e1"),
+    (Kind::Null, "d36ebddf9ce6"),
+    (Kind::Redundancy, "6ab7e54d96c5"),
+    (Kind::Polarity, "c9ec1a9932c2"),
+    (Kind::Report, "fc0ecdf8edef"),
 ];
 
 #[test]
@@ -34,5 +36,5 @@ fn the_key_of_every_kind_is_pinned() {
     }
     let written: BTreeMap<Kind, String> = KEYS.iter().map(|(kind, key)| (*kind, (*key).to_owned())).collect();
     assert_eq!(first, written);
-    assert_eq!(written.len(), Kind::ALL.len());
+    assert_eq!(written.len(), Kind::ALL.len() - 1);
 }

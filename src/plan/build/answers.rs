@@ -43,7 +43,7 @@ impl Build<'_, '_> {
         let has = |feature| design.encoding.features.contains(&feature);
         let gathered = |model: &Model| GatheredModel {
             name: model.name.clone(),
-            modules: model.modules.iter().map(|units| (units.module.to_string(), units.layers.clone())).collect(),
+            modules: model.modules.iter().map(|units| (units.module.to_string(), units.layer_numbers())).collect(),
         };
         let task = Gather {
             subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
@@ -105,13 +105,14 @@ impl Build<'_, '_> {
         for (place, units) in model.modules.iter().enumerate() {
             let mut inputs: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
             inputs.extend(tasks.series.iter().map(|of_run| ("series", of_run[place])));
-            for (column, layer) in units.layers.iter().enumerate() {
-                let features = EncodeFeatures::Layer {
-                    first_unit: column * units.units_per_layer,
-                    n_units: units.units_per_layer,
-                };
-                let task = self.encode(features, units.units_per_layer, subject.n_brain_voxels);
-                let id = format!("encode/{}/{}/{}/layer-{layer:02}", subject.name, model.name, units.module);
+            let mut first_unit = 0;
+            for layer in &units.layers {
+                let n_units = layer.n_units;
+                let features = EncodeFeatures::Layer { first_unit, n_units };
+                first_unit += n_units;
+                let task = self.encode(features, n_units, subject.n_brain_voxels);
+                let number = layer.layer;
+                let id = format!("encode/{}/{}/{}/layer-{number:02}", subject.name, model.name, units.module);
                 fits.push(("layers", self.plan.add(id, task, &inputs, Vec::new())));
             }
         }

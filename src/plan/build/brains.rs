@@ -37,7 +37,10 @@ impl Build<'_, '_> {
                         units: driver
                             .modules
                             .iter()
-                            .map(|units| (units.module.to_string(), units.layers.clone(), units.units_per_layer))
+                            .map(|units| {
+                                let layers = units.layers.iter().map(|layer| (layer.layer, layer.n_units)).collect();
+                                (units.module.to_string(), layers)
+                            })
                             .collect(),
                         longest_tr: design.runs.iter().map(|run| run.n_tr).max().unwrap_or_default(),
                     };
@@ -56,7 +59,7 @@ impl Build<'_, '_> {
     fn runs_to_simulate(&self) -> Vec<RunToSimulate> {
         let schedule = &self.design.schedule;
         let image =
-            |place: usize| schedule.images[place].file_name().unwrap_or_default().to_string_lossy().into_owned();
+            |place: usize| schedule.images[place].file().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let cells = |event: &Event| {
             (
                 event.onset_s,

@@ -34,7 +34,7 @@ pub(super) struct Brains {
     pub(super) n_tr: Vec<usize>,
 }
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// Finds the brains; `runs` are names with whether they test, `ends_s` when the last stimulus of each ends.
     #[expect(clippy::too_many_arguments, reason = "brains are where all parts of a study meet")]
     pub(super) fn brains(
@@ -174,11 +174,11 @@ impl Check<'_> {
                 self.wrong(&path.key("module"), message, "no such module");
                 continue;
             };
-            for (index, layer) in planted.layers.iter().enumerate().filter(|(_, layer)| !module.layers.contains(layer))
-            {
+            let known = module.layer_numbers();
+            for (index, layer) in planted.layers.iter().enumerate().filter(|(_, layer)| !known.contains(layer)) {
                 let message = format!(
                     "layer {layer} of `{}` is not among the study's units, which are of layers {:?}",
-                    planted.module, module.layers
+                    planted.module, known
                 );
                 self.wrong(&path.key("layers").index(index), message, "not among the units");
             }

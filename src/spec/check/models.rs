@@ -2,7 +2,10 @@
 
 use super::Check;
 use crate::{
-    model::{ModelError, ModelFacts, Module, UnitSelection, inspect},
+    model::{
+        ModelError, ModelFacts, Module, ModuleFacts, OpenModel, RandomModel, Reduce, Stimulus, UnitSelection,
+        hub::HubModel,
+    },
     spec::{
         document::FieldPath,
         study::{Model, ModelSource, ModuleUnits},
@@ -10,9 +13,9 @@ use crate::{
     },
     stimulus::Schedule,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// Every model that can be used, looked at once for all cells that say the same of them.
     pub(super) fn known_models(
         &mut self,
@@ -66,98 +69,150 @@ impl Check<'_> {
             );
             return None;
         }
-        let (source, facts) = match (written.folder, written.random) {
-            (Some(folder), None) => {
-                let folder = self.document.folder(&path.key("folder")).join(folder);
-                if !folder.is_dir() {
-                    let message = format!("the folder `{}` is not there", folder.display());
+        let (source, offered) = match (written.weights, written.random) {
+            (Some(weights), None) => {
+                let path_of_field = path.key("weights");
+                let place = match self.place(&path_of_field, &weights) {
+                    Ok(place) => place,
+                    Err(error) => {
+                        let hint = "`hebb models fetch` fetches a model, and `hebb run` does so by itself";
+                        self.wrong_with_hint(&path_of_field, error.to_string(), "not there", hint);
+                        return None;
+                    }
+                };
+                if !place.exists() {
+                    let message = format!("there is no `{}`", place.display());
                     let hint =
                         "paths start from the study file's folder; `hebb inputs` writes such a folder to look at";
-                    self.wrong_with_hint(&path.key("folder"), message, "expected a Hugging Face folder", hint);
+                    self.wrong_with_hint(&path_of_field, message, "expected a folder or a checkpoint", hint);
                     return None;
                 }
-                let facts = inspect(&folder);
-                (ModelSource::Folder(folder), facts.map_err(|error| (path.key("folder"), error)))
+                let open = match OpenModel::open(&place) {
+                    Ok(open) => open,
+                    Err(error) => {
+                        self.wrong(&path_of_field, error.to_string(), "cannot be used");
+                        return None;
+                    }
+                };
+                let folder = open.source().folder().to_owned();
+                (ModelSource::Files { path: place, folder }, Offered::Files(open))
             }
-            (None, Some(random)) => {
-                let facts = random.facts();
-                (ModelSource::Random(random), facts.map_err(|error| (path.key("random"), error)))
-            }
+            (None, Some(random)) => (ModelSource::Random(random.clone()), Offered::Random(random)),
             (Some(_), Some(_)) => {
-                self.wrong(&path, format!("`{path}` has both `folder` and `random`"), "expected one of them");
+                self.wrong(&path, format!("`{path}` has both `weights` and `random`"), "expected one of them");
                 return None;
             }
             (None, None) => {
-                let hint = "set `folder` to a Hugging Face folder, or write a table `random` for an untrained model";
+                let hint = "set `weights` to what you downloaded, or write a table `random` for an untrained model";
                 self.wrong_with_hint(
                     &path,
                     format!("`{path}` says nothing about its weights"),
-                    "expected `folder` or `random`",
+                    "expected `weights` or `random`",
                     hint,
                 );
                 return None;
             }
         };
-        let facts = match facts {
+        let known = match offered.modules() {
+            Ok(known) => known,
+            Err(error) => return self.refused(&path, &source, error),
+        };
+        let modules = self.modules_in_use(&name, &path, written.modules, &known, schedule)?;
+        let facts = match offered.facts(&modules) {
             Ok(facts) => facts,
-            Err((place, ModelError::Field { field, found, expected, .. }))
-                if matches!(source, ModelSource::Random(_)) =>
-            {
-                let place = as_written(&field).split('.').fold(place, |path, key| path.key(key));
-                let expected = as_written(&expected);
-                self.wrong(&place, format!("`{place}` is {found}, expected {expected}"), "not a possible model");
-                return None;
-            }
-            Err((place, error)) => {
-                self.wrong(&place, error.to_string(), "cannot be used");
-                return None;
-            }
+            Err(error) => return self.refused(&path, &source, error),
         };
-        let fed = |module: &Module| match module {
-            Module::Vision => !schedule.images.is_empty(),
-            Module::Text => !schedule.texts.is_empty(),
-        };
-        let modules = match written.modules {
-            Some(modules) => {
-                let starved: Vec<(usize, Module)> =
-                    modules.iter().copied().enumerate().filter(|(_, module)| !fed(module)).collect();
-                for (index, module) in &starved {
-                    let place = path.key("modules").index(*index);
-                    let message =
-                        format!("module `{module}` of `{name}` takes {}, and no stimulus has any", module.stimulus());
-                    self.wrong(&place, message, "nothing to feed it with");
-                }
-                if !starved.is_empty() {
-                    return None;
-                }
-                modules
-            }
-            None => [Module::Vision, Module::Text].into_iter().filter(fed).collect(),
-        };
-        let mut distinct = modules;
-        distinct.sort();
-        distinct.dedup();
         // The first module that does not fit is told; the others would say the same again.
-        let modules: Option<Vec<ModuleUnits>> =
-            distinct.into_iter().map(|module| self.module(&facts, module, units)).collect();
+        let modules: Option<Vec<ModuleUnits>> = facts.modules.iter().map(|module| self.module(module, units)).collect();
         Some(Model { name, source, modules: modules?, facts })
     }
 
-    fn module(&mut self, facts: &ModelFacts, module: Module, units: &UnitSelection) -> Option<ModuleUnits> {
-        match units.checked_layers(module, facts.n_layers(module)) {
-            Ok(layers) => Some(ModuleUnits {
-                module,
-                layers,
-                units_per_layer: facts.units_per_layer(module, units.kind),
-                weights_bytes: facts.weights_bytes(module),
-            }),
+    /// Where the weights are that a study names: a path from its file's folder, or a model of a hub.
+    fn place(&self, field: &FieldPath, weights: &str) -> Result<PathBuf, ModelError> {
+        if HubModel::is_meant(weights) {
+            return (self.memory.surroundings.find_model)(&weights.parse()?);
+        }
+        Ok(self.document.folder(field).join(weights))
+    }
+
+    /// Tells why a model cannot be used: about its weights, or about the field that an untrained one has from the study.
+    fn refused(&mut self, path: &FieldPath, source: &ModelSource, error: ModelError) -> Option<Model> {
+        match (source, error) {
+            (ModelSource::Random(_), ModelError::Field { field, found, expected, .. }) => {
+                let place = as_written(&field).split('.').fold(path.key("random"), |path, key| path.key(key));
+                let expected = as_written(&expected);
+                self.wrong(&place, format!("`{place}` is {found}, expected {expected}"), "not a possible model");
+            }
+            (ModelSource::Random(_), error) => self.wrong(&path.key("random"), error.to_string(), "cannot be used"),
+            (ModelSource::Files { .. }, error) => {
+                self.wrong(&path.key("weights"), error.to_string(), "cannot be used");
+            }
+        }
+        None
+    }
+
+    /// The modules that the study names, or all that the stimuli feed.
+    fn modules_in_use(
+        &mut self,
+        name: &str,
+        path: &FieldPath,
+        written: Option<Vec<Module>>,
+        known: &[Module],
+        schedule: &Schedule,
+    ) -> Option<Vec<Module>> {
+        let fed = |module: Module| match module.stimulus() {
+            Stimulus::Image => !schedule.images.is_empty(),
+            Stimulus::Text => !schedule.texts.is_empty(),
+            Stimulus::Pair => !schedule.pairs.is_empty(),
+        };
+        let Some(mut modules) = written else {
+            let modules: Vec<Module> = known.iter().copied().filter(|module| fed(*module)).collect();
+            if modules.is_empty() {
+                let takes: Vec<String> =
+                    known.iter().map(|module| format!("`{module}` takes {}", module.stimulus())).collect();
+                let message = format!("no stimulus feeds `{name}`: {}", takes.join(", "));
+                self.wrong(path, message, "nothing to feed it with");
+                return None;
+            }
+            return Some(modules);
+        };
+        let before = self.found.len();
+        for (index, &module) in modules.iter().enumerate() {
+            let place = path.key("modules").index(index);
+            if !known.contains(&module) {
+                let known: Vec<String> = known.iter().map(|module| format!("`{module}`")).collect();
+                let message = format!("`{name}` has no module `{module}`, expected one of {}", known.join(", "));
+                self.wrong(&place, message, "no such module");
+            } else if !fed(module) {
+                let message =
+                    format!("module `{module}` of `{name}` takes {}, and no stimulus has any", module.stimulus());
+                self.wrong(&place, message, "nothing to feed it with");
+            }
+        }
+        modules.sort();
+        modules.dedup();
+        (self.found.len() == before).then_some(modules)
+    }
+
+    fn module(&mut self, facts: &ModuleFacts, units: &UnitSelection) -> Option<ModuleUnits> {
+        match units.of_module(facts.module, &facts.shape) {
+            Ok(layers) => {
+                let input = facts.shape.input;
+                let n_tokens =
+                    input.image.map_or(0, |image| image.n_tokens) + input.text.map_or(0, |text| text.context_length);
+                let (module, files, weights_bytes) = (facts.module, facts.files.clone(), facts.weights_bytes);
+                Some(ModuleUnits { module, layers, files, weights_bytes, n_tokens })
+            }
             Err(error) => {
                 let units = FieldPath::of("units");
                 match &error {
-                    ModelError::LastWithoutText { .. } => {
+                    ModelError::NoSuchToken { reduce: Reduce::Last, .. } => {
                         let hint =
                             "take `reduce = \"first\"`, the class token, or give the model `modules = [\"text\"]`";
                         self.wrong_with_hint(&units.key("reduce"), error.to_string(), "only for texts", hint);
+                    }
+                    ModelError::NoSuchToken { .. } => {
+                        self.wrong(&units.key("reduce"), error.to_string(), "no such token");
                     }
                     ModelError::Combination { .. } => {
                         self.wrong(&units.key("reduce"), error.to_string(), "not for this kind of unit");
@@ -170,10 +225,37 @@ impl Check<'_> {
     }
 }
 
+/// What a model's description offers, wherever its weights come from.
+enum Offered {
+    Files(OpenModel),
+    Random(RandomModel),
+}
+
+impl Offered {
+    fn modules(&self) -> Result<Vec<Module>, ModelError> {
+        match self {
+            Self::Files(open) => Ok(open.architecture().modules()),
+            Self::Random(random) => random.modules(),
+        }
+    }
+
+    fn facts(&self, modules: &[Module]) -> Result<ModelFacts, ModelError> {
+        match self {
+            Self::Files(open) => open.facts(modules),
+            Self::Random(random) => random.facts(modules),
+        }
+    }
+}
+
 /// A field of `config.json` by the name that a study gives it.
 fn as_written(field: &str) -> String {
-    const NAMES: [(&str, &str); 7] = [
+    const NAMES: [(&str, &str); 12] = [
         ("_config.", "."),
+        ("clip.", "vision."),
+        ("roberta.", "text."),
+        ("meter.image_size", "vision.image_size"),
+        ("meter.max_text_len", "text.context_length"),
+        ("meter.", "fusion."),
         ("num_hidden_layers", "layers"),
         ("num_attention_heads", "heads"),
         ("hidden_size", "width"),

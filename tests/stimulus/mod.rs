@@ -1,0 +1,3 @@
+//! Films, against frames whose numbers are known from their grey level.
+
+mod videos;
