@@ -168,12 +168,8 @@ fn describe(model: &OpenModel, weights: &str) -> Result<String, CliError> {
         text += cells.join("  ").trim_end();
         text += "\n";
     }
-    let facts = model.facts(&modules);
-    match &facts {
-        Ok(facts) => {
-            let bytes: u64 = facts.modules.iter().map(|module| module.weights_bytes).sum();
-            text += &format!("weights in 32-bit floats: {}", size(bytes));
-        }
+    match model.facts(&modules) {
+        Ok(_) => text += "all weights, stimuli's preparation and vocabulary are there",
         Err(error) => text += &format!("cannot be used as it is: {error}"),
     }
     let unused = model.unused_tensors()?;

@@ -78,8 +78,8 @@ pub fn export(
     Ok(described)
 }
 
-/// The same in a folder that any ONNX Runtime can open: with the model's own files of weights beside the graph, linked where the
-/// file system can and else copied, and `weights.bin` for what these do not hold as it is needed. With `is_rounded` all weights
+/// The same in a folder that any ONNX Runtime can open: with a copy of the model's own files of weights beside the graph, and
+/// `weights.bin` for what these do not hold as it is needed. With `is_rounded` all weights
 /// are rounded to bfloat16 and stand in `weights.bin`: what is lost by that precision can so be seen on any processor.
 ///
 /// # Errors
@@ -97,9 +97,9 @@ pub fn export_alone(
         let (from, to) = (model.source().folder().join(&name), out.join(&name));
         // A name in a hub's folder may be a link to somewhere else.
         let from = from.canonicalize().map_err(ModelError::read(&from))?;
-        if fs::hard_link(&from, &to).is_err() {
-            fs::copy(&from, &to).map_err(ModelError::write(&to))?;
-        }
+        // No link: readers of ONNX files refuse weights that have another name elsewhere. Where the file system can, a copy shares
+        // its blocks.
+        fs::copy(&from, &to).map_err(ModelError::write(&to))?;
     }
     write_all(out, &companions)?;
     Ok(described)

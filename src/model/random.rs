@@ -4,16 +4,12 @@
 //! drawn as the original implementations initialise theirs. `vocabulary.rs` makes the tokenizer; everything downstream treats
 //! the folder as any other.
 
+mod draw;
+mod written;
+
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal};
-use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,14 +24,12 @@ use super::open::{ModelFacts, facts_of, required_tensors};
 use super::source::CONFIG_FILE;
 use super::vocabulary::{TOKENIZER_FILE, smallest_vocabulary, tokenizer_json};
 use super::weights::TensorSpec;
+use written::WrittenRandom;
 
 const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// The logarithm of the initial temperature, 1/0.07 (Radford et al. 2021, section 2.5).
 const LOGIT_SCALE: f32 = 2.6592;
-
-/// Standard deviation of embeddings and patches, and of all matrices but CLIP's (transformers' `initializer_range`).
-const DEVIATION: f64 = 0.02;
 
 /// Architectures that can be made without trained weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
@@ -123,95 +117,6 @@ pub struct RandomFusion {
     pub mlp_width: usize,
 }
 
-/// A model with random weights; what is not said of it is as in the published model.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "RandomModel")]
-struct WrittenRandom {
-    /// Which architecture; its published size is what is not said here.
-    architecture: RandomArchitecture,
-    /// The seed of all weights.
-    seed: u64,
-    /// The image tower: `clip`, `meter` and `vit` have one.
-    vision: Option<WrittenVision>,
-    /// The text tower: `clip`, `meter`, `roberta` and `bert` have one.
-    text: Option<WrittenText>,
-    /// The blocks in which image and text look at each other: `meter` has them.
-    fusion: Option<WrittenFusion>,
-    /// Width of the space that both towers of `clip` project to.
-    #[schemars(example = 512, range(min = 1))]
-    projection_dim: Option<usize>,
-}
-
-/// The shape of a random image tower.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "RandomVision")]
-struct WrittenVision {
-    /// Blocks.
-    #[schemars(example = 12, range(min = 1))]
-    layers: Option<usize>,
-    /// Width of the residual stream.
-    #[schemars(example = 768, range(min = 1))]
-    width: Option<usize>,
-    /// Attention heads; divides `width`. In `meter` they are the width over 64.
-    #[schemars(example = 12, range(min = 1))]
-    heads: Option<usize>,
-    /// Hidden width of the feed-forward part.
-    #[schemars(example = 3072, range(min = 1))]
-    mlp_width: Option<usize>,
-    /// Height and width of images, in pixels.
-    #[schemars(example = 224, range(min = 1))]
-    image_size: Option<usize>,
-    /// Height and width of a patch, in pixels; divides `image_size`.
-    #[schemars(example = 32, range(min = 1))]
-    patch_size: Option<usize>,
-}
-
-/// The shape of a random text tower.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "RandomText")]
-struct WrittenText {
-    /// Blocks.
-    #[schemars(example = 12, range(min = 1))]
-    layers: Option<usize>,
-    /// Width of the residual stream.
-    #[schemars(example = 512, range(min = 1))]
-    width: Option<usize>,
-    /// Attention heads; divides `width`.
-    #[schemars(example = 8, range(min = 1))]
-    heads: Option<usize>,
-    /// Hidden width of the feed-forward part.
-    #[schemars(example = 2048, range(min = 1))]
-    mlp_width: Option<usize>,
-    /// The most tokens of a text, start and end included.
-    #[schemars(example = 77, range(min = 3))]
-    context_length: Option<usize>,
-    /// Token ids; enough to spell any text.
-    #[schemars(example = 49_408, range(min = 1))]
-    vocab_size: Option<usize>,
-}
-
-/// The shape of the blocks in which image and text look at each other.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "RandomFusion")]
-struct WrittenFusion {
-    /// Blocks of each stream.
-    #[schemars(example = 6, range(min = 1))]
-    layers: Option<usize>,
-    /// Width of both streams.
-    #[schemars(example = 768, range(min = 1))]
-    width: Option<usize>,
-    /// Attention heads; divides `width`.
-    #[schemars(example = 12, range(min = 1))]
-    heads: Option<usize>,
-    /// Hidden width of the feed-forward part.
-    #[schemars(example = 3072, range(min = 1))]
-    mlp_width: Option<usize>,
-}
-
 impl RandomArchitecture {
     fn name(self) -> &'static str {
         match self {
@@ -253,59 +158,6 @@ impl RandomArchitecture {
 
     fn fusion(self) -> Option<RandomFusion> {
         (self == Self::Meter).then_some(RandomFusion { layers: 6, width: 768, heads: 12, mlp_width: 3072 })
-    }
-}
-
-impl From<WrittenRandom> for RandomModel {
-    fn from(written: WrittenRandom) -> Self {
-        let WrittenRandom { architecture, seed, vision, text, fusion, projection_dim } = written;
-        let of_clip = RandomArchitecture::Clip;
-        // A part that the architecture does not have is kept, so that the check can tell of it.
-        let vision = match (architecture.vision(), vision) {
-            (None, None) => None,
-            (published, written) => {
-                let of = published.or(of_clip.vision()).expect("CLIP has an image tower");
-                let written = written.unwrap_or_default();
-                Some(RandomVision {
-                    layers: written.layers.unwrap_or(of.layers),
-                    width: written.width.unwrap_or(of.width),
-                    heads: written.heads.unwrap_or(of.heads),
-                    mlp_width: written.mlp_width.unwrap_or(of.mlp_width),
-                    image_size: written.image_size.unwrap_or(of.image_size),
-                    patch_size: written.patch_size.unwrap_or(of.patch_size),
-                })
-            }
-        };
-        let text = match (architecture.text(), text) {
-            (None, None) => None,
-            (published, written) => {
-                let of = published.or(of_clip.text()).expect("CLIP has a text tower");
-                let written = written.unwrap_or_default();
-                Some(RandomText {
-                    layers: written.layers.unwrap_or(of.layers),
-                    width: written.width.unwrap_or(of.width),
-                    heads: written.heads.unwrap_or(of.heads),
-                    mlp_width: written.mlp_width.unwrap_or(of.mlp_width),
-                    context_length: written.context_length.unwrap_or(of.context_length),
-                    vocab_size: written.vocab_size.unwrap_or(of.vocab_size),
-                })
-            }
-        };
-        let fusion = match (architecture.fusion(), fusion) {
-            (None, None) => None,
-            (published, written) => {
-                let of = published.or(RandomArchitecture::Meter.fusion()).expect("METER has a fusion");
-                let written = written.unwrap_or_default();
-                Some(RandomFusion {
-                    layers: written.layers.unwrap_or(of.layers),
-                    width: written.width.unwrap_or(of.width),
-                    heads: written.heads.unwrap_or(of.heads),
-                    mlp_width: written.mlp_width.unwrap_or(of.mlp_width),
-                })
-            }
-        };
-        let projection_dim = projection_dim.or((architecture == of_clip).then_some(512));
-        Self { architecture, seed, vision, text, fusion, projection_dim }
     }
 }
 
@@ -524,70 +376,6 @@ impl RandomModel {
         }
         config
     }
-
-    fn write_weights(&self, tensors: &[TensorSpec], path: &Path) -> Result<(), ModelError> {
-        let file = File::create_new(path).map_err(ModelError::write(path))?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        let header = header(tensors).map_err(|error| ModelError::malformed(path, error))?;
-        let written = (|| {
-            out.write_all(&(header.len() as u64).to_le_bytes())?;
-            out.write_all(&header)?;
-            for tensor in tensors {
-                self.write_tensor(tensor, &mut out)?;
-            }
-            out.flush()
-        })();
-        written.map_err(ModelError::write(path))
-    }
-
-    fn write_tensor(&self, tensor: &TensorSpec, out: &mut impl Write) -> io::Result<()> {
-        let n_values: usize = tensor.shape.iter().product();
-        let deviation = match self.initial(&tensor.name) {
-            Initial::Constant(value) => {
-                return (0..n_values).try_for_each(|_| out.write_all(&value.to_le_bytes()));
-            }
-            Initial::Normal { deviation } => deviation as f32,
-        };
-        let mut hasher = blake3::Hasher::new_derive_key("hebb random clip weights");
-        hasher.update(&self.seed.to_le_bytes()).update(tensor.name.as_bytes());
-        let mut generator = ChaCha8Rng::from_seed(*hasher.finalize().as_bytes());
-        (0..n_values).try_for_each(|_| {
-            let value: f32 = StandardNormal.sample(&mut generator);
-            out.write_all(&(value * deviation).to_le_bytes())
-        })
-    }
-
-    /// The initial distribution of a tensor: CLIP's as transformers' `CLIPPreTrainedModel` and OpenAI's code have it, all
-    /// others as transformers' BERT and ViT have it.
-    fn initial(&self, name: &str) -> Initial {
-        let is_vision = name.starts_with("vis") || name.starts_with("vit_model.visual");
-        let tower = if is_vision {
-            self.vision.as_ref().map(|vision| (vision.layers, vision.width))
-        } else {
-            self.text.as_ref().map(|text| (text.layers, text.width))
-        };
-        let (n_layers, width) = tower.unwrap_or((1, 1));
-        let by_width = (width as f64).powf(-0.5);
-        let by_depth = (2.0 * n_layers as f64).powf(-0.5);
-        let (owner, tensor) = name.rsplit_once('.').unwrap_or(("", name));
-        let part = owner.rsplit('.').next().unwrap_or(owner);
-        let deviation = match (part, tensor) {
-            (_, "logit_scale") => return Initial::Constant(LOGIT_SCALE),
-            (_, "bias" | "in_proj_bias") => return Initial::Constant(0.0),
-            (_, "class_embedding") => by_width,
-            ("q_proj" | "k_proj" | "v_proj" | "fc2" | "c_proj", _) => by_width * by_depth,
-            ("fc1" | "c_fc", _) => (2.0 * width as f64).powf(-0.5),
-            ("out_proj" | "text_projection" | "visual_projection", _) | (_, "in_proj_weight") => by_width,
-            (part, _) if is_norm(part) => return Initial::Constant(1.0),
-            _ => DEVIATION,
-        };
-        Initial::Normal { deviation }
-    }
-}
-
-/// Whether a part of a tensor's name says that it belongs to a normalisation.
-fn is_norm(part: &str) -> bool {
-    part.to_ascii_lowercase().contains("norm") || part.starts_with("ln_") || part.ends_with("layrnorm")
 }
 
 /// The id that stands so far before the end of the vocabulary.
@@ -599,30 +387,6 @@ fn extend(table: &mut Value, more: Value) {
     if let (Value::Object(table), Value::Object(more)) = (table, more) {
         table.extend(more);
     }
-}
-
-/// How a tensor begins.
-#[derive(Debug, PartialEq)]
-enum Initial {
-    Constant(f32),
-    Normal { deviation: f64 },
-}
-
-/// The safetensors header, padded so that the data after it is aligned to 8 bytes.
-fn header(tensors: &[TensorSpec]) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-    let mut offset = 0;
-    let infos = tensors.iter().map(|tensor| {
-        let begin = offset;
-        offset += tensor.shape.iter().product::<usize>() * size_of::<f32>();
-        let (dtype, shape) = (Dtype::F32, tensor.shape.clone());
-        (tensor.name.clone(), TensorInfo { dtype, shape, data_offsets: (begin, offset) })
-    });
-    // transformers refuses files that do not say which framework's layout they have.
-    let format = [("format".to_owned(), "pt".to_owned())].into();
-    let metadata = Metadata::new(Some(format), infos.collect())?;
-    let mut header = serde_json::to_vec(&metadata)?;
-    header.resize(header.len().next_multiple_of(8), b' ');
-    Ok(header)
 }
 
 #[cfg(test)]
@@ -673,23 +437,6 @@ mod tests {
         let first = bytes(&random);
         assert_eq!(first, bytes(&random));
         assert_ne!(first, bytes(&RandomModel { seed: 1, ..random }));
-    }
-
-    #[test]
-    fn tensors_begin_as_the_original_implementations_draw_them() {
-        let initial = |name: &str| RandomModel::default().initial(name);
-        let layer = "vision_model.encoder.layers.3";
-        for (name, deviation) in
-            [("q_proj.weight", 768f64.powf(-0.5) / 24f64.sqrt()), ("out_proj.weight", 768f64.powf(-0.5))]
-        {
-            assert_eq!(initial(&format!("{layer}.self_attn.{name}")), Initial::Normal { deviation });
-        }
-        assert_eq!(initial(&format!("{layer}.layer_norm1.weight")), Initial::Constant(1.0));
-        assert_eq!(initial(&format!("{layer}.mlp.fc1.bias")), Initial::Constant(0.0));
-        assert_eq!(initial("vision_model.pre_layrnorm.weight"), Initial::Constant(1.0));
-        let bert = RandomModel::of(RandomArchitecture::Bert);
-        assert_eq!(bert.initial("encoder.layer.0.output.LayerNorm.weight"), Initial::Constant(1.0));
-        assert_eq!(bert.initial("encoder.layer.0.output.dense.weight"), Initial::Normal { deviation: 0.02 });
     }
 
     #[test]

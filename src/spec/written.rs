@@ -1,7 +1,8 @@
 //! A study as it is written: the TOML types, their defaults and the words that editors show. Next: `check.rs` for what it means.
 //!
 //! The comments of this file are the reference of the spec: they become the descriptions in `schemas/`. A choice between
-//! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place.
+//! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place. All of
+//! it stands in one file, longer than others, since it is read as one page.
 
 use crate::{
     brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},

@@ -186,6 +186,11 @@ fn any_onnx_runtime_opens_an_export_with_its_weights_beside_it() {
         let described = export_alone(&model, "tiny", module, &selection, out.path(), false).unwrap();
         let outputs: Vec<_> = described.layers.iter().map(|layer| layer.output.clone()).collect();
         assert_eq!(open_alone(out.path()).unwrap(), outputs);
+        #[cfg(unix)]
+        for entry in std::fs::read_dir(out.path()).unwrap() {
+            let facts = entry.unwrap().metadata().unwrap();
+            assert_eq!(std::os::unix::fs::MetadataExt::nlink(&facts), 1, "readers of ONNX files refuse links");
+        }
         // The weights are the same, wherever they come from.
         let size = described.input.image.unwrap().image_size;
         let images = [Array3::from_shape_fn((3, size, size), |(c, y, x)| ((c + 2 * y + x) % 7) as f32 / 3.0 - 1.0)];

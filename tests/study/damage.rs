@@ -86,6 +86,25 @@ fn a_damaged_input_is_told_set_aside_and_made_again_to_the_same_bytes() {
 }
 
 #[test]
+fn rows_of_a_damaged_result_are_not_taken_over() {
+    // A picture less in each run: all rows are known, from a result that is damaged.
+    let Some(bench) = Bench::tiny() else { return };
+    let edit = ("images_per_run = 12", "images_per_run = 11");
+    let whole = {
+        let other = bench.copy();
+        other.edit(&[edit]);
+        assert!(other.run().damaged.is_empty());
+        other.plan().outputs()
+    };
+    flip(&bench.plan().artifact("extract/clip/vision/000").join("units.npy"));
+    bench.edit(&[edit]);
+    let ran = bench.run();
+    assert!(ran.damaged["extract/clip/vision/000"].contains("not those that were published"), "{:?}", ran.damaged);
+    assert_eq!(bench.plan().outputs(), whole);
+    assert_eq!(aside(&bench.cache()).len(), 1);
+}
+
+#[test]
 fn what_a_damaged_result_is_made_of_is_made_again_too() {
     let Some(bench) = Bench::tiny() else { return };
     let whole = whole_after_edit(&bench);
