@@ -3,9 +3,10 @@
 hooks      transformers, with forward hooks on q_proj, k_proj and the activation of all 12 layers, each reduced to
            the mean over tokens: what Hebb puts into its graph for `query-key` and `mlp`
 plain      transformers without hooks
+products   torch's matrix products of the same shapes and nothing else: what transformers could reach at most
 onnx       ONNX Runtime from Python, without any tap, on --onnx MODEL.onnx (--export writes one by torch.onnx)
 
-python benches/vit_hooks.py [--threads 2] [--batch 32] [--rounds 5] [--only hooks,plain,onnx] [--onnx MODEL.onnx]
+python benches/vit_hooks.py [--threads 2] [--batch 32] [--rounds 5] [--only hooks,plain,products,onnx] [--onnx MODEL.onnx]
 Rounds of the ways alternate, so that a machine's moods meet all of them; one JSON object a line and round, the
 first round of each (warm-up) left out.
 """
@@ -22,7 +23,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=["hooks", "plain", "onnx"])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=["hooks", "plain", "products", "onnx"])
     parser.add_argument("--attention", default="sdpa", help="transformers' attention: sdpa or eager")
     parser.add_argument("--serve", help="one way, a round for each line on standard input, answered with its seconds")
     parser.add_argument("--onnx", help="the graph to run; its one input takes the pixels")
@@ -66,6 +67,33 @@ def transformers_round(tower, pixels, with_hooks):
     def timed():
         start = time.perf_counter()
         run()
+        return time.perf_counter() - start
+
+    return timed
+
+
+def products_round(batch):
+    """Every matrix product of the tower, each over weights of its own, as a pass finds them."""
+    import torch
+
+    tokens, width, hidden, heads, layers = 50, 768, 3072, 12, 12
+    patches, patch_weight = torch.randn(batch * 49, 3 * 32 * 32), torch.randn(width, 3 * 32 * 32)
+    narrow, wide = torch.randn(batch * tokens, width), torch.randn(batch * tokens, hidden)
+    weights = [([torch.randn(width, width) for _ in range(4)], torch.randn(hidden, width), torch.randn(width, hidden))
+               for _ in range(layers)]
+    per_head = torch.randn(batch * heads, tokens, width // heads)
+
+    def timed():
+        start = time.perf_counter()
+        with torch.inference_mode():
+            torch.nn.functional.linear(patches, patch_weight)
+            for projections, up, down in weights:
+                for projection in projections:
+                    torch.nn.functional.linear(narrow, projection)
+                logits = torch.bmm(per_head, per_head.transpose(1, 2))
+                torch.bmm(logits, per_head)
+                torch.nn.functional.linear(narrow, up)
+                torch.nn.functional.linear(wide, down)
         return time.perf_counter() - start
 
     return timed
@@ -119,6 +147,8 @@ def main():
         if way in ("hooks", "plain"):
             # A tower for each: hooks stay for the whole run.
             ways.append((way, transformers_round(make_tower(arguments.attention), pixels, way == "hooks")))
+        elif way == "products":
+            ways.append((way, products_round(arguments.batch)))
         elif way == "onnx" and arguments.onnx:
             ways.append((way, onnx_round(arguments.onnx, pixels, arguments.threads)))
     if arguments.serve:

@@ -118,7 +118,7 @@ mod tests {
         ("report", &["format"]),
         ("format", &[]),
         ("math", &[]),
-        ("store", &[]),
+        ("store", &["format"]),
     ];
 
     fn sources(folder: &Path) -> Vec<PathBuf> {

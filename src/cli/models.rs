@@ -6,7 +6,7 @@ mod verify;
 
 use super::{Shared, answer, engines, error::CliError, surroundings::finder, words::size};
 use crate::model::{
-    Kind, Layers, Module, OpenModel, Reduce, UnitSelection, architecture, export_alone, hub::HubModel, open_alone,
+    Kind, Kinds, Layers, Module, OpenModel, UnitSelection, architecture, export_alone, hub::HubModel, open_alone,
 };
 use clap::{Args, Subcommand};
 use std::{fs, path::PathBuf, process::ExitCode};
@@ -51,10 +51,10 @@ struct Export {
     /// The module.
     #[arg(long)]
     module: String,
-    /// Which activations are the units.
-    #[arg(long, default_value = "query-key")]
-    kind: String,
-    /// How tokens are reduced; the kind's own default if absent.
+    /// Which activations are the units: one kind or several.
+    #[arg(long, value_delimiter = ',', default_value = "query-key")]
+    kind: Vec<String>,
+    /// How tokens are reduced; the first kind's own default if absent.
     #[arg(long)]
     reduce: Option<String>,
     /// Layers, all if absent.
@@ -196,13 +196,12 @@ impl Export {
     fn run(self, shared: &Shared) -> Result<(), CliError> {
         let model = open(&self.weights)?;
         let module: Module = written(&self.module, "`hebb models show` lists the modules of a model")?;
-        let kind: Kind = written(&self.kind, "`hebb models show` lists the kinds of unit")?;
-        let reduce: Reduce = match &self.reduce {
-            Some(reduce) => written(reduce, "one of `mean`, `token-mean`, `max`, `first`, `last`, `norm`, `pooled`")?,
-            None => kind.reductions()[0],
-        };
+        let kind_hint = "`hebb models show` lists the kinds of unit";
+        let kinds = self.kind.iter().map(|kind| written(kind, kind_hint)).collect::<Result<Vec<Kind>, _>>()?;
+        let reduce_hint = "one of `mean`, `token-mean`, `max`, `first`, `last`, `norm`, `pooled`";
+        let reduce = self.reduce.as_ref().map(|reduce| written(reduce, reduce_hint)).transpose()?;
         let layers = self.layers.clone().map_or_else(Layers::default, Layers::Listed);
-        let selection = UnitSelection { kind, reduce, layers, special_tokens: !self.without_special_tokens };
+        let selection = UnitSelection::new(Kinds::Several(kinds), reduce, layers, !self.without_special_tokens);
         fs::create_dir_all(&self.out).map_err(CliError::file("create", &self.out))?;
         let exported = export_alone(&model, &self.name, module, &selection, &self.out, false)?;
         let opened = match engines::runtime(shared) {

@@ -12,8 +12,10 @@
 //! | [`bids`] | file names and folders of BIDS derivatives |
 //! | [`onnx`] | ONNX protobuf messages |
 //! | [`torch`] | PyTorch checkpoints, without running what they pickle |
+//! | [`mapped`] | files in memory that may be cut short meanwhile |
 
 pub mod bids;
+pub mod mapped;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;

@@ -35,13 +35,13 @@ mod value;
 pub use error::TorchError;
 pub use tensor::{Dtype, TorchTensor};
 
-use memmap2::Mmap;
-use std::{borrow::Cow, collections::BTreeMap, fs::File, path::Path};
+use super::mapped::MappedFile;
+use std::{borrow::Cow, collections::BTreeMap, io, path::Path};
 
 /// An open checkpoint.
 #[derive(Debug)]
 pub struct TorchFile {
-    map: Mmap,
+    map: MappedFile,
     tensors: BTreeMap<String, TorchTensor>,
     settings: serde_json::Value,
 }
@@ -50,16 +50,14 @@ impl TorchFile {
     /// Maps a checkpoint and reads what it says of its tensors.
     ///
     /// The state dict is the root, if all of its values are tensors, or else its entry `state_dict`, `model`,
-    /// `model_state_dict` or `module`; of a TorchScript archive it is the module with all of its submodules. While a
-    /// [`TorchFile`] lives, the file must not be cut short by someone else: the system then ends the program.
+    /// `model_state_dict` or `module`; of a TorchScript archive it is the module with all of its submodules. Whoever has used their
+    /// numbers asks [`TorchFile::assert_whole`] whether they were the file's.
     ///
     /// # Errors
     /// The file cannot be read, is no checkpoint or a damaged one, holds no state dict or one with objects in it, describes a
     /// tensor that is not inside the file, or names a callable that would harm whoever unpickles it.
     pub fn open(path: &Path) -> Result<Self, TorchError> {
-        let file = File::open(path).map_err(TorchError::read(path))?;
-        // SAFETY: the mapping is read-only; that nobody shortens the file meanwhile is asked of the caller.
-        let map = unsafe { Mmap::map(&file) }.map_err(TorchError::read(path))?;
+        let map = MappedFile::open(path).map_err(TorchError::read(path))?;
         let (values, places) = if map.starts_with(archive::MAGIC) {
             let contents = archive::read_archive(&map, path)?;
             (pickle::read_pickle(contents.pickle, path)?.0, contents.places)
@@ -70,6 +68,14 @@ impl TorchFile {
         let settings = settings::read_settings(&values, state.entry, path)?;
         drop(values);
         Ok(Self { map, tensors: state.tensors, settings })
+    }
+
+    /// Fails if not all that was read was the file's.
+    ///
+    /// # Errors
+    /// The file was cut short or grew since it was opened.
+    pub fn assert_whole(&self) -> io::Result<()> {
+        self.map.assert_whole()
     }
 
     /// The tensors of the state dict by dotted name, in order of name.

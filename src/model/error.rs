@@ -158,6 +158,16 @@ pub enum ModelError {
         extra: Vec<String>,
     },
 
+    /// No kind of unit, or one of them again.
+    #[error("{}", match twice {
+        Some(kind) => format!("units of kind `{kind}` are asked for twice: name each kind once"),
+        None => "no kind of unit is asked for: name at least one, as `query-key`".to_owned(),
+    })]
+    Kinds {
+        /// The kind that was named before.
+        twice: Option<Kind>,
+    },
+
     /// A reduction that this kind of unit does not have.
     #[error("units of kind `{kind}` cannot be reduced by `{reduce}`: expected {}", one_of(allowed))]
     Combination {

@@ -18,7 +18,7 @@ use super::module::{Module, ModuleInput};
 use super::open::OpenModel;
 use super::reference::NamedWeights;
 use super::text::CaptionTokenizer;
-use super::units::{Kind, LayerUnits, Reduce, UnitSelection, UnitTable};
+use super::units::{Kinds, LayerUnits, Reduce, UnitSelection, UnitTable};
 use super::vocabulary::TOKENIZER_FILE;
 
 /// The name of the file that describes an export.
@@ -38,7 +38,8 @@ pub struct ExportedModule {
     /// Which part of it.
     pub module: Module,
     /// Which activations are tapped.
-    pub kind: Kind,
+    #[serde(rename = "kind")]
+    pub kinds: Kinds,
     /// How tokens are reduced.
     pub reduce: Reduce,
     /// Whether class tokens, start and end of texts count as tokens.
@@ -141,7 +142,7 @@ fn prepare(
         architecture: architecture.name().to_owned(),
         model: model_name.to_owned(),
         module,
-        kind: selection.kind,
+        kinds: selection.kinds.clone(),
         reduce: selection.reduce,
         special_tokens: selection.special_tokens,
         input: shape.input,

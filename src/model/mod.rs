@@ -50,4 +50,4 @@ pub use open::{ModelFacts, ModuleFacts, OpenModel};
 pub use random::{RandomArchitecture, RandomFusion, RandomModel, RandomText, RandomVision};
 pub use runtime::{Device, Network, RunOptions, load_runtime, open_alone};
 pub use text::CaptionTokenizer;
-pub use units::{AllLayers, Kind, LayerUnits, Layers, Reduce, UnitSelection, UnitTable};
+pub use units::{AllLayers, Kind, Kinds, LayerUnits, Layers, Reduce, UnitSelection, UnitTable};

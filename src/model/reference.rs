@@ -40,6 +40,7 @@ impl NamedWeights {
         for (name, part) in &parts {
             add(&mut hasher, name, &weights.f32_bytes(part)?);
         }
+        weights.assert_whole()?;
         Ok(Self { digest: hasher.finalize().to_hex().to_string(), parts })
     }
 }
@@ -72,10 +73,19 @@ impl ReferencedWeights {
                 widened.insert(name.clone(), bytes);
             }
         }
+        weights.assert_whole()?;
         if hasher.finalize().to_hex().as_str() != named.digest {
             return Err(ModelError::OtherWeights { path: place.to_owned() });
         }
         Ok(Self { weights, parts: named.parts.clone(), widened })
+    }
+
+    /// Fails if what a network has computed may have been with other numbers than the weights'.
+    ///
+    /// # Errors
+    /// A file was cut short or grew since it was opened; it is named.
+    pub fn assert_whole(&self) -> Result<(), ModelError> {
+        self.weights.assert_whole()
     }
 
     /// Every weight by name. The values must not outlive `self`.

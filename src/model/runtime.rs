@@ -138,7 +138,7 @@ pub struct Network {
     tokenizer: Option<Box<CaptionTokenizer>>,
     session: Session,
     // Behind the session, which looks at them: fields are dropped in this order.
-    _weights: Option<ReferencedWeights>,
+    weights: Option<ReferencedWeights>,
 }
 
 /// How a network is run.
@@ -185,7 +185,7 @@ impl Network {
         if !session.outputs().iter().map(named_width).eq(promised.map(Some)) {
             return Err(runtime_error(&path, "its outputs are not those of `module.json`"));
         }
-        Ok(Self { path, module, preprocessor, tokenizer, session, _weights: weights })
+        Ok(Self { path, module, preprocessor, tokenizer, session, weights })
     }
 
     /// What is open.
@@ -334,6 +334,8 @@ impl Network {
             units.slice_mut(s![.., column..column + layer.n_units]).assign(&values);
             column += layer.n_units;
         }
+        // The runtime reads weights where they stand.
+        self.weights.as_ref().map_or(Ok(()), ReferencedWeights::assert_whole)?;
         Ok(units)
     }
 }

@@ -162,44 +162,43 @@ impl<'a> Taps<'a> {
     /// q_i\[d\] k_j\[d\]; a unit is one of the summands. Its mean over all pairs of tokens is the product
     /// of the means, and its maximum lies at a corner of \[min q, max q\] x \[min k, max k\].
     pub fn layer(&self, graph: &mut GraphBuilder, layer: usize, values: &LayerValues) {
-        let kind = self.selection.kind;
-        let Some(units) = self.layers.iter().find(|units| units.layer == layer && kind != Kind::Embedding) else {
-            return;
-        };
-        let found = match kind {
-            Kind::Mlp => {
-                let hidden = values.tokens.apart(graph, &values.hidden, values.mlp_width);
-                self.reduced(graph, &hidden, &values.tokens)
-            }
-            Kind::Residual => {
-                let output = values.tokens.apart(graph, &values.output, values.width);
-                self.reduced(graph, &output, &values.tokens)
-            }
-            _ => {
-                let wanted = |values: &&AttentionValues| units.attentions.contains(&values.attention);
-                let parts: Vec<Value> =
-                    values.attentions.iter().filter(wanted).map(|values| self.attention(graph, values)).collect();
-                match &parts[..] {
-                    [only] => only.clone(),
-                    several => graph.concat(&several.iter().collect::<Vec<_>>(), 1),
+        let of_layer = |units: &&LayerUnits| units.layer == layer && units.kind != Kind::Embedding;
+        for units in self.layers.iter().filter(of_layer) {
+            let found = match units.kind {
+                Kind::Mlp => {
+                    let hidden = values.tokens.apart(graph, &values.hidden, values.mlp_width);
+                    self.reduced(graph, &hidden, &values.tokens)
                 }
-            }
-        };
-        output(graph, &found, units);
+                Kind::Residual => {
+                    let output = values.tokens.apart(graph, &values.output, values.width);
+                    self.reduced(graph, &output, &values.tokens)
+                }
+                kind => {
+                    let wanted = |values: &&AttentionValues| units.attentions.contains(&values.attention);
+                    let attentions = values.attentions.iter().filter(wanted);
+                    let parts: Vec<Value> = attentions.map(|values| self.attention(graph, kind, values)).collect();
+                    match &parts[..] {
+                        [only] => only.clone(),
+                        several => graph.concat(&several.iter().collect::<Vec<_>>(), 1),
+                    }
+                }
+            };
+            output(graph, &found, units);
+        }
     }
 
     /// What the module makes of a stimulus, (batch, width), becomes an output, if it is selected.
     pub fn embedding(&self, graph: &mut GraphBuilder, embedding: &Value) {
-        if let (Kind::Embedding, [units]) = (self.selection.kind, self.layers) {
+        if let Some(units) = self.layers.iter().find(|units| units.kind == Kind::Embedding) {
             output(graph, embedding, units);
         }
     }
 
-    fn attention(&self, graph: &mut GraphBuilder, values: &AttentionValues) -> Value {
+    fn attention(&self, graph: &mut GraphBuilder, kind: Kind, values: &AttentionValues) -> Value {
         let width = values.width;
         let query = |graph: &mut GraphBuilder| values.queries.apart(graph, &values.query, width);
         let key = |graph: &mut GraphBuilder| values.keys.apart(graph, &values.key, width);
-        match self.selection.kind {
+        match kind {
             Kind::Query => {
                 let query = query(graph);
                 self.reduced(graph, &query, &values.queries)

@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::error::ModelError;
 use super::module::{LayerShape, Module, ModuleShape, Stimulus};
@@ -85,6 +86,56 @@ impl fmt::Display for Kind {
     }
 }
 
+/// One kind of unit or several, each once, in the order of [`Kind::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Kinds {
+    /// One kind.
+    One(Kind),
+    /// Several kinds at once, as `["query-key", "mlp"]`: a layer's units are those of the first, then those of the next.
+    #[schemars(example = json!(["query-key", "mlp"]))]
+    Several(#[schemars(length(min = 1))] Vec<Kind>),
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self::One(Kind::default())
+    }
+}
+
+impl Kinds {
+    /// The kinds, as they were written.
+    #[must_use]
+    pub fn listed(&self) -> &[Kind] {
+        match self {
+            Self::One(kind) => std::slice::from_ref(kind),
+            Self::Several(kinds) => kinds,
+        }
+    }
+
+    /// The same in the order of [`Kind::ALL`], as one kind where there is one.
+    fn sorted(self) -> Self {
+        match self {
+            Self::Several(kinds) if kinds.len() == 1 => Self::One(kinds[0]),
+            Self::Several(mut kinds) => {
+                kinds.sort_unstable();
+                Self::Several(kinds)
+            }
+            one @ Self::One(_) => one,
+        }
+    }
+}
+
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.listed().iter().map(|kind| format!("`{kind}`")).collect();
+        match kinds.split_last() {
+            Some((last, before)) if !before.is_empty() => write!(f, "{} and {last}", before.join(", ")),
+            _ => f.write_str(&kinds.concat()),
+        }
+    }
+}
+
 /// How the tokens of a stimulus become one number per unit; padding is always left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -148,8 +199,9 @@ pub enum AllLayers {
 #[serde(from = "WrittenUnits")]
 pub struct UnitSelection {
     /// Which activations of a layer.
-    pub kind: Kind,
-    /// How tokens are reduced.
+    #[serde(rename = "kind")]
+    pub kinds: Kinds,
+    /// How tokens are reduced; an `embedding` among several kinds has its own way.
     pub reduce: Reduce,
     /// Which layers: `"all"` or a list of numbers from 0.
     pub layers: Layers,
@@ -162,8 +214,8 @@ pub struct UnitSelection {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "UnitSelection")]
 struct WrittenUnits {
-    /// Which activations of a layer.
-    kind: Kind,
+    /// Which activations of a layer: one kind, or a list of several at once.
+    kind: Kinds,
     /// How tokens are reduced: for `embedding` always `"pooled"`, for all others `"mean"` if absent.
     #[schemars(example = &"mean")]
     reduce: Option<Reduce>,
@@ -176,8 +228,7 @@ struct WrittenUnits {
 
 impl From<WrittenUnits> for UnitSelection {
     fn from(WrittenUnits { kind, reduce, layers, special_tokens }: WrittenUnits) -> Self {
-        let reduce = reduce.unwrap_or(kind.reductions()[0]);
-        Self { kind, reduce, layers, special_tokens: special_tokens.unwrap_or(true) }
+        Self::new(kind, reduce, layers, special_tokens.unwrap_or(true))
     }
 }
 
@@ -199,20 +250,55 @@ impl Default for UnitSelection {
 }
 
 impl UnitSelection {
+    /// A selection whose kinds stand in order; without a reduction it has the first that the kinds allow.
+    #[must_use]
+    pub fn new(kinds: Kinds, reduce: Option<Reduce>, layers: Layers, special_tokens: bool) -> Self {
+        let kinds = kinds.sorted();
+        // The embedding comes last in order, so that it decides only where it is alone.
+        let reduce = reduce.unwrap_or(kinds.listed().first().copied().unwrap_or_default().reductions()[0]);
+        Self { kinds, reduce, layers, special_tokens }
+    }
+
     /// All layers, all tokens.
     #[must_use]
     pub fn of(kind: Kind, reduce: Reduce) -> Self {
-        Self { kind, reduce, layers: Layers::default(), special_tokens: true }
+        Self { kinds: Kinds::One(kind), reduce, layers: Layers::default(), special_tokens: true }
     }
 
-    /// The units of each selected layer in ascending order, once the selection is known to make sense.
+    /// How the tokens of one of the kinds are reduced.
+    #[must_use]
+    pub fn reduction(&self, kind: Kind) -> Reduce {
+        if kind == Kind::Embedding && self.kinds.listed().len() > 1 { Reduce::Pooled } else { self.reduce }
+    }
+
+    /// The units of each selected layer in ascending order, kind by kind, once the selection is known to make sense.
     ///
     /// # Errors
-    /// The kind has no such reduction, the module has no token that `first` or `last` names, or the list of layers is empty,
-    /// repeats itself or goes past the module's layers.
+    /// A kind is named twice or has no such reduction, the module has no token that `first` or `last` names, or the list of
+    /// layers is empty, repeats itself or goes past the module's layers.
     pub fn of_module(&self, module: Module, shape: &ModuleShape) -> Result<Vec<LayerUnits>, ModelError> {
-        let allowed = self.kind.reductions();
-        let (kind, reduce) = (self.kind, self.reduce);
+        let kinds = self.kinds.listed();
+        let twice = kinds.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        if kinds.is_empty() || twice.is_some() {
+            return Err(ModelError::Kinds { twice });
+        }
+        let mut units = Vec::new();
+        for &kind in kinds {
+            self.check_reduction(kind, module, shape)?;
+            if kind == Kind::Embedding {
+                units.push(self.embedding(module, shape)?);
+            } else {
+                let layers = self.checked_layers(module, shape.layers.len())?;
+                units.extend(layers.into_iter().map(|layer| self.of_layer(kind, module, layer, &shape.layers[layer])));
+            }
+        }
+        // Stable: the kinds of a layer stay in their order.
+        units.sort_by_key(|units| units.layer);
+        Ok(units)
+    }
+
+    fn check_reduction(&self, kind: Kind, module: Module, shape: &ModuleShape) -> Result<(), ModelError> {
+        let (reduce, allowed) = (self.reduction(kind), kind.reductions());
         if !allowed.contains(&reduce) {
             return Err(ModelError::Combination { kind, reduce, allowed: allowed.to_vec() });
         }
@@ -222,28 +308,25 @@ impl UnitSelection {
             Reduce::First => shape.has_first_token && (is_of_text || self.special_tokens),
             _ => true,
         };
-        if !has_token {
-            return Err(ModelError::NoSuchToken { module, reduce });
-        }
-        let n_layers = shape.layers.len();
-        if kind == Kind::Embedding {
-            return match &self.layers {
-                Layers::Named(AllLayers::All) => Ok(vec![LayerUnits {
-                    output: format!("{module}/embedding"),
-                    layer: n_layers,
-                    attentions: Vec::new(),
-                    n_heads: None,
-                    n_units: shape.embedding_width,
-                }]),
-                Layers::Listed(_) => Err(ModelError::EmbeddingLayers),
-            };
-        }
-        let layers = self.checked_layers(module, n_layers)?;
-        Ok(layers.into_iter().map(|layer| self.of_layer(module, layer, &shape.layers[layer])).collect())
+        if has_token { Ok(()) } else { Err(ModelError::NoSuchToken { module, reduce }) }
     }
 
-    fn of_layer(&self, module: Module, layer: usize, shape: &LayerShape) -> LayerUnits {
-        let kind = self.kind;
+    fn embedding(&self, module: Module, shape: &ModuleShape) -> Result<LayerUnits, ModelError> {
+        match (&self.layers, self.kinds.listed()) {
+            // Beside other kinds the list says which of their layers.
+            (Layers::Named(AllLayers::All), _) | (_, [_, _, ..]) => Ok(LayerUnits {
+                output: format!("{module}/embedding"),
+                layer: shape.layers.len(),
+                kind: Kind::Embedding,
+                attentions: Vec::new(),
+                n_heads: None,
+                n_units: shape.embedding_width,
+            }),
+            (Layers::Listed(_), _) => Err(ModelError::EmbeddingLayers),
+        }
+    }
+
+    fn of_layer(&self, kind: Kind, module: Module, layer: usize, shape: &LayerShape) -> LayerUnits {
         // A token has a key of its own only where it attends to its own stream, and the other stream may have no token that
         // begins or ends it.
         let is_of_own_stream = match self.reduce {
@@ -264,6 +347,7 @@ impl UnitSelection {
         LayerUnits {
             output: format!("{module}/layer-{layer:02}/{kind}"),
             layer,
+            kind,
             n_heads: kind.is_of_attention().then_some(shape.n_heads),
             n_units: n_units * attentions.len().max(1),
             attentions,
@@ -309,7 +393,7 @@ impl fmt::Display for Attention {
     }
 }
 
-/// The units of one layer, as the graph puts them out.
+/// The units of one kind in one layer, as the graph puts them out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerUnits {
@@ -317,11 +401,13 @@ pub struct LayerUnits {
     pub output: String,
     /// The layer's number from 0; the embedding comes after the last.
     pub layer: usize,
+    /// Which activations of it.
+    pub kind: Kind,
     /// The attentions that the units belong to, one after the other; empty where they belong to none.
     pub attentions: Vec<Attention>,
     /// Heads of an attention, where the units belong to heads.
     pub n_heads: Option<usize>,
-    /// Units in this layer; head by head for each attention.
+    /// How many; head by head for each attention.
     pub n_units: usize,
 }
 
@@ -369,25 +455,27 @@ impl UnitTable {
         self.layers.iter().map(|layer| layer.n_units).sum()
     }
 
-    /// The table as TSV with the columns `unit module layer attention head dim`, `n/a` where a unit has none.
+    /// The table as TSV with the columns `unit module layer kind attention head dim`, `n/a` where a unit has none.
     ///
-    /// A unit is called `model/module/layer/head/dim`, with `-` for what it does not have. Where a layer has two attentions,
-    /// the head says which: `cross-3`.
+    /// A unit is called `model/module/layer/head/dim`. The head of a query-key unit is its number, that of any other says the
+    /// kind, as `mlp` and `query-3`, so that a name means one unit whatever else a study takes; where a layer has two attentions,
+    /// the head says which: `cross-3`. A unit without a dimension has `-` there.
     #[must_use]
     pub fn to_tsv(&self) -> String {
-        let mut tsv = String::from("unit\tmodule\tlayer\tattention\thead\tdim\n");
+        let mut tsv = String::from("unit\tmodule\tlayer\tkind\tattention\thead\tdim\n");
         let (model, module) = (&self.model, self.module);
         for units in &self.layers {
-            let layer = units.layer;
+            let (layer, kind) = (units.layer, units.kind);
             for (attention, head, dim) in units.parts() {
-                let head_name = match (attention, head) {
-                    (Some(attention), Some(head)) if units.attentions.len() > 1 => format!("{attention}-{head}"),
-                    (_, head) => shown(head, "-"),
-                };
+                let of_kind = (kind != Kind::QueryKey).then(|| kind.to_string());
+                let of_attention = attention.filter(|_| units.attentions.len() > 1).map(|which| which.to_string());
+                let head_name: Vec<String> =
+                    [of_kind, of_attention, head.map(|head| head.to_string())].into_iter().flatten().collect();
+                let head_name = head_name.join("-");
                 let dim_name = shown(dim, "-");
                 let (attention, head, dim) = (shown(attention, "n/a"), shown(head, "n/a"), shown(dim, "n/a"));
                 let name = format!("{model}/{module}/{layer}/{head_name}/{dim_name}");
-                let line = writeln!(tsv, "{name}\t{module}\t{layer}\t{attention}\t{head}\t{dim}");
+                let line = writeln!(tsv, "{name}\t{module}\t{layer}\t{kind}\t{attention}\t{head}\t{dim}");
                 line.expect("writing to a string cannot fail");
             }
         }
@@ -458,6 +546,39 @@ mod tests {
     }
 
     #[test]
+    fn several_kinds_stand_side_by_side_in_each_layer() {
+        let read = |text: &str| serde_json::from_str::<UnitSelection>(text).unwrap();
+        let selection = read(r#"{"kind": ["embedding", "mlp", "query-key"], "reduce": "max", "layers": [0, 2]}"#);
+        let units = selection.of_module(Module::Vision, &shape(3, false)).unwrap();
+        let outputs: Vec<&str> = units.iter().map(|units| units.output.as_str()).collect();
+        assert_eq!(
+            outputs,
+            [
+                "vision/layer-00/query-key",
+                "vision/layer-00/mlp",
+                "vision/layer-02/query-key",
+                "vision/layer-02/mlp",
+                "vision/embedding"
+            ]
+        );
+        assert_eq!(selection.kinds.to_string(), "`query-key`, `mlp` and `embedding`");
+        let names = UnitTable::new("clip", Module::Vision, units).unwrap().to_tsv();
+        let distinct: std::collections::BTreeSet<&str> =
+            names.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(distinct.len(), 2 * (6 + 5) + 7);
+        assert_eq!(read(r#"{"kind": ["mlp"]}"#), read(r#"{"kind": "mlp"}"#));
+        let refused = |text: &str| read(text).of_module(Module::Vision, &shape(3, false)).unwrap_err().to_string();
+        assert_eq!(
+            refused(r#"{"kind": ["mlp", "query-key", "mlp"]}"#),
+            "units of kind `mlp` are asked for twice: name each kind once"
+        );
+        assert_eq!(refused(r#"{"kind": []}"#), "no kind of unit is asked for: name at least one, as `query-key`");
+        assert!(
+            refused(r#"{"kind": ["mlp", "query-key"], "reduce": "token-mean"}"#).contains("`mlp` cannot be reduced")
+        );
+    }
+
+    #[test]
     fn a_layer_with_two_attentions_has_their_units_twice() {
         let n_units = |kind: Kind, reduce| {
             let units = UnitSelection::of(kind, reduce).of_module(Module::FusionText, &shape(1, true)).unwrap();
@@ -482,16 +603,21 @@ mod tests {
             tsv
         };
         let tsv = table(Kind::QueryKey, false);
-        assert!(
-            tsv.starts_with("unit\tmodule\tlayer\tattention\thead\tdim\nclip/vision/0/0/0\tvision\t0\tself\t0\t0\n")
-        );
-        assert!(tsv.ends_with("clip/vision/0/1/2\tvision\t0\tself\t1\t2\n"));
+        assert!(tsv.starts_with(
+            "unit\tmodule\tlayer\tkind\tattention\thead\tdim\nclip/vision/0/0/0\tvision\t0\tquery-key\tself\t0\t0\n"
+        ));
+        assert!(tsv.ends_with("clip/vision/0/1/2\tvision\t0\tquery-key\tself\t1\t2\n"));
         let tsv = table(Kind::Query, true);
-        assert!(tsv.contains("\nclip/fusion-text/0/self-1/2\tfusion-text\t0\tself\t1\t2\n"));
-        assert!(tsv.ends_with("\nclip/fusion-text/0/cross-1/2\tfusion-text\t0\tcross\t1\t2\n"));
-        assert!(table(Kind::HeadNorm, false).ends_with("\nclip/vision/0/1/-\tvision\t0\tself\t1\tn/a\n"));
-        assert!(table(Kind::Mlp, false).ends_with("\nclip/vision/0/-/4\tvision\t0\tn/a\tn/a\t4\n"));
-        assert!(table(Kind::Embedding, false).ends_with("\nclip/vision/1/-/6\tvision\t1\tn/a\tn/a\t6\n"));
+        assert!(tsv.contains("\nclip/fusion-text/0/query-self-1/2\tfusion-text\t0\tquery\tself\t1\t2\n"));
+        assert!(tsv.ends_with("\nclip/fusion-text/0/query-cross-1/2\tfusion-text\t0\tquery\tcross\t1\t2\n"));
+        assert!(
+            table(Kind::HeadNorm, false)
+                .ends_with("\nclip/vision/0/head-norm-1/-\tvision\t0\thead-norm\tself\t1\tn/a\n")
+        );
+        assert!(table(Kind::Mlp, false).ends_with("\nclip/vision/0/mlp/4\tvision\t0\tmlp\tn/a\tn/a\t4\n"));
+        assert!(
+            table(Kind::Embedding, false).ends_with("\nclip/vision/1/embedding/6\tvision\t1\tembedding\tn/a\tn/a\t6\n")
+        );
         assert!(UnitTable::new("a/b", Module::Vision, vec![]).is_err());
     }
 }

@@ -8,17 +8,16 @@ mod find;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{ModelError, TensorProblem};
 use super::graph::Part;
+use crate::format::mapped::MappedFile;
 use crate::format::onnx::ElementType;
 use crate::format::torch::{self, TorchFile, TorchTensor};
 use find::find;
@@ -46,7 +45,7 @@ struct OpenFile {
 }
 
 enum Content {
-    Safetensors(Mmap),
+    Safetensors(MappedFile),
     Torch(Box<TorchFile>),
 }
 
@@ -78,8 +77,8 @@ pub struct Place<'a> {
 impl Weights {
     /// Maps the weights of a model, given as a folder or as the one file that holds them, and reads their headers.
     ///
-    /// The cost does not depend on the size of the weights. While a [`Weights`] lives the files
-    /// must not be cut short by someone else: the system then ends the program.
+    /// The cost does not depend on the size of the weights. Whoever has used their numbers asks [`Weights::assert_whole`]
+    /// whether they were the files'.
     ///
     /// # Errors
     /// There are no weights or too many, a file cannot be mapped, a header is malformed, or the index names a
@@ -105,6 +104,21 @@ impl Weights {
             }
         }
         self.files.push(OpenFile { name, content });
+        Ok(())
+    }
+
+    /// Fails if a file was cut short or grew since it was opened, so that numbers read meanwhile may be none of its own.
+    ///
+    /// # Errors
+    /// That file is named.
+    pub fn assert_whole(&self) -> Result<(), ModelError> {
+        for file in &self.files {
+            let whole = match &file.content {
+                Content::Safetensors(mapped) => mapped.assert_whole(),
+                Content::Torch(torch) => torch.assert_whole(),
+            };
+            whole.map_err(ModelError::read(&self.folder.join(&file.name)))?;
+        }
         Ok(())
     }
 
@@ -274,10 +288,7 @@ fn current_name(name: &str) -> String {
 type Tensors = Vec<(String, StoredTensor)>;
 
 fn safetensors_of(path: &Path) -> Result<(Content, Tensors), ModelError> {
-    let file = File::open(path).map_err(ModelError::read(path))?;
-    // SAFETY: the mapping is read-only; that nobody shortens the file meanwhile is asked of
-    // the caller in `open`.
-    let map = unsafe { Mmap::map(&file) }.map_err(ModelError::read(path))?;
+    let map = MappedFile::open(path).map_err(ModelError::read(path))?;
     let (header_bytes, metadata) =
         SafeTensors::read_metadata(&map).map_err(|error| ModelError::malformed(path, error))?;
     let data_begin = header_bytes + size_of::<u64>();

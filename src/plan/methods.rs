@@ -66,7 +66,7 @@ fn units(design: &Design) -> String {
             let modules: Vec<String> = model
                 .modules
                 .iter()
-                .map(|units| format!("{}: {} units of {} layers", units.module, units.n_units(), units.layers.len()))
+                .map(|units| format!("{}: {} units of {} layers", units.module, units.n_units(), units.layers().len()))
                 .collect();
             let source = match model.source {
                 ModelSource::Files { .. } => "weights from files",
@@ -76,8 +76,8 @@ fn units(design: &Design) -> String {
         })
         .collect();
     format!(
-        "Units are `{}` activations, reduced over tokens by `{}` without padding. Models: {}. Stimuli: {} images and {} texts in {} runs.",
-        design.units.kind,
+        "Units are {} activations, reduced over tokens by `{}` without padding. Models: {}. Stimuli: {} images and {} texts in {} runs.",
+        design.units.kinds,
         design.units.reduce,
         models.join("; "),
         design.schedule.images.len(),

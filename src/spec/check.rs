@@ -1,10 +1,11 @@
 //! What was written -> what it means: names resolved, files opened, shapes compared; every mistake found at once.
 //!
 //! Nothing is computed here, but headers, tables and tensor shapes are read, so that a study that checks will also run.
-//! The brains are in `check/brains.rs`, the models in `check/models.rs`.
+//! The brains are in `check/brains.rs`, the models in `check/models.rs`, the stimuli in `check/stimuli.rs`.
 
 mod brains;
 mod models;
+mod stimuli;
 
 use super::{
     diagnostic::Diagnostic,
@@ -18,16 +19,17 @@ use super::{
 use crate::{
     model::{ModelError, hub::HubModel},
     stimulus::{
-        Generate, Recorded, Schedule, Transcript, read_table, table_path,
-        video::{Ffmpeg, VideoError, probe},
+        Generate, Schedule,
+        video::{Ffmpeg, VideoError},
     },
 };
 use brains::Brains;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
+use stimuli::ReadStimuli;
 
 /// Seconds that a simulated run goes on after the last stimulus of a table: the response has passed its undershoot.
 const TAIL_S: f64 = 16.0;
@@ -42,15 +44,6 @@ pub(super) struct Memory<'s> {
     schedules: BTreeMap<String, Arc<Schedule>>,
     models: BTreeMap<String, Arc<[Model]>>,
     brains: BTreeMap<String, Brains>,
-}
-
-/// The stimuli of a study as its files have them.
-pub(super) struct ReadStimuli {
-    recorded: Recorded,
-    /// Stimuli of the same kinds; the stimuli themselves, unless they depend on the repetition time.
-    outline: Arc<Schedule>,
-    scenes: Option<Generate>,
-    ffmpeg: Option<(Ffmpeg, String)>,
 }
 
 /// What a study leans on that it does not name by a path: for the caller to find.
@@ -188,166 +181,12 @@ impl Check<'_, '_> {
         }
     }
 
-    fn stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<Arc<ReadStimuli>> {
-        let key = self.key(&["stimuli", "runs"]);
-        if let Some(read) = self.memory.stimuli.get(&key) {
-            return Some(Arc::clone(read));
-        }
-        let (recorded, scenes) = self.read_stimuli(stimuli, runs)?;
-        let outline = recorded.outline();
-        // Made-up pictures are drawn when they are needed.
-        if scenes.is_none() && !self.pictures_are_there(&outline) {
-            return None;
-        }
-        let ffmpeg = match recorded.videos().next() {
-            Some(_) => Some(self.films(&recorded)?),
-            None => None,
-        };
-        let read = Arc::new(ReadStimuli { recorded, outline: Arc::new(outline), scenes, ffmpeg });
-        self.memory.stimuli.insert(key, Arc::clone(&read));
-        Some(read)
-    }
-
-    /// The stimuli at the scanner's pace, once for all cells that have the same.
-    fn schedule(&mut self, read: &ReadStimuli, n_tr: &[usize], repetition_time_s: f64) -> Arc<Schedule> {
-        if !read.recorded.depends_on_time() {
-            return Arc::clone(&read.outline);
-        }
-        let key = format!("{}{n_tr:?} {repetition_time_s}", self.key(&["stimuli", "runs"]));
-        let known = self.memory.schedules.entry(key);
-        Arc::clone(known.or_insert_with(|| Arc::new(read.recorded.schedule(n_tr, repetition_time_s))))
-    }
-
-    fn pictures_are_there(&mut self, outline: &Schedule) -> bool {
-        let missing: Vec<_> = outline.images.iter().filter(|image| !image.file().is_file()).collect();
-        let [first, ..] = missing.as_slice() else { return true };
-        let message = format!(
-            "{} of {} images are not there, the first is `{}`",
-            missing.len(),
-            outline.images.len(),
-            first.file().display()
-        );
-        let hint = "image paths start from the table's own folder unless `image_folder` is set";
-        self.wrong_with_hint(&FieldPath::of("stimuli.tables.path"), message, "these tables name them", hint);
-        false
-    }
-
-    /// The programs that read films, once every film is known to last as long as it is shown.
-    fn films(&mut self, recorded: &Recorded) -> Option<(Ffmpeg, String)> {
-        let path = FieldPath::of("stimuli.tables.path");
-        let found = (self.memory.surroundings.find_ffmpeg)().and_then(|programs| {
-            let version = programs.version()?;
-            Ok((programs, version))
-        });
-        let (programs, version) = match found {
-            Ok(found) => found,
-            Err(error) => {
-                self.wrong(&path, error.to_string(), "these tables name films");
-                return None;
-            }
-        };
-        let mut ends_s: BTreeMap<&PathBuf, f64> = BTreeMap::new();
-        for (video, end_s) in recorded.videos() {
-            let known = ends_s.entry(video).or_default();
-            *known = known.max(end_s);
-        }
-        let before = self.found.len();
-        for (video, end_s) in ends_s {
-            match probe(&programs, video) {
-                // A film may end within a frame of what its headers say.
-                Ok(film) if film.duration_s + 1.0 / film.fps.max(1.0) < end_s => {
-                    let (video, duration_s) = (video.display(), film.duration_s);
-                    let message = format!("`{video}` lasts {duration_s} s, and is shown until its second {end_s}");
-                    self.wrong(&path, message, "one of these tables shows more than there is");
-                }
-                Ok(_) => {}
-                Err(error) => self.wrong(&path, error.to_string(), "these tables name it"),
-            }
-        }
-        (self.found.len() == before).then_some((programs, version))
-    }
-
     /// What was written in some tables, as text that is equal for equal values.
     fn key(&self, tables: &[&str]) -> String {
         tables
             .iter()
             .map(|name| self.document.root.get(*name).map_or(String::new(), |node| node.json().to_string() + "\n"))
             .collect()
-    }
-
-    fn read_stimuli(&mut self, stimuli: &Stimuli, runs: &Runs) -> Option<(Recorded, Option<Generate>)> {
-        let names = runs.train.iter().chain(&runs.test);
-        match stimuli {
-            Stimuli::Generate(generate) => {
-                let events = names.enumerate().map(|(place, _)| generate.events(place)).collect();
-                Some((Recorded { events, ..Recorded::default() }, Some(generate.clone())))
-            }
-            Stimuli::Tables(tables) => {
-                let path = FieldPath::of("stimuli.tables.path");
-                if runs.train.len() + runs.test.len() > 1 && !tables.path.contains("{run}") {
-                    self.wrong(
-                        &path,
-                        format!("`{path}` has no `{{run}}`, so every run would read the same table"),
-                        "expected `{run}` in it",
-                    );
-                    return None;
-                }
-                let files: Vec<PathBuf> =
-                    names.map(|run| table_path(&tables.path, self.document.folder(&path), run)).collect();
-                let absent: Vec<&PathBuf> = files.iter().filter(|table| !table.is_file()).collect();
-                if let [first, ..] = absent.as_slice() {
-                    let message = format!(
-                        "{} of {} stimulus tables are not there, the first is `{}`",
-                        absent.len(),
-                        files.len(),
-                        first.display()
-                    );
-                    let hint = "`{run}` stands for the names in `[runs]`; paths start from the study file's folder";
-                    self.wrong_with_hint(&path, message, "expected one for each run", hint);
-                    return None;
-                }
-                let read: Vec<_> = files
-                    .iter()
-                    .map(|table| {
-                        let beside = || table.parent().unwrap_or(Path::new("")).to_owned();
-                        let start = self.document.folder(&FieldPath::of("stimuli.tables.image_folder"));
-                        let images = tables.image_folder.as_ref().map_or_else(beside, |folder| start.join(folder));
-                        read_table(table, &images)
-                            .map_err(|error| self.wrong(&path, error.to_string(), "one of these tables is wrong"))
-                    })
-                    .filter_map(Result::ok)
-                    .collect();
-                if read.len() < files.len() {
-                    return None;
-                }
-                let transcripts = match &tables.transcripts {
-                    Some(pattern) => self.transcripts(pattern, runs)?,
-                    None => Vec::new(),
-                };
-                let (frames_per_tr, text_window_s) = (tables.frames_per_tr, tables.text_window_s);
-                Some((Recorded { events: read, transcripts, frames_per_tr, text_window_s }, None))
-            }
-        }
-    }
-
-    /// The words of each run.
-    fn transcripts(&mut self, pattern: &str, runs: &Runs) -> Option<Vec<Transcript>> {
-        let path = FieldPath::of("stimuli.tables.transcripts");
-        let names: Vec<&String> = runs.train.iter().chain(&runs.test).collect();
-        if names.len() > 1 && !pattern.contains("{run}") {
-            let message = format!("`{path}` has no `{{run}}`, so every run would have the same words");
-            self.wrong(&path, message, "expected `{run}` in it");
-            return None;
-        }
-        let before = self.found.len();
-        let mut transcripts = Vec::with_capacity(names.len());
-        for run in names {
-            match Transcript::read(&table_path(pattern, self.document.folder(&path), run)) {
-                Ok(transcript) => transcripts.push(transcript),
-                Err(error) => self.wrong(&path, error.to_string(), "one of these transcripts is wrong"),
-            }
-        }
-        (self.found.len() == before).then_some(transcripts)
     }
 
     fn encoding(&mut self, WrittenEncoding::Ridge(ridge): WrittenEncoding, n_train: usize) -> Encoding {

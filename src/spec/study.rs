@@ -171,8 +171,8 @@ impl Model {
 pub struct ModuleUnits {
     /// The module.
     pub module: Module,
-    /// The layers in use, ascending, with their units.
-    pub layers: Vec<LayerUnits>,
+    /// Its units in the order of their columns: layer by layer, kind by kind.
+    pub taps: Vec<LayerUnits>,
     /// The files that it depends on, by name inside the model's folder.
     pub files: Vec<String>,
     /// Bytes of the module's weights.
@@ -185,19 +185,26 @@ impl ModuleUnits {
     /// Units of all layers in use.
     #[must_use]
     pub fn n_units(&self) -> usize {
-        self.layers.iter().map(|layer| layer.n_units).sum()
+        self.taps.iter().map(|units| units.n_units).sum()
+    }
+
+    /// The layers in use, ascending, each with its units of all kinds.
+    #[must_use]
+    pub fn layers(&self) -> Vec<(usize, usize)> {
+        let of_layer = |units: &[LayerUnits]| (units[0].layer, units.iter().map(|kind| kind.n_units).sum());
+        self.taps.chunk_by(|one, other| one.layer == other.layer).map(of_layer).collect()
     }
 
     /// Units of the largest layer in use.
     #[must_use]
     pub fn widest(&self) -> usize {
-        self.layers.iter().map(|layer| layer.n_units).max().unwrap_or_default()
+        self.layers().into_iter().map(|(_, n_units)| n_units).max().unwrap_or_default()
     }
 
     /// The numbers of the layers in use, ascending.
     #[must_use]
     pub fn layer_numbers(&self) -> Vec<usize> {
-        self.layers.iter().map(|layer| layer.layer).collect()
+        self.layers().into_iter().map(|(layer, _)| layer).collect()
     }
 }
 

@@ -174,10 +174,16 @@ pub struct Tables {
     /// What becomes of an image that cannot be read.
     #[serde(default)]
     pub unreadable: Unreadable,
-    /// Frames of a film (column `video`) for each volume; a volume's units are their mean.
+    /// Frames of a film (column `video`: a file, or a folder of pictures) for each volume; a volume's units are their mean.
     #[serde(default = "default_frames")]
     #[schemars(range(min = 1, max = 1000))]
     pub frames_per_tr: usize,
+    /// Pictures a second of films that were cut before: where the column `video` names a folder, its pictures are shown one after
+    /// the other, in the order of the numbers in their names.
+    #[serde(default)]
+    #[schemars(range(min = 0.001, max = 1000))]
+    #[schemars(example = 24.0)]
+    pub frames_per_s: Option<f64>,
     /// Path of one TSV table for each run with the words that are heard (columns `onset`, `duration`, `word`), with `{run}` where
     /// the run's name belongs. Each volume's text is then what was said until its end.
     #[serde(default)]

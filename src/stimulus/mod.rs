@@ -2,14 +2,16 @@
 //!
 //! `table.rs` reads a run's events from a TSV file, `scene.rs` draws made-up pictures with captions. Both end in a
 //! [`Schedule`]: the distinct images and texts of a study, and per run the events that show them. [`video`] cuts films into
-//! pictures, `transcript.rs` spoken words into texts, `recorded.rs` says at which moments.
+//! pictures, `cut.rs` reads those that were cut before, `transcript.rs` spoken words into texts, `recorded.rs` says at which moments.
 
+mod cut;
 mod recorded;
 mod scene;
 mod table;
 mod transcript;
 pub mod video;
 
+pub use cut::CutFilm;
 pub use recorded::Recorded;
 pub use scene::{Generate, Scenes};
 pub use table::read_table;
@@ -57,6 +59,20 @@ pub enum StimulusError {
         /// The table.
         path: PathBuf,
     },
+    /// A folder of pictures cannot be listed.
+    #[error("cannot list the folder `{path}`: {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A folder that should be a film has no pictures in it.
+    #[error("the folder `{path}` holds no picture, expected files that end in `.png`, `.jpg` or the like", path = path.display())]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A video could not be read, or its frames not be written.
     #[error(transparent)]
     Video(#[from] video::VideoError),
@@ -88,7 +104,7 @@ pub struct TableEvent {
 /// A video from one of its moments on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoPart {
-    /// The file, as a path that can be opened.
+    /// The file, or the folder of its pictures, as a path that can be opened.
     pub path: PathBuf,
     /// Seconds into the video at which the event begins.
     pub onset_s: f64,

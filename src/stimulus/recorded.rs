@@ -4,8 +4,8 @@
 //! is known, so a study is read in two steps: [`Recorded::outline`] tells what kinds of stimuli there are and when they end,
 //! [`Recorded::schedule`] what they are.
 
-use super::{Picture, Schedule, TableEvent, Transcript};
-use std::path::PathBuf;
+use super::{CutFilm, Picture, Schedule, TableEvent, Transcript, VideoPart};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// What was shown and said in the runs of a study, as its files have it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Recorded {
     pub events: Vec<Vec<TableEvent>>,
     /// The words of each run, if there are transcripts; then as many as runs.
     pub transcripts: Vec<Transcript>,
+    /// The films among those shown that are folders of pictures.
+    pub cut: BTreeMap<PathBuf, CutFilm>,
     /// Frames of a film for each volume.
     pub frames_per_tr: usize,
     /// Seconds of words that a volume's text holds.
@@ -27,7 +29,7 @@ impl Recorded {
         !self.transcripts.is_empty() || self.videos().next().is_some()
     }
 
-    /// Every event that shows a film: which, and its last second.
+    /// Every event that shows a film: its file or folder, and its last second.
     pub fn videos(&self) -> impl Iterator<Item = (&PathBuf, f64)> {
         let shown = self.events.iter().flatten();
         shown.filter_map(|event| event.video.as_ref().map(|part| (&part.path, part.onset_s + event.duration_s)))
@@ -40,10 +42,7 @@ impl Recorded {
             let mut events: Vec<TableEvent> = events
                 .iter()
                 .map(|event| TableEvent {
-                    image: event
-                        .image
-                        .clone()
-                        .or_else(|| event.video.as_ref().map(|part| Picture::File(part.path.clone()))),
+                    image: event.image.clone().or_else(|| event.video.as_ref().map(|part| self.first_picture(part))),
                     ..event.clone()
                 })
                 .collect();
@@ -61,6 +60,10 @@ impl Recorded {
             events
         });
         Schedule::of(outlined)
+    }
+
+    fn first_picture(&self, part: &VideoPart) -> Picture {
+        Picture::File(self.cut.get(&part.path).map_or(&*part.path, |film| film.at(part.onset_s)).to_owned())
     }
 
     /// The stimuli of runs of so many volumes.
@@ -97,10 +100,15 @@ impl Recorded {
         let frame = |number: usize| {
             let begin_s = number as f64 * step_s;
             let duration_s = step_s.min(event.duration_s - begin_s);
+            let time_s = part.onset_s + begin_s + duration_s / 2.0;
+            let picture = match self.cut.get(&part.path) {
+                Some(film) => Picture::File(film.at(time_s).to_owned()),
+                None => Picture::frame(part.path.clone(), time_s),
+            };
             TableEvent {
                 onset_s: event.onset_s + begin_s,
                 duration_s,
-                image: Some(Picture::frame(part.path.clone(), part.onset_s + begin_s + duration_s / 2.0)),
+                image: Some(picture),
                 video: None,
                 text: event.text.clone(),
             }
@@ -111,12 +119,28 @@ impl Recorded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{VideoPart, Word};
+    use super::super::Word;
     use super::*;
 
     fn film(onset_s: f64, duration_s: f64, from_s: f64) -> TableEvent {
         let video = Some(VideoPart { path: "film.mp4".into(), onset_s: from_s });
         TableEvent { onset_s, duration_s, image: None, video, text: None }
+    }
+
+    #[test]
+    fn a_film_that_was_cut_before_is_its_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        for picture in 0..4 {
+            std::fs::write(folder.path().join(format!("{picture}.png")), "").unwrap();
+        }
+        let path = folder.path().to_owned();
+        let part = VideoPart { path: path.clone(), onset_s: 0.5 };
+        let event = TableEvent { onset_s: 0.0, duration_s: 1.5, image: None, video: Some(part), text: None };
+        let cut = BTreeMap::from([(path.clone(), CutFilm::read(&path, 2.0).unwrap())]);
+        let recorded = Recorded { events: vec![vec![event]], cut, frames_per_tr: 2, ..Recorded::default() };
+        let picture = |place: usize| Picture::File(path.join(format!("{place}.png")));
+        assert_eq!(recorded.outline().images, [picture(1)]);
+        assert_eq!(recorded.schedule(&[2], 1.0).images, [1, 2, 3].map(picture));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! BLAKE3 of a file, on all cores. Owns how a file is cut for that; `digest.rs` knows the text form.
 //!
-//! Large files are mapped into memory (`mapped.rs`), which saves a copy. Where that cannot be done, each core reads its own
+//! Large files are mapped into memory ([`crate::format::mapped`]), which saves a copy. Where that cannot be done, each core reads its own
 //! piece into a small buffer and hashes it while it is in the core's cache.
 
 use super::{Digest, StoreError, io_error};
@@ -39,7 +39,7 @@ pub fn hash_file(path: &Path) -> Result<Digest, StoreError> {
             return with_piece(&file, path, 0, length, |bytes| blake3::hash(bytes).into());
         }
         #[cfg(unix)]
-        if let Some(mapped) = super::mapped::Mapped::of(&file) {
+        if let Some(mapped) = crate::format::mapped::Mapped::of(&file) {
             let digest = Hasher::new().update_rayon(&mapped).finalize();
             mapped.assert_whole(&file)?;
             return Ok(digest.into());

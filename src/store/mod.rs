@@ -18,7 +18,6 @@ mod files;
 mod hash;
 mod lock;
 #[cfg(unix)]
-mod mapped;
 mod notes;
 mod publish;
 mod record;

@@ -89,7 +89,8 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Weights | Self::Export | Self::Extract | Self::Report => 2,
+            Self::Export => 3,
+            Self::Weights | Self::Extract | Self::Report => 2,
             _ => 1,
         }
     }

@@ -78,7 +78,7 @@ fn selected_layers_are_slices_of_all_layers() {
     assert!(some_units.iter().zip(all_units).all(|(a, b)| (a - b).abs() < 1e-5));
     let table = std::fs::read_to_string(some_out.path().join("units.tsv")).unwrap();
     assert_eq!(table.lines().count(), 1 + some_units.ncols());
-    assert!(table.ends_with("tiny/vision/1/2/11\tvision\t1\tself\t2\t11\n"), "{table}");
+    assert!(table.ends_with("tiny/vision/1/2/11\tvision\t1\tquery-key\tself\t2\t11\n"), "{table}");
 }
 
 #[test]
@@ -298,6 +298,22 @@ fn damaged_exports_are_errors_not_panics() {
     let module = out.path().join("module.json");
     std::fs::remove_file(module).unwrap();
     assert!(matches!(open(&model_folder()), Err(ModelError::Read { .. })));
+}
+
+#[test]
+fn weights_that_are_cut_short_while_a_network_runs_are_an_error() {
+    if !runtime() {
+        return;
+    }
+    let (out, _) = exported(&model_folder(), Module::Vision, &UnitSelection::default());
+    let copy = copied_as("clip", |_| ());
+    let mut network = opened(&out, copy.path(), 1);
+    run(&mut network, false);
+    let file = std::fs::File::options().write(true).open(copy.path().join("model.safetensors")).unwrap();
+    file.set_len(4096).unwrap();
+    let size = network.module().input.image.unwrap().image_size;
+    let error = network.run_images(&[Array3::zeros((3, size, size))]).unwrap_err().to_string();
+    assert!(error.contains("model.safetensors") && error.contains("shorter or longer"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use hebb::model::{
-    ExportedModule, Kind, LayerUnits, Module, Network, OpenModel, Reduce, RunOptions, Stimulus, UnitSelection, export,
+    ExportedModule, Kind, Kinds, LayerUnits, Layers, Module, Network, OpenModel, Reduce, RunOptions, Stimulus,
+    UnitSelection, export,
 };
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use tempfile::TempDir;
@@ -87,7 +88,7 @@ impl Original {
     pub(super) fn expected(&self, module: Module, selection: &UnitSelection, units: &LayerUnits) -> Array2<f64> {
         let layer = format!("{module}.layer{:02}", units.layer);
         let is_text = matches!(module, Module::Text | Module::FusionText);
-        let UnitSelection { kind, reduce, special_tokens, .. } = *selection;
+        let (kind, reduce, special_tokens) = (units.kind, selection.reduction(units.kind), selection.special_tokens);
         if kind == Kind::Embedding {
             return self.taps.get(&format!("{module}.embedding")).matrix();
         }
@@ -290,6 +291,30 @@ fn a_meter_for_larger_images_has_its_places_resized() {
                 println!("{image_size} pixels, {}: {error:.1e}", layer.output);
                 assert!(error <= TOLERANCE, "{}: {error:e}", layer.output);
             }
+        }
+    }
+}
+
+#[test]
+fn all_kinds_at_once_are_what_each_is_alone() {
+    if !runtime() {
+        return;
+    }
+    for original in MODELS.map(Original::open) {
+        for module in original.model.architecture().modules() {
+            let kinds = Kinds::Several(Kind::ALL.to_vec());
+            let selection = UnitSelection::new(kinds, Some(Reduce::Mean), Layers::default(), true);
+            let (out, described) = exported(&original.model, module, &selection);
+            let mut network = Network::open(out.path(), &original.folder, RunOptions::on_cpu(1)).unwrap();
+            let units = original.run(&mut network, false);
+            let mut column = 0;
+            for layer in &described.layers {
+                let found = units.slice(s![.., column..column + layer.n_units]);
+                column += layer.n_units;
+                let error = error(found, &original.expected(module, &selection, layer));
+                assert!(error <= TOLERANCE, "{} {}: {error:e} off", original.name, layer.output);
+            }
+            assert_eq!(column, units.ncols());
         }
     }
 }

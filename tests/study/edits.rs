@@ -137,6 +137,9 @@ edits! {
     // Units.
     the_kind_of_units_reruns_all_but_weights_and_scenes: "units.kind", ["\"query-key\"" -> "\"mlp\""]
         computes UNITS, BRAINS, FITS;
+    two_kinds_of_units_rerun_all_but_weights_and_scenes: "units.kind", ["\"query-key\"" -> "[\"query-key\", \"mlp\"]"]
+        computes UNITS, BRAINS, FITS;
+    a_list_of_one_kind_reruns_nothing: "units.kind", ["\"query-key\"" -> "[\"query-key\"]"] computes;
     the_reduction_of_units_reruns_all_but_weights_and_scenes: "units.reduce",
         ["\"query-key\"" -> "\"query-key\"\nreduce = \"max\""] computes UNITS, BRAINS, FITS;
     fewer_layers_rerun_all_but_weights_and_scenes: "units.layers",

@@ -1,4 +1,5 @@
-//! Films and transcripts: cut once, each moment one picture, an edit of what is heard leaves what is seen alone.
+//! Films and transcripts: cut once, each moment one picture, an edit of what is heard leaves what is seen alone. Films that were cut
+//! before are in `pictures`.
 
 use super::{
     bench::{Bench, on_files, read},

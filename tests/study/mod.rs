@@ -12,6 +12,7 @@ mod fields;
 mod files;
 mod films;
 mod meter;
+mod pictures;
 mod pinned;
 mod processes;
 mod reasons;

@@ -35,7 +35,7 @@ pub enum HubError {
     },
 
     /// Nothing may be asked of the network, and not all files are there.
-    #[error("`{model}` is not whole in the cache and the network is off (`HF_HUB_OFFLINE`): {} in `{}` {}", lacks(missing), folder.display(), by_hand(model))]
+    #[error("`{model}` is not whole in the cache, and nothing is fetched now (only `hebb run` and `hebb models fetch` do, unless `HF_HUB_OFFLINE` is set): {} in `{}` {}", lacks(missing), folder.display(), by_hand(model))]
     Offline {
         /// The model.
         model: HubModel,

@@ -106,12 +106,10 @@ impl Build<'_, '_> {
             let mut inputs: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
             inputs.extend(tasks.series.iter().map(|of_run| ("series", of_run[place])));
             let mut first_unit = 0;
-            for layer in &units.layers {
-                let n_units = layer.n_units;
+            for (number, n_units) in units.layers() {
                 let features = EncodeFeatures::Layer { first_unit, n_units };
                 first_unit += n_units;
                 let task = self.encode(features, n_units, subject.n_brain_voxels);
-                let number = layer.layer;
                 let id = format!("encode/{}/{}/{}/layer-{number:02}", subject.name, model.name, units.module);
                 fits.push(("layers", self.plan.add(id, task, &inputs, Vec::new())));
             }

@@ -34,14 +34,7 @@ impl Build<'_, '_> {
                         brain: brain.clone(),
                         repetition_time_s: design.repetition_time_s,
                         runs: self.runs_to_simulate(),
-                        units: driver
-                            .modules
-                            .iter()
-                            .map(|units| {
-                                let layers = units.layers.iter().map(|layer| (layer.layer, layer.n_units)).collect();
-                                (units.module.to_string(), layers)
-                            })
-                            .collect(),
+                        units: driver.modules.iter().map(|units| (units.module.to_string(), units.layers())).collect(),
                         longest_tr: design.runs.iter().map(|run| run.n_tr).max().unwrap_or_default(),
                     };
                     let inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();

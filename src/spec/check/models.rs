@@ -43,7 +43,7 @@ impl Check<'_, '_> {
         schedule: &Schedule,
     ) -> Option<Vec<Model>> {
         if written.is_empty() {
-            let hint = "add a table as `[models.clip]` with `folder = \"…\"`";
+            let hint = "add a table as `[models.clip]` with `weights = \"…\"`";
             self.wrong_with_hint(&FieldPath::of("models"), "the study has no model", "expected at least one", hint);
             return None;
         }
@@ -201,7 +201,7 @@ impl Check<'_, '_> {
                 let n_tokens =
                     input.image.map_or(0, |image| image.n_tokens) + input.text.map_or(0, |text| text.context_length);
                 let (module, files, weights_bytes) = (facts.module, facts.files.clone(), facts.weights_bytes);
-                Some(ModuleUnits { module, layers, files, weights_bytes, n_tokens })
+                Some(ModuleUnits { module, taps: layers, files, weights_bytes, n_tokens })
             }
             Err(error) => {
                 let units = FieldPath::of("units");
@@ -213,6 +213,9 @@ impl Check<'_, '_> {
                     }
                     ModelError::NoSuchToken { .. } => {
                         self.wrong(&units.key("reduce"), error.to_string(), "no such token");
+                    }
+                    ModelError::Kinds { .. } => {
+                        self.wrong(&units.key("kind"), error.to_string(), "each kind once");
                     }
                     ModelError::Combination { .. } => {
                         self.wrong(&units.key("reduce"), error.to_string(), "not for this kind of unit");
