@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test faults parity setup build schema
+.PHONY: quickstart test faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -20,6 +20,13 @@ faults: setup
 ## METER a checkout of its code (without it METER is left out).
 parity: setup
 	bash scripts/parity.sh
+
+SECONDS_EACH ?= 60
+## Bytes that nobody wrote on purpose, for the readers of strangers' files; needs cargo-fuzz, and no nightly compiler.
+fuzz: setup
+	for target in nifti cifti_xml tsv; do \
+		cargo fuzz run $$target --sanitizer none -- -max_total_time=$(SECONDS_EACH) || exit 1; \
+	done
 
 ## Find or install OpenBLAS and ONNX Runtime; says exactly what is missing if it cannot.
 setup:

@@ -1,7 +1,9 @@
-//! Voxel grids in space: affines, their inverses, nearest-neighbour resampling.
+//! Voxel grids in space: affines, their inverses, nearest-neighbour and linear resampling.
 //!
 //! Owns the geometry that an atlas, a mask and a series must share before their voxels may be paired. Reads no data; go
 //! on to [`super::atlas`] and [`super::mask`].
+
+mod linear;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,6 +11,11 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::format::nifti::NiftiInfo;
+
+pub use linear::LinearResampling;
+
+/// Lengths of the three axes of a volume.
+pub type Shape = [usize; 3];
 
 /// Two grids are the same if no corner is further apart than this; affines are stored as 32-bit floats, whose rounding
 /// moves a corner by some hundred thousandths of a millimetre.
@@ -106,6 +113,30 @@ impl Grid {
     /// The inverse affine: millimetres to voxel indices.
     pub fn inverse(&self) -> &[[f64; 4]; 4] {
         &self.inverse
+    }
+
+    /// Lengths of a voxel's three edges.
+    pub fn voxel_size_mm(&self) -> [f64; 3] {
+        [0, 1, 2].map(|axis| (0..3).map(|row| self.affine[row][axis].powi(2)).sum::<f64>().sqrt())
+    }
+
+    /// Where the three axes run, as nibabel's axis codes: `RAS` for to the right, to the front and up.
+    ///
+    /// An oblique axis is told by where it runs most, and no two share a direction.
+    pub fn orientation(&self) -> String {
+        let size = self.voxel_size_mm();
+        let share = |row: usize, axis: usize| self.affine[row][axis] / size[axis];
+        let mut codes = [' '; 3];
+        let (mut rows, mut axes) = (vec![0, 1, 2], vec![0, 1, 2]);
+        while !axes.is_empty() {
+            let pairs = axes.iter().flat_map(|&axis| rows.iter().map(move |&row| (axis, row)));
+            let strongest = pairs.max_by(|a, b| share(a.1, a.0).abs().total_cmp(&share(b.1, b.0).abs()));
+            let (axis, row) = strongest.expect("as many directions as axes are left");
+            codes[axis] = if share(row, axis) > 0.0 { ['R', 'A', 'S'][row] } else { ['L', 'P', 'I'][row] };
+            axes.retain(|known| *known != axis);
+            rows.retain(|known| *known != row);
+        }
+        codes.iter().collect()
     }
 
     /// Whether both grids have the same shape and no corner lies elsewhere by more than a hundredth of a millimetre.
@@ -234,6 +265,15 @@ mod tests {
                 prop_assert!((back[axis] - voxel[axis] as f64).abs() < 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn orientations_are_those_of_the_axis_codes() {
+        let grid = |affine| Grid::new([2, 2, 2], affine).unwrap();
+        assert_eq!(grid(diagonal([-2.0, 2.0, 3.0], [0.0; 3])).orientation(), "LAS");
+        let turned = [[0.0, 0.3, -2.0, 0.0], [2.5, 0.0, 0.0, 0.0], [0.1, -3.0, 0.2, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        assert_eq!(grid(turned).orientation(), "AIL");
+        assert_eq!(grid(diagonal([2.0, 2.0, 3.0], [0.0; 3])).voxel_size_mm(), [2.0, 2.0, 3.0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The voxels of a study: which, in which order, of which network.
 //!
 //! Owns the voxel table that gives the columns of every voxel matrix their meaning, its three files (`voxels.tsv`,
-//! `networks.tsv`, `mask.nii.gz`), and maps from columns back to volumes. Where the numbers in the columns come from is
+//! `networks.tsv`, `mask.nii.gz` or `mask.dscalar.nii`), and maps from columns back to volumes and surfaces. Where the numbers in the columns come from is
 //! told in [`super::prepare`].
 
 mod files;
@@ -15,6 +15,9 @@ use thiserror::Error;
 
 use super::atlas::{Atlas, AtlasError, Network};
 use super::grid::{Grid, GridError};
+use super::locations::Locations;
+use super::membership::Membership;
+use crate::format::cifti::{BrainModels, CiftiError};
 use crate::format::nifti::{self, NiftiError};
 use crate::format::tsv::TsvError;
 
@@ -24,6 +27,15 @@ pub enum MaskError {
     /// An image is not readable or writable.
     #[error(transparent)]
     Image(#[from] NiftiError),
+    /// A CIFTI file is not readable or writable.
+    #[error(transparent)]
+    Cifti(#[from] CiftiError),
+    /// A CIFTI file holds groups of places where single ones are needed.
+    #[error("`{}` has parcels, expected single vertices and voxels", path.display())]
+    Parcels {
+        /// The file.
+        path: PathBuf,
+    },
     /// A table is not readable or writable.
     #[error(transparent)]
     Table(#[from] TsvError),
@@ -57,7 +69,7 @@ pub enum MaskError {
     #[error("voxels of networks are asked for without an atlas: name an atlas or study the whole mask")]
     NoAtlas,
     /// No voxel is left.
-    #[error("no voxel is left of {n_in_mask} in the brain mask: {reason}")]
+    #[error("no voxel is left of {n_in_mask}: {reason}")]
     NoVoxels {
         /// Voxels common to all masks.
         n_in_mask: usize,
@@ -92,7 +104,7 @@ pub enum MaskError {
 /// What is odd about a voxel table but does not stop a study.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MaskWarning {
-    /// A network has no voxel inside the mask; it stays in every table with n = 0.
+    /// A network has no voxel among those studied; it stays in every table with n = 0.
     EmptyNetwork {
         /// Its name.
         name: String,
@@ -102,7 +114,7 @@ pub enum MaskWarning {
 impl fmt::Display for MaskWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MaskWarning::EmptyNetwork { name } = self;
-        write!(f, "network `{name}` has no voxel inside the brain mask")
+        write!(f, "network `{name}` has no voxel among those studied")
     }
 }
 
@@ -164,15 +176,24 @@ pub fn intersection(masks: &[Mask]) -> Result<Mask, MaskError> {
     Ok(common)
 }
 
-/// The studied voxels: column v of every voxel matrix is `voxels[v]`.
+/// The networks of every place of a volume or of a CIFTI file, whether or not it is studied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assigned {
+    /// The networks of every place.
+    pub membership: Membership,
+    /// What they are.
+    pub networks: Vec<Network>,
+}
+
+/// The studied voxels: column v of every voxel matrix is the v-th of `locations`.
+///
+/// A vertex of a surface counts as a voxel, in names too: the field calls both so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VoxelTable {
-    /// Where the voxels lie.
-    pub grid: Grid,
-    /// Indices of the voxels, in C order.
-    pub voxels: Vec<[usize; 3]>,
-    /// The network of every voxel, as position in `networks`.
-    pub network: Vec<Option<usize>>,
+    /// Where they lie.
+    pub locations: Locations,
+    /// The networks of every voxel, as positions in `networks`.
+    pub membership: Membership,
     /// The networks, those without voxels too.
     pub networks: Vec<Network>,
     /// What is odd about it.
@@ -180,69 +201,105 @@ pub struct VoxelTable {
 }
 
 impl VoxelTable {
-    /// The voxels of a mask, told apart by the atlas, which is brought to the mask's grid by nearest neighbour.
+    /// The voxels of a mask, told apart by the networks of its grid.
     ///
     /// # Errors
-    /// If the atlas does not overlap, a network of interest is not in it, or no voxel is left.
+    /// If a network of interest is not known, networks are asked for without an atlas, or no voxel is left.
+    pub fn of_mask(mask: &Mask, assigned: Option<Assigned>, selection: &VoxelSelection) -> Result<Self, MaskError> {
+        let assigned = selected(assigned, selection, mask.grid.n_voxels())?;
+        let studied = |offset: usize| mask.inside[offset] && is_studied(&assigned, selection, offset);
+        let voxels: Vec<[usize; 3]> = mask.grid.voxels().filter(|&voxel| studied(mask.grid.offset(voxel))).collect();
+        let n_in_mask = mask.inside.iter().filter(|&&inside| inside).count();
+        Self::of(Locations::Grid { grid: mask.grid, voxels }, &assigned, n_in_mask)
+    }
+
+    /// The voxels of a mask, told apart by the atlas, which is brought to the mask's grid.
+    ///
+    /// # Errors
+    /// As [`VoxelTable::of_mask`], or if the atlas does not overlap.
     pub fn new(mask: &Mask, atlas: Option<&Atlas>, selection: &VoxelSelection) -> Result<Self, MaskError> {
-        let atlas = atlas.map(|atlas| atlas.resampled(&mask.grid)).transpose()?;
-        let mut networks = atlas.as_ref().map_or(Vec::new(), |atlas| atlas.networks.clone());
-        let mut of_voxel = match &atlas {
-            Some(atlas) => atlas.networks_of_voxels(),
-            None if *selection == VoxelSelection::All => vec![None; mask.grid.n_voxels()],
-            None => return Err(MaskError::NoAtlas),
+        let assign = |atlas: &Atlas| {
+            let (membership, _) = atlas.membership(&mask.grid)?;
+            Ok::<_, AtlasError>(Assigned { membership, networks: atlas.networks.clone() })
         };
-        if let VoxelSelection::Networks(chosen) = selection {
-            let available: Vec<String> = networks.iter().map(|network| network.name.clone()).collect();
-            if let Some(name) = chosen.iter().find(|name| !available.contains(name)) {
-                return Err(MaskError::UnknownNetwork { name: name.clone(), available });
-            }
-            networks.retain(|network| chosen.contains(&network.name));
-            let position = |name: &String| networks.iter().position(|network| network.name == *name);
-            let kept: Vec<Option<usize>> = available.iter().map(position).collect();
-            of_voxel.iter_mut().for_each(|network| *network = network.and_then(|old| kept[old]));
-        }
-        let grid = mask.grid;
-        let studied = |voxel: &[usize; 3]| {
-            let offset = grid.offset(*voxel);
-            mask.inside[offset] && (*selection == VoxelSelection::All || of_voxel[offset].is_some())
-        };
-        let voxels: Vec<[usize; 3]> = grid.voxels().filter(studied).collect();
-        if voxels.is_empty() {
-            let n_in_mask = mask.inside.iter().filter(|&&inside| inside).count();
+        Self::of_mask(mask, atlas.map(assign).transpose()?, selection)
+    }
+
+    /// The places of CIFTI files, told apart by their networks.
+    ///
+    /// # Errors
+    /// As [`VoxelTable::of_mask`].
+    pub fn of_grayordinates(
+        models: BrainModels,
+        assigned: Option<Assigned>,
+        selection: &VoxelSelection,
+    ) -> Result<Self, MaskError> {
+        let n = models.len();
+        let assigned = selected(assigned, selection, n)?;
+        let places = (0..n).filter(|&place| is_studied(&assigned, selection, place)).collect();
+        Self::of(Locations::Grayordinates { models: Box::new(models), places }, &assigned, n)
+    }
+
+    fn of(locations: Locations, assigned: &Assigned, n_in_mask: usize) -> Result<Self, MaskError> {
+        if locations.is_empty() {
             let reason = match n_in_mask {
                 0 => "the runs' masks have no voxel in common",
+                _ if assigned.membership.counts().iter().all(|&n| n == 0) => {
+                    "no network has a voxel: see what `atlas.clean` takes away"
+                }
                 _ => "the networks lie outside the mask",
             };
             return Err(MaskError::NoVoxels { n_in_mask, reason });
         }
-        let network = voxels.iter().map(|&voxel| of_voxel[grid.offset(voxel)]).collect();
-        Ok(VoxelTable::with_warnings(grid, voxels, network, networks))
+        let membership = assigned.membership.of_voxels(locations.offsets());
+        Ok(Self::with_warnings(locations, membership, assigned.networks.clone()))
     }
 
-    fn with_warnings(grid: Grid, voxels: Vec<[usize; 3]>, network: Vec<Option<usize>>, networks: Vec<Network>) -> Self {
-        let mut table = VoxelTable { grid, voxels, network, networks, warnings: Vec::new() };
-        let empty = table.networks.iter().zip(table.counts()).filter(|(_, n_voxels)| *n_voxels == 0);
-        table.warnings = empty.map(|(network, _)| MaskWarning::EmptyNetwork { name: network.name.clone() }).collect();
-        table
+    fn with_warnings(locations: Locations, membership: Membership, networks: Vec<Network>) -> Self {
+        let empty = networks.iter().zip(membership.counts()).filter(|(_, n_voxels)| *n_voxels == 0);
+        let warnings = empty.map(|(network, _)| MaskWarning::EmptyNetwork { name: network.name.clone() }).collect();
+        VoxelTable { locations, membership, networks, warnings }
     }
 
     /// Number of voxels.
     pub fn n_voxels(&self) -> usize {
-        self.voxels.len()
+        self.locations.len()
     }
 
     /// Number of voxels of each network.
     pub fn counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.networks.len()];
-        self.network.iter().flatten().for_each(|&network| counts[network] += 1);
-        counts
+        self.membership.counts()
     }
 
-    /// The place of every voxel in a volume whose first axis runs fastest.
+    /// The place of every voxel in a volume whose first axis runs fastest, or in a CIFTI file.
     pub fn offsets(&self) -> Vec<usize> {
-        self.voxels.iter().map(|&voxel| self.grid.offset(voxel)).collect()
+        self.locations.offsets()
     }
+}
+
+/// The networks that a selection leaves.
+fn selected(assigned: Option<Assigned>, selection: &VoxelSelection, n_places: usize) -> Result<Assigned, MaskError> {
+    let Some(Assigned { membership, networks }) = assigned else {
+        return match selection {
+            VoxelSelection::All => {
+                let membership = Membership::from_single(0, vec![None; n_places]);
+                Ok(Assigned { membership, networks: Vec::new() })
+            }
+            _ => Err(MaskError::NoAtlas),
+        };
+    };
+    let VoxelSelection::Networks(chosen) = selection else { return Ok(Assigned { membership, networks }) };
+    let available: Vec<String> = networks.iter().map(|network| network.name.clone()).collect();
+    if let Some(name) = chosen.iter().find(|name| !available.contains(name)) {
+        return Err(MaskError::UnknownNetwork { name: name.clone(), available });
+    }
+    let kept: Vec<usize> = (0..networks.len()).filter(|&network| chosen.contains(&available[network])).collect();
+    let membership = membership.of_networks(&kept);
+    Ok(Assigned { membership, networks: kept.iter().map(|&network| networks[network].clone()).collect() })
+}
+
+fn is_studied(assigned: &Assigned, selection: &VoxelSelection, place: usize) -> bool {
+    *selection == VoxelSelection::All || !assigned.membership.of(place).is_empty()
 }
 
 #[cfg(test)]
@@ -267,7 +324,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             table.write(folder.path()).unwrap();
             assert_eq!(VoxelTable::read(folder.path()).unwrap(), table);
-            assert!(table.voxels.is_sorted());
+            assert!(table.offsets().len() > 1);
         }
     }
 
@@ -293,7 +350,7 @@ mod tests {
     #[test]
     fn empty_networks_stay_with_a_warning() {
         let (mut mask, atlas) = schematic_mask();
-        let of_voxel = atlas.networks_of_voxels();
+        let of_voxel = atlas.membership(&mask.grid).unwrap().0.single().unwrap();
         mask.inside.iter_mut().zip(&of_voxel).for_each(|(inside, network)| *inside &= *network != Some(5));
         let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::InNetworks).unwrap();
         assert_eq!((table.networks.len(), table.counts()[5]), (7, 0));
@@ -321,18 +378,50 @@ mod tests {
     }
 
     #[test]
+    fn places_on_surfaces_are_read_back_and_mapped_too() {
+        use crate::format::cifti::{BrainModelKind, CiftiReader, Structure, VolumeSpace};
+        let affine = [[2.0, 0.0, 0.0, -4.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let structures = [
+            ("CORTEX_LEFT", BrainModelKind::Surface { n_vertices: 9, vertices: vec![1, 2, 5, 8] }),
+            ("THALAMUS_LEFT", BrainModelKind::Voxels { ijk: vec![[0, 0, 0], [1, 2, 0]] }),
+        ];
+        let structures = structures.map(|(name, kind)| (Structure::new(name).unwrap(), kind));
+        let models = BrainModels::new(structures, Some(VolumeSpace::new([3, 3, 3], affine).unwrap())).unwrap();
+        let network = |name: &str| Network { name: name.to_owned(), color: None };
+        let rows = [vec![0], vec![], vec![0, 1], vec![1], vec![], vec![1]];
+        let assigned =
+            Assigned { membership: Membership::from_rows(2, rows), networks: vec![network("visual"), network("deep")] };
+        let table = VoxelTable::of_grayordinates(models, Some(assigned), &VoxelSelection::InNetworks).unwrap();
+        assert_eq!((table.offsets(), table.counts()), (vec![0, 2, 3, 5], vec![2, 3]));
+        assert_eq!(table.locations.places_mm()[3], Some([-2.0, 4.0, 0.0]));
+        let folder = tempfile::tempdir().unwrap();
+        table.write(folder.path()).unwrap();
+        assert_eq!(VoxelTable::read(folder.path()).unwrap(), table);
+        let text = std::fs::read_to_string(folder.path().join("voxels.tsv")).unwrap();
+        assert!(text.contains("\n2\tCORTEX_LEFT\t5\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\tvisual;deep\n"), "{text}");
+        let names = ["a".to_owned(), "b".to_owned()];
+        let values =
+            |map: usize| Ok::<_, MaskError>((0..4).map(|v| (v > 0).then_some((10 * map + v) as f32)).collect());
+        let path = table.write_maps(&folder.path().join("maps"), &names, -1.0, values).unwrap();
+        let mut found = vec![0.0; 12];
+        CiftiReader::open(&path).unwrap().read_rows(&[0, 1, 2, 3, 4, 5], &[0, 1], &mut found).unwrap();
+        assert_eq!(found, [-1.0, -1.0, 1.0, 2.0, -1.0, 3.0, -1.0, -1.0, 11.0, 12.0, -1.0, 13.0]);
+    }
+
+    #[test]
     fn maps_put_values_where_their_voxels_are() {
         let (mask, atlas) = schematic_mask();
         let table = VoxelTable::new(&mask, Some(&atlas), &VoxelSelection::All).unwrap();
         let values: Vec<Option<f32>> = (0..table.n_voxels()).map(|v| (v % 3 != 0).then_some(v as f32)).collect();
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("map.nii.gz");
-        table.write_map(&path, &values, -1.0).unwrap();
+        let stem = folder.path().join("map");
+        let path = table.write_map(&stem, &values, -1.0).unwrap();
+        assert!(path.ends_with("map.nii.gz"));
         let (info, volume) = nifti::read_volume(&path).unwrap();
-        assert_eq!(Grid::of_image(&info).unwrap(), table.grid);
+        assert_eq!(Some(&Grid::of_image(&info).unwrap()), table.locations.grid());
         for (offset, value) in table.offsets().into_iter().zip(values) {
             assert_eq!(volume[offset], value.unwrap_or(-1.0));
         }
-        assert!(matches!(table.write_map(&path, &[None], 0.0), Err(MaskError::MapLength { found: 1, .. })));
+        assert!(matches!(table.write_map(&stem, &[None], 0.0), Err(MaskError::MapLength { found: 1, .. })));
     }
 }

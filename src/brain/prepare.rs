@@ -1,185 +1,69 @@
 //! From the files of a run to the series of its studied voxels, cleaned.
 //!
-//! Owns which samples of a run are kept, which nuisance regressors are taken out, and the order of the steps; the
-//! regressors come from [`confounds`], the projection is in [`clean`]. Does not know which runs exist
-//! ([`crate::format::bids`]) nor what is predicted from the series.
+//! Owns the order of the steps. What a study may ask for is in [`settings`]; which volumes count is in [`samples`] and
+//! [`clips`]; the regressors come from [`confounds`] and [`nuisance`]; series are read through [`source`], smoothed in
+//! [`smooth`] and cleaned in [`clean`]. Does not know which runs exist ([`crate::format::bids`]) nor what is predicted
+//! from the series.
 //!
-//! Order, as in `nilearn.signal.clean`: build the cosine terms on the whole run, drop samples, take the confounds, the
-//! linear trend and the cosines out together in one projection (Lindquist 2019: filtering apart would bring confounds
-//! back), then z-score.
+//! Order, as in `nilearn.maskers.NiftiMasker` and `nilearn.signal.clean`: smooth every volume, take the studied voxels,
+//! build the cosine terms on the whole run, drop samples, take the confounds, the linear trend and the cosines out
+//! together in one projection (Lindquist 2019: filtering apart would bring confounds back), then scale. The trend counts
+//! the samples that are left, so it is straight in them and not in time, as nilearn's is.
 
 pub mod clean;
+pub mod clips;
 pub mod confounds;
+mod error;
+pub mod nuisance;
+pub mod samples;
+pub mod settings;
+pub mod smooth;
+pub mod source;
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use ndarray::{Array2, Axis};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use ndarray::Array2;
 
-use super::grid::{Grid, GridError};
 use super::mask::VoxelTable;
 use crate::format::bids::RunFiles;
-use crate::format::nifti::{NiftiError, VolumeReader};
-use crate::format::tsv::{Table, TsvError};
+use crate::format::hcp::{is_movement, read_movement};
+use crate::format::tsv::Table;
+
+pub use clips::ClipTable;
+pub use error::PrepareError;
+pub use settings::{Nuisance, Preparation, Scale};
+pub use source::{CiftiSource, MatrixSource, SeriesSource, VolumeSource};
 
 /// Relative difference between the repetition times of sidecar and header that is still rounding.
 const REPETITION_TIME_TOLERANCE: f64 = 0.01;
+/// No scanner takes longer for a volume; a larger number counts milliseconds.
+const LONGEST_REPETITION_TIME_S: f64 = 30.0;
 
-/// What is done to each run before it is used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Preparation {
-    /// Columns of the confounds table to regress out; `*` stands for any text, as in `rot_*`. None by default.
-    pub confounds: Vec<String>,
-    /// Slowest period kept, in seconds: cosines slower than this are regressed out. No high-pass filter if absent.
-    #[schemars(range(min = 1.0))]
-    #[schemars(example = 128.0)]
-    pub high_pass_s: Option<f64>,
-    /// Also take out a linear trend.
-    pub detrend: bool,
-    /// Bring every voxel to mean 0 and standard deviation 1 (dividing by n - 1) within the run.
-    pub z_score: bool,
-    /// Number of volumes dropped at the start of the run.
-    pub drop_initial: usize,
-    /// Drop the volumes that the confounds table marks as `non_steady_state_outlier…`.
-    pub drop_non_steady_state: bool,
-    /// Drop volumes whose `framewise_displacement` exceeds this, in millimetres. None are dropped if absent.
-    #[schemars(range(min = 0.0))]
-    #[schemars(example = 0.5)]
-    pub max_framewise_displacement_mm: Option<f64>,
+/// What is known of a run besides its series.
+#[derive(Debug, Clone, Copy)]
+pub struct RunInputs<'a> {
+    /// Its name, for messages.
+    pub name: &'a str,
+    /// The file of its series, for messages.
+    pub series: &'a Path,
+    /// Seconds between volumes, from the sidecar or the study.
+    pub repetition_time_s: Option<f64>,
+    /// The confounds table; the JSON file beside it is read if it is needed.
+    pub confounds: Option<&'a Path>,
+    /// The stretches that count; the whole run if absent.
+    pub clips: Option<&'a ClipTable>,
 }
 
-impl Default for Preparation {
-    fn default() -> Self {
-        Preparation {
-            confounds: Vec::new(),
-            high_pass_s: None,
-            detrend: false,
-            z_score: true,
-            drop_initial: 0,
-            drop_non_steady_state: false,
-            max_framewise_displacement_mm: None,
+impl<'a> From<&'a RunFiles> for RunInputs<'a> {
+    fn from(files: &'a RunFiles) -> Self {
+        RunInputs {
+            name: &files.name,
+            series: &files.bold,
+            repetition_time_s: files.repetition_time_s,
+            confounds: files.confounds.as_deref(),
+            clips: None,
         }
     }
-}
-
-impl Preparation {
-    /// Whether a confounds table has to be there.
-    pub fn needs_table(&self) -> bool {
-        !self.confounds.is_empty() || self.drop_non_steady_state || self.max_framewise_displacement_mm.is_some()
-    }
-}
-
-/// What can go wrong while a run is prepared.
-#[derive(Debug, Error)]
-pub enum PrepareError {
-    /// The series is not readable.
-    #[error(transparent)]
-    Image(#[from] NiftiError),
-    /// The confounds table is not readable.
-    #[error(transparent)]
-    Table(#[from] TsvError),
-    /// The grid is not usable.
-    #[error(transparent)]
-    Grid(#[from] GridError),
-    /// The series lies on another grid than the studied voxels.
-    #[error("`{}` has {found}, expected {expected} as the voxel table has", path.display())]
-    OtherGrid {
-        /// The series.
-        path: PathBuf,
-        /// Its grid.
-        found: Box<Grid>,
-        /// The grid of the voxel table.
-        expected: Box<Grid>,
-    },
-    /// Nothing says how long a TR is.
-    #[error("run `{run}` has no repetition time: neither `RepetitionTime` in the sidecar nor a time step in the header of `{}`", path.display())]
-    NoRepetitionTime {
-        /// The run.
-        run: String,
-        /// The series.
-        path: PathBuf,
-    },
-    /// Sidecar and header contradict each other.
-    #[error(
-        "run `{run}` has repetition time {header_s} s in the header and {sidecar_s} s in the sidecar: correct one of them"
-    )]
-    TwoRepetitionTimes {
-        /// The run.
-        run: String,
-        /// In the header.
-        header_s: f64,
-        /// In the sidecar.
-        sidecar_s: f64,
-    },
-    /// Confounds are asked for but there is no table.
-    #[error(
-        "run `{run}` has no confounds table, which `confounds`, `drop_non_steady_state` and `max_framewise_displacement_mm` need"
-    )]
-    NoConfounds {
-        /// The run.
-        run: String,
-    },
-    /// A confound pattern names no column.
-    #[error("`{pattern}` names no column of `{}`: its columns are {}", path.display(), available.join(", "))]
-    NoSuchConfound {
-        /// The pattern.
-        pattern: String,
-        /// The table.
-        path: PathBuf,
-        /// Its columns.
-        available: Vec<String>,
-    },
-    /// The confounds table has another length than the series.
-    #[error("`{}` has {found} rows, expected {expected}, one per volume", path.display())]
-    ConfoundRows {
-        /// The table.
-        path: PathBuf,
-        /// Its rows.
-        found: usize,
-        /// Volumes of the series.
-        expected: usize,
-    },
-    /// A confound is missing where nothing stands in for it.
-    #[error("`{}` line {line} column `{column}` is `n/a`, expected a number: leave the column out or drop that volume", path.display())]
-    MissingConfound {
-        /// The table.
-        path: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// The column.
-        column: String,
-    },
-    /// The high-pass cut-off is not a period, or so short that nothing would pass.
-    #[error("`high_pass_s` is {found}, expected more seconds than two volumes take ({shortest_s})")]
-    HighPass {
-        /// The value.
-        found: f64,
-        /// The shortest period that the run can show.
-        shortest_s: f64,
-    },
-    /// The regressors leave nothing of the series.
-    #[error(
-        "run `{run}` has {n_kept} volumes left and {n_regressors} independent regressors, expected at least two volumes more than regressors: use fewer confounds or a longer `high_pass_s`"
-    )]
-    NothingLeft {
-        /// The run.
-        run: String,
-        /// Volumes kept.
-        n_kept: usize,
-        /// Rank of the regressors.
-        n_regressors: usize,
-    },
-    /// The regressors could not be made orthogonal.
-    #[error("the confounds of run `{run}` cannot be made orthogonal: {reason}")]
-    Orthogonalisation {
-        /// The run.
-        run: String,
-        /// What the linear algebra library said.
-        reason: String,
-    },
 }
 
 /// The prepared series of one run.
@@ -212,40 +96,45 @@ impl BoldRun {
     }
 }
 
-/// Reads the studied voxels of a run and cleans their series.
-///
-/// Memory is one volume plus the matrix of kept samples by voxels. Zero-variance voxels and voxels with a value that is
-/// not finite are listed, their columns set to 0; nothing in `series` is ever NaN.
+/// Reads the studied voxels of a run of volumes and cleans their series; [`prepare_source`] on an image.
 ///
 /// # Errors
-/// If a file is not readable, grids, lengths or repetition times contradict each other, a confound is missing, or the
-/// regressors leave nothing.
+/// As [`prepare_source`], or if the image is not readable or lies on another grid than the voxels.
 pub fn prepare_run(files: &RunFiles, table: &VoxelTable, preparation: &Preparation) -> Result<BoldRun, PrepareError> {
-    let mut reader = VolumeReader::open(&files.bold)?;
-    let grid = Grid::of_image(reader.info())?;
-    if !grid.same_as(&table.grid) {
-        return Err(PrepareError::OtherGrid {
-            path: files.bold.clone(),
-            found: Box::new(grid),
-            expected: Box::new(table.grid),
-        });
-    }
-    let n_tr = reader.info().n_volumes;
-    let repetition_time_s = repetition_time(files, reader.info().repetition_time_s)?;
+    prepare_source(&mut VolumeSource::open(&files.bold, table)?, files, preparation)
+}
 
-    let Regression { kept, confounds, basis } = regression(files, n_tr, repetition_time_s, preparation)?;
-    let (mut series, non_finite) = read_series(&mut reader, table, &kept)?;
-    let remove_mean = preparation.detrend || preparation.z_score;
-    let mut constant = clean::clean(&mut series, &basis, remove_mean, preparation.z_score);
-    constant.retain(|voxel| non_finite.binary_search(voxel).is_err());
+/// Reads the series of a run and cleans them in place.
+///
+/// Memory is the matrix of kept samples by voxels, a volume, and a block of voxels for each thread. Zero-variance voxels
+/// and voxels with a value that is not finite are listed, their columns set to 0; nothing in `series` is ever NaN.
+///
+/// # Errors
+/// If a file is not readable, lengths or repetition times contradict each other, a confound is missing, the clips do not
+/// fit, or the regressors leave nothing.
+pub fn prepare_source<'a>(
+    source: &mut dyn SeriesSource,
+    run: impl Into<RunInputs<'a>>,
+    preparation: &Preparation,
+) -> Result<BoldRun, PrepareError> {
+    let run = run.into();
+    let n_tr = source.n_tr();
+    let repetition_time_s = repetition_time(run, source.repetition_time_s())?;
+    let Regression { kept, confounds, basis } = regression(run, n_tr, repetition_time_s, preparation)?;
+    if let Some(fwhm_mm) = preparation.smoothing_fwhm_mm {
+        source.smooth(fwhm_mm)?;
+    }
+    let mut series = Array2::zeros((kept.len(), source.n_voxels()));
+    source.read(&kept, series.view_mut())?;
+    let unusable = clean::clean(&mut series, &basis, preparation.detrend, preparation.scale);
     Ok(BoldRun {
-        name: files.name.clone(),
+        name: run.name.to_owned(),
         series,
         kept,
         n_tr,
         repetition_time_s,
-        constant,
-        non_finite,
+        constant: unusable.constant,
+        non_finite: unusable.non_finite,
         confounds,
         n_regressors: basis.ncols(),
     })
@@ -262,81 +151,77 @@ pub struct Regression {
     pub basis: Array2<f64>,
 }
 
-/// Chooses volumes and regressors of a run of `n_tr` volumes; reads the confounds table and nothing else.
+/// Chooses volumes and regressors of a run of `n_tr` volumes; reads the confounds table, its JSON file if it is needed,
+/// and nothing else.
 ///
 /// # Errors
-/// If the table is missing, is not as long as the run or lacks a column, or if the regressors leave nothing of the series.
-pub fn regression(
-    files: &RunFiles,
+/// If the settings contradict each other, the table is missing, is not as long as the run or lacks a column, the clips
+/// do not fit, or the regressors leave nothing of the series.
+pub fn regression<'a>(
+    run: impl Into<RunInputs<'a>>,
     n_tr: usize,
     repetition_time_s: f64,
     preparation: &Preparation,
 ) -> Result<Regression, PrepareError> {
-    let confounds_table = match (&files.confounds, preparation.needs_table()) {
-        (_, false) => None,
-        (Some(path), true) => Some(Table::read(path)?),
-        (None, true) => {
-            return Err(PrepareError::NoConfounds { run: files.name.clone() });
-        }
+    let run = run.into();
+    check(preparation)?;
+    let table = match run.confounds {
+        _ if !preparation.needs_table() => None,
+        Some(path) if is_movement(path) => Some(read_movement(path)?),
+        Some(path) => Some(Table::read(path)?),
+        None => return Err(PrepareError::NoConfounds { run: run.name.to_owned() }),
     };
-    let kept = confounds::kept_samples(confounds_table.as_ref(), n_tr, preparation)?;
-    let confounds = match &confounds_table {
-        Some(table) => confounds::select(table, &preparation.confounds, &kept)?,
-        None => Vec::new(),
-    };
+    let kept = samples::kept_samples(&run, table.as_ref(), n_tr, repetition_time_s, preparation)?;
+    let confounds = table.map_or(Ok(Vec::new()), |table| confounds::select(&table, preparation, &kept))?;
     let (names, mut regressors): (Vec<String>, Vec<Vec<f64>>) = confounds.into_iter().unzip();
     if preparation.detrend {
-        regressors.push(kept.iter().map(|&volume| volume as f64).collect());
+        regressors.push((0..kept.len()).map(|sample| sample as f64).collect());
     }
     if let Some(high_pass_s) = preparation.high_pass_s {
         let cosines = clean::cosine_drift(n_tr, repetition_time_s, high_pass_s)?;
         regressors.extend(cosines.iter().map(|cosine| kept.iter().map(|&volume| cosine[volume]).collect()));
     }
     let basis = clean::orthonormal_basis(&regressors, kept.len())
-        .map_err(|reason| PrepareError::Orthogonalisation { run: files.name.clone(), reason })?;
+        .map_err(|reason| PrepareError::Orthogonalisation { run: run.name.to_owned(), reason })?;
     let n_regressors = basis.ncols();
     if kept.len() < n_regressors + 2 {
-        return Err(PrepareError::NothingLeft { run: files.name.clone(), n_kept: kept.len(), n_regressors });
+        return Err(PrepareError::NothingLeft { run: run.name.to_owned(), n_kept: kept.len(), n_regressors });
     }
     Ok(Regression { kept, confounds: names, basis })
+}
+
+/// Refuses settings that contradict each other, whatever the run; no file is read.
+///
+/// # Errors
+/// If two high-pass filters are asked for, or CompCor without one.
+pub fn check(preparation: &Preparation) -> Result<(), PrepareError> {
+    let (own, theirs) = (preparation.high_pass_s.is_some(), preparation.nuisance.fmriprep_cosines);
+    match (own, theirs) {
+        (true, true) => Err(PrepareError::TwoHighPass),
+        (false, false) if preparation.nuisance.compcor.is_some() => Err(PrepareError::CompcorUnfiltered),
+        _ => Ok(()),
+    }
 }
 
 /// Seconds between the volumes of a run: what its sidecar says, else its header.
 ///
 /// # Errors
-/// If neither says it, or they contradict each other.
-pub fn repetition_time(files: &RunFiles, header_s: Option<f64>) -> Result<f64, PrepareError> {
-    match (files.repetition_time_s, header_s) {
+/// If neither says it, they contradict each other, or the time is longer than a volume ever takes.
+pub fn repetition_time<'a>(run: impl Into<RunInputs<'a>>, header_s: Option<f64>) -> Result<f64, PrepareError> {
+    let run = run.into();
+    let name = || run.name.to_owned();
+    let found_s = match (run.repetition_time_s, header_s) {
         (Some(sidecar_s), Some(header_s)) if (sidecar_s - header_s).abs() > REPETITION_TIME_TOLERANCE * sidecar_s => {
-            Err(PrepareError::TwoRepetitionTimes { run: files.name.clone(), header_s, sidecar_s })
+            return Err(PrepareError::TwoRepetitionTimes { run: name(), header_s, sidecar_s });
         }
-        (Some(seconds), _) | (None, Some(seconds)) => Ok(seconds),
-        (None, None) => Err(PrepareError::NoRepetitionTime { run: files.name.clone(), path: files.bold.clone() }),
-    }
-}
-
-/// The kept volumes of the studied voxels, and the voxels with values that are not finite (set to 0 throughout).
-fn read_series(
-    reader: &mut VolumeReader,
-    table: &VoxelTable,
-    kept: &[usize],
-) -> Result<(Array2<f32>, Vec<usize>), PrepareError> {
-    let offsets = table.offsets();
-    let mut finite = vec![true; offsets.len()];
-    let mut series = Array2::zeros((kept.len(), offsets.len()));
-    reader.each_volume(|volume, values| {
-        let Ok(row) = kept.binary_search(&volume) else {
-            return Ok(());
-        };
-        for ((slot, &offset), finite) in series.row_mut(row).iter_mut().zip(&offsets).zip(&mut finite) {
-            *slot = values[offset];
-            *finite &= slot.is_finite();
+        (Some(seconds), _) | (None, Some(seconds)) => seconds,
+        (None, None) => {
+            return Err(PrepareError::NoRepetitionTime { run: name(), path: run.series.to_owned() });
         }
-        Ok::<(), PrepareError>(())
-    })?;
-    let non_finite: Vec<usize> = (0..offsets.len()).filter(|&voxel| !finite[voxel]).collect();
-    for &voxel in &non_finite {
-        series.index_axis_mut(Axis(1), voxel).fill(0.0);
+    };
+    if found_s > LONGEST_REPETITION_TIME_S {
+        let longest_s = LONGEST_REPETITION_TIME_S;
+        return Err(PrepareError::RepetitionTime { run: name(), found_s, longest_s });
     }
-    Ok((series, non_finite))
+    Ok(found_s)
 }

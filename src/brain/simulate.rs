@@ -2,8 +2,8 @@
 //!
 //! Owns the model of a simulated brain ([`Simulation`]) and the writing of a subject as fMRIPrep would leave it, so that
 //! the same readers take it as take a real one. Which units drive which voxel is drawn in [`truth`], the noise, drift
-//! and head motion in [`noise`]; the file layout is written in [`dataset`]. Where the unit series come from is not known
-//! here: they arrive convolved with the haemodynamic response and z-scored.
+//! and head motion in [`noise`]; the file layout is written in [`dataset`], the texts that explain it in `sidecars`. Where
+//! the unit series come from is not known here: they arrive convolved with the haemodynamic response and z-scored.
 //!
 //! Model of voxel v at volume t, with s_k the unit-variance sources of v's network:
 //!
@@ -11,27 +11,27 @@
 //!
 //! g_v = sum_k a_vk s_k(t) scaled to variance 1 over all runs; e_v AR(1) noise of variance 1; d_v slow cosines; m_v a mix of
 //! the six motion parameters that the confounds table states. `sd` is one per cent of the mean of about 1000. Voxels of
-//! networks without planted sources, or outside all networks, have no g.
+//! networks without planted sources, or outside all networks, have no g. A run shown again has the same g, and e, d and m of
+//! its own.
 
 pub mod dataset;
+mod error;
 pub mod noise;
+mod sidecars;
 pub mod truth;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::atlas::AtlasError;
-use super::grid::GridError;
 use crate::format::bids::{BidsError, RunFiles};
-use crate::format::nifti::NiftiError;
-use crate::format::tsv::{Table, TsvError};
+use crate::format::tsv::Table;
 
 pub use dataset::{ATLAS_LABELS, ATLAS_TABLE, simulate_subject};
+pub use error::SimulateError;
 pub use truth::{PlantedSource, PlantedVoxel, Truth};
 
 /// Fewest volumes of a simulated run: shorter ones have no usable variance.
@@ -65,6 +65,10 @@ pub struct Simulation {
     /// The networks that follow units, by the names of the schematic atlas: visual, somatomotor, dorsal-attention,
     /// ventral-attention, limbic, language, default. All others are noise.
     pub networks: BTreeMap<String, PlantedNetwork>,
+    /// Runs shown again, with the same signal and fresh noise: for each run, the names of its further showings. None by
+    /// default; a run of the study with the stimuli of another one is a repeat without being named here.
+    #[schemars(example = serde_json::json!({ "2": ["3", "4"] }))]
+    pub repeats: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for Simulation {
@@ -79,6 +83,7 @@ impl Default for Simulation {
             motion: 0.3,
             space: "schematic".to_owned(),
             networks: BTreeMap::new(),
+            repeats: BTreeMap::new(),
         }
     }
 }
@@ -131,80 +136,6 @@ fn default_mirrored_voxels() -> f64 {
     0.25
 }
 
-/// What can go wrong with a simulation.
-#[derive(Debug, Error)]
-pub enum SimulateError {
-    /// An image cannot be written.
-    #[error(transparent)]
-    Image(#[from] NiftiError),
-    /// A table cannot be written.
-    #[error(transparent)]
-    Table(#[from] TsvError),
-    /// The dataset cannot be written.
-    #[error(transparent)]
-    Bids(#[from] BidsError),
-    /// The grid is not usable.
-    #[error(transparent)]
-    Grid(#[from] GridError),
-    /// The atlas cannot be written.
-    #[error(transparent)]
-    Atlas(#[from] AtlasError),
-    /// A parameter is outside its range.
-    #[error("`{field}` is {found}, expected {expected}")]
-    Parameter {
-        /// Its name.
-        field: String,
-        /// Its value.
-        found: String,
-        /// Its range.
-        expected: &'static str,
-    },
-    /// A planted network is not in the schematic atlas.
-    #[error("network `{name}` is not in the schematic atlas: its networks are {}", available.join(", "))]
-    UnknownNetwork {
-        /// The name.
-        name: String,
-        /// The names there are.
-        available: Vec<String>,
-    },
-    /// A network is to follow units that the model does not have.
-    #[error("network `{network}` follows layer {layer} of `{module}`, which has no unit: the units are of {}", available.join(", "))]
-    NoUnits {
-        /// The network.
-        network: String,
-        /// The module.
-        module: String,
-        /// The layer.
-        layer: usize,
-        /// Modules and layers there are.
-        available: Vec<String>,
-    },
-    /// The matrix of a run does not fit the list of units.
-    #[error("run `{run}` has {found} unit columns, expected {expected} as in the list of units")]
-    UnitColumns {
-        /// The run.
-        run: String,
-        /// Columns of its matrix.
-        found: usize,
-        /// Length of the list.
-        expected: usize,
-    },
-    /// A unit has a value that is not a finite number.
-    #[error("run `{run}` has unit values that are not finite: a volume without stimulus must be 0 after z-scoring")]
-    NotFinite {
-        /// The run.
-        run: String,
-    },
-    /// There is nothing to simulate.
-    #[error("run `{run}` has {found} volumes, expected at least {SHORTEST_RUN}")]
-    TooShort {
-        /// The run.
-        run: String,
-        /// Its volumes.
-        found: usize,
-    },
-}
-
 /// One run to simulate.
 pub struct SimulatedRun<'a> {
     /// Name of the run: the value of the `run` entity, such as `1`.
@@ -254,6 +185,13 @@ impl Simulation {
         if self.space.is_empty() || !self.space.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return text("space", self.space.clone(), "letters and digits");
         }
+        for (run, showings) in &self.repeats {
+            // Names become parts of paths: nothing else than BIDS allows gets that far.
+            let is_label = |name: &&String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            if let Some(name) = showings.iter().find(|name| !is_label(name)) {
+                return text(&format!("repeats.{run}"), format!("`{name}`"), "letters and digits");
+            }
+        }
         for (name, planted) in &self.networks {
             let field = |key: &str| format!("networks.{name}.{key}");
             let shares = [
@@ -271,6 +209,24 @@ impl Simulation {
             }
             if planted.layers.is_empty() {
                 return text(&field("layers"), "[]".to_owned(), "at least one layer");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that every run shown again is one of `runs`, and that every further showing has a name of its own.
+    ///
+    /// # Errors
+    /// With the first name that is not known or taken.
+    pub fn check_repeats(&self, runs: &[&str]) -> Result<(), SimulateError> {
+        let mut names: BTreeSet<&str> = runs.iter().copied().collect();
+        for (run, showings) in &self.repeats {
+            if !runs.contains(&run.as_str()) {
+                let available = runs.iter().map(|known| (*known).to_owned()).collect();
+                return Err(SimulateError::UnknownRun { name: run.clone(), available });
+            }
+            if let Some(name) = showings.iter().find(|name| !names.insert(name.as_str())) {
+                return Err(SimulateError::RunTwice { name: name.clone(), run: run.clone() });
             }
         }
         Ok(())
@@ -327,6 +283,6 @@ mod tests {
         let draw = |seed, labels: &[&str]| generator(seed, labels).next_u64();
         assert_eq!(draw(1, &["a", "b"]), draw(1, &["a", "b"]));
         let all = [draw(1, &["a", "b"]), draw(2, &["a", "b"]), draw(1, &["ab"]), draw(1, &["a"]), draw(1, &["b", "a"])];
-        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }
 }

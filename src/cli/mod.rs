@@ -25,6 +25,7 @@ mod graph;
 mod grouping;
 mod init;
 mod inputs;
+mod inspect;
 mod live;
 mod models;
 mod names;
@@ -112,6 +113,8 @@ enum Command {
     Models(models::Models),
     /// Write a study's made-up model, stimuli and subjects as the files that a real study has.
     Inputs(inputs::Inputs),
+    /// Say what a brain image, atlas, matrix or table is.
+    Inspect(inspect::Inspect),
     /// Print the JSON Schema of study files, for editors.
     Schema(schema::Schema),
     /// Print what completes commands and options in a shell.
@@ -171,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Diff(command) => command.run(&shared),
         Command::Models(command) => command.run(&shared),
         Command::Inputs(command) => command.run(&shared),
+        Command::Inspect(command) => command.run(&shared),
         Command::Schema(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Doctor(command) => command.run(&shared),

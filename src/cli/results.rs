@@ -307,26 +307,11 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
         None => Engine { name: engine, version: String::new() },
     }));
     let file = |path: &str, holds: &str| OutputFile { path: path.to_owned(), holds: holds.to_owned() };
-    page.provenance.files = vec![
+    let tables = [
         file("tables/scores.tsv", "mean and median score by subject, model, features and network"),
         file("tasks.tsv", "every task with its key and the folder of its result"),
     ];
-    for (place, map) in page.brain.iter().enumerate() {
-        let stem = map_stem(cell, place);
-        page.provenance
-            .files
-            .push(file(&format!("maps/{stem}_r.nii.gz"), &format!("held-out score of every voxel: {}", map.title)));
-        page.provenance
-            .files
-            .push(file(&format!("maps/{stem}_weights.nii.gz"), "weight of every pattern, one volume each"));
-    }
+    page.provenance.files.splice(0..0, tables);
     page.provenance.spec = text;
     page
-}
-
-/// Maps come subject by subject and, within a subject, model by model.
-fn map_stem(cell: &Cell, place: usize) -> String {
-    let models = &cell.design.models;
-    let subject = cell.design.subjects.names().nth(place / models.len()).unwrap_or_default();
-    format!("{subject}_{}", models[place % models.len()].name)
 }

@@ -1,23 +1,27 @@
 //! File names and folders of BIDS datasets and derivatives.
 //!
-//! Owns the entities of a file name ([`Entities`]), `dataset_description.json`, and the search for the files of a
-//! subject's runs ([`find_runs`], in [`runs`]). Reads no images and no tables; for what is done with the files found see
-//! [`crate::brain::prepare`].
+//! Owns the entities of a file name ([`Entities`]), `dataset_description.json` ([`description`]), and the search for the
+//! files of a subject's runs ([`find_runs`], in [`runs`]): which files answer a [`RunQuery`] ([`query`]), what lies beside
+//! them (`companions`) and what holds for them from further up (`inherit`). Reads no images and no tables; for what is
+//! done with the files found see [`crate::brain::prepare`].
 
+mod companions;
+pub mod description;
+mod inherit;
+pub mod query;
 pub mod runs;
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use runs::{RunFiles, RunQuery, find_runs};
-
-/// Version of the standard that written datasets follow.
-const BIDS_VERSION: &str = "1.8.0";
+pub use super::runs::RunFiles;
+pub use description::{DatasetDescription, DescriptionWarning, Generator, SourceDataset, describe};
+pub use query::RunQuery;
+pub use runs::find_runs;
 
 /// What can go wrong in a dataset folder.
 #[derive(Debug, Error)]
@@ -46,66 +50,6 @@ pub enum BidsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The subject has no folder.
-    #[error("`{}` has no folder for subject `{subject}`: it has {}", root.display(), listed(available))]
-    NoSubject {
-        /// The dataset.
-        root: PathBuf,
-        /// The subject looked for.
-        subject: String,
-        /// The subjects there are.
-        available: Vec<String>,
-    },
-    /// No file answers the query.
-    #[error("`{}` has no preprocessed BOLD file for {query}: it has {}", root.display(), listed(available))]
-    NoRuns {
-        /// The dataset.
-        root: PathBuf,
-        /// The query in words.
-        query: String,
-        /// The BOLD files of the subject.
-        available: Vec<String>,
-    },
-    /// Several files answer where one was meant.
-    #[error("run `{run}` exists with {entity} {}: set `{entity}` to one of them", listed(found))]
-    Ambiguous {
-        /// The run.
-        run: String,
-        /// The entity that tells the files apart.
-        entity: &'static str,
-        /// Its values.
-        found: Vec<String>,
-    },
-    /// A file that a run needs is not beside it.
-    #[error("run `{run}` has no {what}: expected `{}`", expected.display())]
-    MissingFile {
-        /// The run.
-        run: String,
-        /// What the file is.
-        what: &'static str,
-        /// Where it should be.
-        expected: PathBuf,
-    },
-    /// A repetition time is not a positive number.
-    #[error("`{}` has `RepetitionTime` {found}, expected a positive number of seconds", path.display())]
-    RepetitionTime {
-        /// The sidecar.
-        path: PathBuf,
-        /// The value.
-        found: f64,
-    },
-}
-
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
 }
 
 /// The parts of a BIDS file name: `sub-01_task-movie_run-1_desc-preproc_bold.nii.gz`.
@@ -214,69 +158,6 @@ fn leading_digits(text: &str) -> (&str, &str) {
     (text[..end].trim_start_matches('0'), &text[end..])
 }
 
-/// The contents of `dataset_description.json` that matter here; unknown keys are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DatasetDescription {
-    /// Name of the dataset.
-    pub name: String,
-    /// Version of the standard.
-    #[serde(rename = "BIDSVersion")]
-    pub bids_version: String,
-    /// `raw` or `derivative`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dataset_type: Option<String>,
-    /// The programs that made it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub generated_by: Vec<Generator>,
-}
-
-/// A program that made a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Generator {
-    /// Name of the program.
-    pub name: String,
-    /// Its version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-}
-
-impl DatasetDescription {
-    /// The description of derivatives made by this program.
-    pub fn derivative(name: &str) -> Self {
-        let program =
-            Generator { name: env!("CARGO_PKG_NAME").to_owned(), version: Some(env!("CARGO_PKG_VERSION").to_owned()) };
-        DatasetDescription {
-            name: name.to_owned(),
-            bids_version: BIDS_VERSION.to_owned(),
-            dataset_type: Some("derivative".to_owned()),
-            generated_by: vec![program],
-        }
-    }
-
-    /// Writes `dataset_description.json` into the folder `root`.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn write(&self, root: &Path) -> Result<(), BidsError> {
-        let path = root.join("dataset_description.json");
-        let text =
-            serde_json::to_string_pretty(self).map_err(|source| BidsError::Json { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(|source| BidsError::Io { path, source })
-    }
-
-    /// Reads `dataset_description.json` from the folder `root`.
-    ///
-    /// # Errors
-    /// If the file cannot be read or lacks `Name` or `BIDSVersion`.
-    pub fn read(root: &Path) -> Result<Self, BidsError> {
-        let path = root.join("dataset_description.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| BidsError::Io { path: path.clone(), source })?;
-        serde_json::from_str(&text).map_err(|source| BidsError::Json { path, source })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +194,29 @@ mod tests {
         }
 
         #[test]
+        fn any_name_comes_apart_or_says_why(name in "\\PC{0,30}", task in "[_a-z0-9.-]{0,20}") {
+            for name in [name, format!("sub-01_{task}.nii")] {
+                match Entities::parse(&name) {
+                    Ok(entities) => prop_assert_eq!(entities.to_string(), name),
+                    Err(error) => {
+                        let is_told = matches!(error, BidsError::Name { .. });
+                        prop_assert!(is_told);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn natural_order_sorts_any_names(names in proptest::collection::vec("[a0-2_é]{0,6}", 3)) {
+            let [a, b, c] = [&names[0], &names[1], &names[2]];
+            prop_assert_eq!(natural_order(a, b), natural_order(b, a).reverse());
+            prop_assert_eq!(natural_order(a, b) == Ordering::Equal, a == b);
+            if natural_order(a, b).is_le() && natural_order(b, c).is_le() {
+                prop_assert!(natural_order(a, c).is_le());
+            }
+        }
+
+        #[test]
         fn natural_order_is_the_order_of_numbers(a in 0_u32..3000, b in 0_u32..3000) {
             prop_assert_eq!(natural_order(&format!("run-{a}_x"), &format!("run-{b}_x")), a.cmp(&b));
         }
@@ -322,15 +226,5 @@ mod tests {
     fn natural_order_tells_leading_zeros_apart() {
         assert_eq!(natural_order("run-01", "run-2"), Ordering::Less);
         assert_ne!(natural_order("run-01", "run-1"), Ordering::Equal);
-    }
-
-    #[test]
-    fn description_round_trips() {
-        let folder = tempfile::tempdir().unwrap();
-        let written = DatasetDescription::derivative("simulated");
-        written.write(folder.path()).unwrap();
-        assert_eq!(DatasetDescription::read(folder.path()).unwrap(), written);
-        std::fs::write(folder.path().join("dataset_description.json"), "{}").unwrap();
-        assert!(DatasetDescription::read(folder.path()).unwrap_err().to_string().contains("`Name`"));
     }
 }

@@ -65,7 +65,7 @@ impl Mapped {
         Some(Self { map, slot })
     }
 
-    /// Fails if not all that was read was the file's.
+    /// Fails if a page was gone when it was read, or the file is shorter or longer now. Other bytes of the same length go unseen.
     ///
     /// # Errors
     /// The file is shorter or longer than when it was mapped.
@@ -112,7 +112,7 @@ impl MappedFile {
         Ok(Self { mapped, file })
     }
 
-    /// Fails if not all that was read was the file's.
+    /// Fails if a page was gone when it was read, or the file is shorter or longer now. Other bytes of the same length go unseen.
     ///
     /// # Errors
     /// The file is shorter or longer than when it was opened.
@@ -158,9 +158,10 @@ extern "C" fn page_is_gone(_signal: i32, info: *mut libc::siginfo_t, _context: *
             if (start..end).contains(&at) {
                 let page = at & !(libc::sysconf(libc::_SC_PAGESIZE) as usize - 1);
                 let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+                // Before the zeroes are there: nobody reads them and is told that all is whole.
+                slot.torn.store(true, Ordering::Release);
                 let zeroes = libc::mmap(page as *mut libc::c_void, end - page, libc::PROT_READ, flags, -1, 0);
                 if zeroes != libc::MAP_FAILED {
-                    slot.torn.store(true, Ordering::Release);
                     return;
                 }
             }

@@ -8,16 +8,24 @@
 //! |---|---|
 //! | [`npy`] | NumPy `.npy` matrices, whole or by blocks |
 //! | [`tsv`] | tab-separated tables as BIDS writes them |
-//! | [`nifti`] | NIfTI-1 volumes and series, `.nii` and `.nii.gz` |
-//! | [`bids`] | file names and folders of BIDS derivatives |
+//! | [`nifti`] | NIfTI-1 and NIfTI-2 volumes and series, `.nii` and `.nii.gz` |
+//! | [`cifti`] | CIFTI-2 series, scalars and labels on surfaces and in volumes |
+//! | [`runs`] | the files of one run, and everything that can be wrong with a folder of them |
+//! | [`bids`], [`hcp`], [`matrices`] | where runs are: BIDS derivatives, the Human Connectome Project, `.npy` files |
+//! | [`annex`] | stand-ins of files that were not fetched |
 //! | [`onnx`] | ONNX protobuf messages |
 //! | [`torch`] | PyTorch checkpoints, without running what they pickle |
 //! | [`mapped`] | files in memory that may be cut short meanwhile |
 
+pub mod annex;
 pub mod bids;
+pub mod cifti;
+pub mod hcp;
 pub mod mapped;
+pub mod matrices;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;
+pub mod runs;
 pub mod torch;
 pub mod tsv;

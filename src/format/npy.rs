@@ -2,8 +2,8 @@
 //!
 //! Owns the header (format versions 1 to 3), the streaming row writer and the ranged reader that takes a block of rows or
 //! columns out of a matrix larger than memory. Written files are C order, little-endian `f4`, with the header padded as
-//! NumPy pads it, so that equal matrices are equal bytes. Read files may also be `f8` (narrowed to `f32`) or in Fortran
-//! order. Pickled objects are refused. Whole arrays go through `ndarray-npy`.
+//! NumPy pads it, so that equal matrices are equal bytes. Read files may also be `f8` (narrowed to `f32`), `i2`, or in
+//! Fortran order. Pickled objects are refused. Whole arrays go through `ndarray-npy`.
 
 mod body;
 mod read;
@@ -40,8 +40,8 @@ pub enum NpyError {
         /// Which part of the header is wrong.
         reason: String,
     },
-    /// The elements are not little-endian floats.
-    #[error("`{}` holds elements of type `{found}`, expected `<f4` or `<f8`: convert it with `numpy.asarray(x, \"<f4\")`", path.display())]
+    /// The elements are not of a type that is read.
+    #[error("`{}` holds elements of type `{found}`, expected `<f4`, `<f8` or `<i2`: convert it with `numpy.asarray(x, \"<f4\")`", path.display())]
     ElementType {
         /// The file.
         path: PathBuf,
@@ -230,7 +230,7 @@ mod tests {
         let (_folder, path) = file(&[]);
         write_npy(&path, &array![[1_i32]]).unwrap();
         let error = read_matrix(&path).unwrap_err();
-        assert!(error.to_string().contains("`<i4`, expected `<f4` or `<f8`"), "{error}");
+        assert!(error.to_string().contains("`<i4`, expected `<f4`, `<f8` or `<i2`"), "{error}");
     }
 
     #[test]

@@ -223,7 +223,12 @@ impl LineCounter<'_> {
     fn line_of_record(&mut self, start: u64) -> u64 {
         let start = usize::try_from(start).map_or(self.bytes.len(), |start| start.min(self.bytes.len()));
         let blank = self.bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let breaks = self.bytes[self.counted..start + blank].iter().filter(|&&byte| byte == b'\n').count();
+        let ends_line = |&at: &usize| match self.bytes[at] {
+            b'\n' => true,
+            b'\r' => self.bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        let breaks = (self.counted..start + blank).filter(ends_line).count();
         self.counted = start + blank;
         self.line += breaks as u64;
         self.line
@@ -275,6 +280,13 @@ mod tests {
     fn ragged_rows_name_their_line() {
         let error = parse(b"a\tb\n1\t2\n\n3\n").unwrap_err().to_string();
         assert_eq!(error, "`events.tsv` line 4 has 1 fields, expected 2 as in the header");
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        let table = parse(b"a\r1\r\r2\r\n3\n4").unwrap();
+        assert_eq!((0..4).map(|row| table.line(row)).collect::<Vec<u64>>(), [2, 4, 5, 6]);
+        assert_eq!(parse(b"\r\0\r\0").unwrap().line(0), 3);
     }
 
     #[test]

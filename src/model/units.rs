@@ -1,174 +1,21 @@
 //! Which numbers inside a network are taken as its units, and how they are named.
 //!
-//! Owns the selection that a study writes (kind, reduction over tokens, layers), what may be combined, and the table that
-//! names every unit in the order of the extracted columns. Knows neither graphs nor weights: `taps.rs` puts out what is
-//! selected here.
+//! Owns the selection that a study writes (kind, reduction over tokens, layers) and what may be combined. `kind.rs` says which
+//! kinds and reductions there are, `table.rs` names every unit in the order of the extracted columns. Knows neither graphs nor
+//! weights: `taps.rs` puts out what is selected here.
+
+mod kind;
+mod table;
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::error::ModelError;
 use super::module::{LayerShape, Module, ModuleShape, Stimulus};
-
-/// The family of units: which activations of a layer are tapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Product of query and key along one dimension of one head (after bias, before scaling).
-    #[default]
-    QueryKey,
-    /// What a head puts out, before the output projection.
-    HeadOutput,
-    /// Length of what a head puts out: one unit for each head.
-    HeadNorm,
-    /// Queries (after bias, before scaling).
-    Query,
-    /// Keys.
-    Key,
-    /// Values.
-    Value,
-    /// Hidden activations of the feed-forward part, after the non-linearity.
-    Mlp,
-    /// Output of the block: the residual stream.
-    Residual,
-    /// What the model itself makes of a stimulus in the end, after all layers.
-    Embedding,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::QueryKey,
-        Self::HeadOutput,
-        Self::HeadNorm,
-        Self::Query,
-        Self::Key,
-        Self::Value,
-        Self::Mlp,
-        Self::Residual,
-        Self::Embedding,
-    ];
-
-    /// The reductions over tokens that this kind has; the first is the default.
-    #[must_use]
-    pub fn reductions(self) -> &'static [Reduce] {
-        match self {
-            Self::QueryKey => &[Reduce::Mean, Reduce::TokenMean, Reduce::Max],
-            Self::Embedding => &[Reduce::Pooled],
-            _ => &[Reduce::Mean, Reduce::Max, Reduce::First, Reduce::Last, Reduce::Norm],
-        }
-    }
-
-    /// Whether its units belong to attention, so that a layer with cross-attention has them twice.
-    #[must_use]
-    pub fn is_of_attention(self) -> bool {
-        !matches!(self, Self::Mlp | Self::Residual | Self::Embedding)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::QueryKey => "query-key",
-            Self::HeadOutput => "head-output",
-            Self::HeadNorm => "head-norm",
-            Self::Query => "query",
-            Self::Key => "key",
-            Self::Value => "value",
-            Self::Mlp => "mlp",
-            Self::Residual => "residual",
-            Self::Embedding => "embedding",
-        })
-    }
-}
-
-/// One kind of unit or several, each once, in the order of [`Kind::ALL`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Kinds {
-    /// One kind.
-    One(Kind),
-    /// Several kinds at once, as `["query-key", "mlp"]`: a layer's units are those of the first, then those of the next.
-    #[schemars(example = json!(["query-key", "mlp"]))]
-    Several(#[schemars(length(min = 1))] Vec<Kind>),
-}
-
-impl Default for Kinds {
-    fn default() -> Self {
-        Self::One(Kind::default())
-    }
-}
-
-impl Kinds {
-    /// The kinds, as they were written.
-    #[must_use]
-    pub fn listed(&self) -> &[Kind] {
-        match self {
-            Self::One(kind) => std::slice::from_ref(kind),
-            Self::Several(kinds) => kinds,
-        }
-    }
-
-    /// The same in the order of [`Kind::ALL`], as one kind where there is one.
-    fn sorted(self) -> Self {
-        match self {
-            Self::Several(kinds) if kinds.len() == 1 => Self::One(kinds[0]),
-            Self::Several(mut kinds) => {
-                kinds.sort_unstable();
-                Self::Several(kinds)
-            }
-            one @ Self::One(_) => one,
-        }
-    }
-}
-
-impl fmt::Display for Kinds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds: Vec<String> = self.listed().iter().map(|kind| format!("`{kind}`")).collect();
-        match kinds.split_last() {
-            Some((last, before)) if !before.is_empty() => write!(f, "{} and {last}", before.join(", ")),
-            _ => f.write_str(&kinds.concat()),
-        }
-    }
-}
-
-/// How the tokens of a stimulus become one number per unit; padding is always left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reduce {
-    /// Mean over tokens; for `query-key` the mean over all pairs of tokens.
-    Mean,
-    /// Only `query-key` of self-attention: mean over tokens of a token's query times its own key.
-    TokenMean,
-    /// Largest over tokens; for `query-key` the largest over all pairs of tokens.
-    Max,
-    /// The first token: the class token of images, start-of-text of texts.
-    First,
-    /// The end-of-text token; texts only.
-    Last,
-    /// Length over tokens: root of the sum of squares.
-    Norm,
-    /// Only `embedding`: as the model itself does.
-    Pooled,
-}
-
-impl fmt::Display for Reduce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mean => "mean",
-            Self::TokenMean => "token-mean",
-            Self::Max => "max",
-            Self::First => "first",
-            Self::Last => "last",
-            Self::Norm => "norm",
-            Self::Pooled => "pooled",
-        })
-    }
-}
+pub use kind::{Kind, Kinds, Reduce};
+pub use table::{Attention, LayerUnits, UnitTable};
 
 /// Which layers are tapped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -373,120 +220,6 @@ impl UnitSelection {
     }
 }
 
-/// What the queries of an attention look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Attention {
-    /// Their own stream.
-    #[serde(rename = "self")]
-    SelfAttention,
-    /// The other stream.
-    Cross,
-}
-
-impl fmt::Display for Attention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SelfAttention => "self",
-            Self::Cross => "cross",
-        })
-    }
-}
-
-/// The units of one kind in one layer, as the graph puts them out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LayerUnits {
-    /// The graph's output, such as `vision/layer-00/query-key`.
-    pub output: String,
-    /// The layer's number from 0; the embedding comes after the last.
-    pub layer: usize,
-    /// Which activations of it.
-    pub kind: Kind,
-    /// The attentions that the units belong to, one after the other; empty where they belong to none.
-    pub attentions: Vec<Attention>,
-    /// Heads of an attention, where the units belong to heads.
-    pub n_heads: Option<usize>,
-    /// How many; head by head for each attention.
-    pub n_units: usize,
-}
-
-impl LayerUnits {
-    /// Attention, head and dimension of each unit in order, each absent where it has none.
-    fn parts(&self) -> impl Iterator<Item = (Option<Attention>, Option<usize>, Option<usize>)> + '_ {
-        let per_attention = self.n_units / self.attentions.len().max(1);
-        let head_dim = self.n_heads.map(|n_heads| (per_attention / n_heads.max(1)).max(1));
-        let has_dims = self.n_heads != Some(per_attention);
-        (0..self.n_units).map(move |unit| {
-            let within = unit % per_attention.max(1);
-            let attention = self.attentions.get(unit / per_attention.max(1)).copied();
-            match head_dim {
-                Some(head_dim) => (attention, Some(within / head_dim), has_dims.then_some(within % head_dim)),
-                None => (attention, None, Some(within)),
-            }
-        })
-    }
-}
-
-/// The name of every unit, in the order of the columns that extraction returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitTable {
-    model: String,
-    module: Module,
-    layers: Vec<LayerUnits>,
-}
-
-impl UnitTable {
-    /// A table for these layers of one module.
-    ///
-    /// # Errors
-    /// `model` has a character that would break a unit's name or the table.
-    pub fn new(model: &str, module: Module, layers: Vec<LayerUnits>) -> Result<Self, ModelError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if model.is_empty() || !model.chars().all(plain) {
-            return Err(ModelError::ModelName { name: model.to_owned() });
-        }
-        Ok(Self { model: model.to_owned(), module, layers })
-    }
-
-    /// How many units there are.
-    #[must_use]
-    pub fn n_units(&self) -> usize {
-        self.layers.iter().map(|layer| layer.n_units).sum()
-    }
-
-    /// The table as TSV with the columns `unit module layer kind attention head dim`, `n/a` where a unit has none.
-    ///
-    /// A unit is called `model/module/layer/head/dim`. The head of a query-key unit is its number, that of any other says the
-    /// kind, as `mlp` and `query-3`, so that a name means one unit whatever else a study takes; where a layer has two attentions,
-    /// the head says which: `cross-3`. A unit without a dimension has `-` there.
-    #[must_use]
-    pub fn to_tsv(&self) -> String {
-        let mut tsv = String::from("unit\tmodule\tlayer\tkind\tattention\thead\tdim\n");
-        let (model, module) = (&self.model, self.module);
-        for units in &self.layers {
-            let (layer, kind) = (units.layer, units.kind);
-            for (attention, head, dim) in units.parts() {
-                let of_kind = (kind != Kind::QueryKey).then(|| kind.to_string());
-                let of_attention = attention.filter(|_| units.attentions.len() > 1).map(|which| which.to_string());
-                let head_name: Vec<String> =
-                    [of_kind, of_attention, head.map(|head| head.to_string())].into_iter().flatten().collect();
-                let head_name = head_name.join("-");
-                let dim_name = shown(dim, "-");
-                let (attention, head, dim) = (shown(attention, "n/a"), shown(head, "n/a"), shown(dim, "n/a"));
-                let name = format!("{model}/{module}/{layer}/{head_name}/{dim_name}");
-                let line = writeln!(tsv, "{name}\t{module}\t{layer}\t{kind}\t{attention}\t{head}\t{dim}");
-                line.expect("writing to a string cannot fail");
-            }
-        }
-        tsv
-    }
-}
-
-fn shown(part: Option<impl fmt::Display>, absent: &str) -> String {
-    part.map_or_else(|| absent.to_owned(), |part| part.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -590,34 +323,5 @@ mod tests {
         assert_eq!(n_units(Kind::HeadNorm, Reduce::Max), 4);
         assert_eq!(n_units(Kind::Mlp, Reduce::Max), 5);
         assert_eq!(n_units(Kind::Embedding, Reduce::Pooled), 7);
-    }
-
-    #[test]
-    fn the_table_names_units_head_by_head() {
-        let table = |kind, has_cross| {
-            let module = if has_cross { Module::FusionText } else { Module::Vision };
-            let units = UnitSelection::of(kind, kind.reductions()[0]).of_module(module, &shape(1, has_cross)).unwrap();
-            let table = UnitTable::new("clip", module, units).unwrap();
-            let tsv = table.to_tsv();
-            assert_eq!(tsv.lines().count(), table.n_units() + 1);
-            tsv
-        };
-        let tsv = table(Kind::QueryKey, false);
-        assert!(tsv.starts_with(
-            "unit\tmodule\tlayer\tkind\tattention\thead\tdim\nclip/vision/0/0/0\tvision\t0\tquery-key\tself\t0\t0\n"
-        ));
-        assert!(tsv.ends_with("clip/vision/0/1/2\tvision\t0\tquery-key\tself\t1\t2\n"));
-        let tsv = table(Kind::Query, true);
-        assert!(tsv.contains("\nclip/fusion-text/0/query-self-1/2\tfusion-text\t0\tquery\tself\t1\t2\n"));
-        assert!(tsv.ends_with("\nclip/fusion-text/0/query-cross-1/2\tfusion-text\t0\tquery\tcross\t1\t2\n"));
-        assert!(
-            table(Kind::HeadNorm, false)
-                .ends_with("\nclip/vision/0/head-norm-1/-\tvision\t0\thead-norm\tself\t1\tn/a\n")
-        );
-        assert!(table(Kind::Mlp, false).ends_with("\nclip/vision/0/mlp/4\tvision\t0\tmlp\tn/a\tn/a\t4\n"));
-        assert!(
-            table(Kind::Embedding, false).ends_with("\nclip/vision/1/embedding/6\tvision\t1\tembedding\tn/a\tn/a\t6\n")
-        );
-        assert!(UnitTable::new("a/b", Module::Vision, vec![]).is_err());
     }
 }

@@ -1,7 +1,13 @@
 //! What a design does, in sentences that can go into a paper, and every seed it uses.
 
 use crate::{
+    brain::{
+        prepare::{Preparation, Scale, settings::Expansion},
+        regions::NetworkChanges,
+    },
+    format::runs::SeriesKind,
     math::{ridge::CvScore, series::Hrf},
+    model::Kind,
     spec::{
         Design, ModelSource, Subjects,
         written::{Folds, Patterns, Rest},
@@ -66,7 +72,10 @@ fn units(design: &Design) -> String {
             let modules: Vec<String> = model
                 .modules
                 .iter()
-                .map(|units| format!("{}: {} units of {} layers", units.module, units.n_units(), units.layers().len()))
+                .map(|units| {
+                    let (n_units, n_layers) = (units.n_units(), units.layers().len());
+                    format!("{}: {} of {}", units.module, counted(n_units, "unit"), counted(n_layers, "layer"))
+                })
                 .collect();
             let source = match model.source {
                 ModelSource::Files { .. } => "weights from files",
@@ -75,14 +84,17 @@ fn units(design: &Design) -> String {
             format!("{} ({source}; {})", model.name, modules.join(", "))
         })
         .collect();
+    let kinds = design.units.kinds.listed();
+    let has_embedding_beside = kinds.len() > 1 && kinds.contains(&Kind::Embedding);
     format!(
-        "Units are {} activations, reduced over tokens by `{}` without padding. Models: {}. Stimuli: {} images and {} texts in {} runs.",
+        "Units are {} activations, reduced over tokens by `{}` without padding{}. Models: {}. Stimuli: {} and {} in {}.",
         design.units.kinds,
         design.units.reduce,
+        if has_embedding_beside { " (the embedding as the model itself does)" } else { "" },
         models.join("; "),
-        design.schedule.images.len(),
-        design.schedule.texts.len(),
-        design.runs.len()
+        counted(design.schedule.images.len(), "image"),
+        counted(design.schedule.texts.len(), "text"),
+        counted(design.runs.len(), "run")
     )
 }
 
@@ -115,17 +127,31 @@ fn time(design: &Design) -> String {
 fn brains(design: &Design) -> String {
     let source = match &design.subjects {
         Subjects::Simulated { names, model, brain } => format!(
-            "{} simulated subjects, whose voxels follow units of {model} at a signal-to-noise ratio of {} with AR(1) noise of {}",
-            names.len(),
+            "{}, whose voxels follow units of {model} at a signal-to-noise ratio of {} with AR(1) noise of {}",
+            counted(names.len(), "simulated subject"),
             brain.snr,
             brain.ar1
         ),
-        Subjects::Recorded { subjects, .. } => format!("{} subjects from BIDS derivatives", subjects.len()),
+        Subjects::Recorded { subjects, made_by, .. } => {
+            let kind = subjects.first().and_then(|subject| subject.runs.first()).map(|run| run.kind);
+            let of = match kind {
+                Some(SeriesKind::Grayordinates) => "with series of grayordinates",
+                Some(SeriesKind::Matrix) => "with series that were prepared before",
+                _ => "with preprocessed volumes",
+            };
+            let by = if made_by.is_empty() { String::new() } else { format!(" (made by {})", made_by.join(", ")) };
+            format!("{} {of}{by}", counted(subjects.len(), "subject"))
+        }
     };
     let preparation = &design.preparation;
     let mut steps = Vec::new();
-    if !preparation.confounds.is_empty() {
-        steps.push(format!("regression on the confounds {}", preparation.confounds.join(", ")));
+    if let Some(fwhm_mm) = preparation.smoothing_fwhm_mm {
+        steps.push(format!("smoothing with a Gaussian of {fwhm_mm} mm full width at half maximum"));
+    }
+    steps.extend(left_out(design));
+    let regressors = regressors(preparation);
+    if !regressors.is_empty() {
+        steps.push(format!("regression on {}", regressors.join(", ")));
     }
     if let Some(period_s) = preparation.high_pass_s {
         steps.push(format!("cosine high-pass filter at {period_s} s"));
@@ -133,13 +159,106 @@ fn brains(design: &Design) -> String {
     if preparation.detrend {
         steps.push("linear detrending".to_owned());
     }
-    if preparation.z_score {
-        steps.push("z-score within each run".to_owned());
+    match preparation.scale {
+        Scale::ZScore => steps.push("z-score within each run".to_owned()),
+        Scale::PercentChange => steps.push("change in percent of the voxel's mean".to_owned()),
+        Scale::None => {}
     }
+    let networks = changed_networks(design);
     let steps = if steps.is_empty() { "none".to_owned() } else { steps.join(", ") };
     format!(
-        "BOLD: {source}. Preparation of every voxel and run: {steps}. Voxels without variance in a run were dropped."
+        "BOLD: {source}. Preparation of every voxel and run: {steps}. Voxels without variance in a run were dropped.{networks}"
     )
+}
+
+/// What was made of the atlas' networks.
+fn changed_networks(design: &Design) -> String {
+    let NetworkChanges { combine, clean } = &design.atlas.changes;
+    let mut changes: Vec<String> = combine
+        .iter()
+        .map(|rule| format!("`{}` was made as the {} of {}", rule.name, rule.operation.word(), rule.of.join(", ")))
+        .collect();
+    if clean.erode_voxels > 0 {
+        changes.push(format!("every network was eroded by {}", counted(clean.erode_voxels, "voxel")));
+    }
+    if clean.smallest_piece_voxels > 1 {
+        changes.push(format!("pieces of fewer than {} voxels were dropped", clean.smallest_piece_voxels));
+    }
+    if clean.smallest_network_voxels > 1 {
+        changes.push(format!("networks of fewer than {} voxels were emptied", clean.smallest_network_voxels));
+    }
+    if changes.is_empty() { String::new() } else { format!(" Networks: {}.", changes.join("; ")) }
+}
+
+fn counted(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// Which volumes do not count.
+fn left_out(design: &Design) -> Option<String> {
+    let preparation = &design.preparation;
+    let mut volumes = Vec::new();
+    if preparation.drop_initial > 0 {
+        volumes.push(format!("the first {}", preparation.drop_initial));
+    }
+    if preparation.drop_final > 0 {
+        volumes.push(format!("the last {}", preparation.drop_final));
+    }
+    if !preparation.drop_volumes.is_empty() {
+        let listed: Vec<String> = preparation.drop_volumes.iter().map(ToString::to_string).collect();
+        volumes.push(format!("those numbered {} from 0", listed.join(", ")));
+    }
+    if preparation.drop_non_steady_state {
+        volumes.push("those before the steady state".to_owned());
+    }
+    if let Some(mm) = preparation.max_framewise_displacement_mm {
+        volumes.push(format!("those with a framewise displacement above {mm} mm"));
+    }
+    if let Some(dvars) = preparation.max_std_dvars {
+        volumes.push(format!("those with standardised DVARS above {dvars}"));
+    }
+    let (before, after, shortest) = (preparation.scrub_before, preparation.scrub_after, preparation.scrub_shorter_than);
+    let has_limit = preparation.max_framewise_displacement_mm.is_some() || preparation.max_std_dvars.is_some();
+    if has_limit && before + after > 0 {
+        volumes.push(format!("{before} before and {after} after each that moved too much"));
+    }
+    if has_limit && shortest > 0 {
+        volumes.push(format!("stretches of fewer than {shortest} between those that moved too much"));
+    }
+    if design.runs.iter().any(|run| run.clips.is_some()) {
+        volumes.push(format!("all outside of the clips and within {} s of a clip's start", preparation.clip_trim_s));
+    }
+    (!volumes.is_empty()).then(|| format!("leaving out volumes ({})", volumes.join("; ")))
+}
+
+/// What is regressed out beside slow drifts.
+fn regressors(preparation: &Preparation) -> Vec<String> {
+    let nuisance = &preparation.nuisance;
+    let mut regressors = Vec::new();
+    let mut group = |name: &str, expansion: Option<Expansion>| {
+        let with = match expansion {
+            None => return,
+            Some(Expansion::Basic) => "",
+            Some(Expansion::Derivatives) => " with derivatives",
+            Some(Expansion::Power2) => " with squares",
+            Some(Expansion::Full) => " with derivatives and the squares of both",
+        };
+        regressors.push(format!("{name}{with}"));
+    };
+    group("six motion parameters", nuisance.motion);
+    group("the mean signals of white matter and cerebrospinal fluid", nuisance.wm_csf);
+    group("the global signal", nuisance.global_signal);
+    if let Some(compcor) = &nuisance.compcor {
+        let most = compcor.n.map_or("all kept components".to_owned(), |n| format!("the first {n} components"));
+        regressors.push(format!("{most} of CompCor (Behzadi et al. 2007; {})", compcor.method));
+    }
+    if nuisance.fmriprep_cosines {
+        regressors.push("fMRIPrep's cosines".to_owned());
+    }
+    if !preparation.confounds.is_empty() {
+        regressors.push(format!("the confounds {}", preparation.confounds.join(", ")));
+    }
+    regressors
 }
 
 fn patterns(design: &Design) -> String {

@@ -1,10 +1,11 @@
 //! What was written -> what it means: names resolved, files opened, shapes compared; every mistake found at once.
 //!
 //! Nothing is computed here, but headers, tables and tensor shapes are read, so that a study that checks will also run.
-//! The brains are in `check/brains.rs`, the models in `check/models.rs`, the stimuli in `check/stimuli.rs`.
+//! The brains are in `check/brains.rs` (on disk `check/recorded.rs`), the models in `check/models.rs`, the stimuli in `check/stimuli.rs`.
 
 mod brains;
 mod models;
+mod recorded;
 mod stimuli;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     model::{ModelError, hub::HubModel},
     stimulus::{
-        Generate, Schedule,
+        Generate, Schedule, table_path,
         video::{Ffmpeg, VideoError},
     },
 };
@@ -105,11 +106,13 @@ impl Check<'_, '_> {
             .map(|name| (name.clone(), false))
             .chain(written.runs.test.iter().map(|name| (name.clone(), true)))
             .collect();
+        let clips = runs.iter().map(|(name, _)| self.clips(&written.runs, name)).collect();
         let brains = self.brains(
             written.bold,
             &written.atlas,
             &written.preparation,
             &runs,
+            clips,
             &ends_s,
             length_s,
             models.as_deref(),
@@ -123,7 +126,7 @@ impl Check<'_, '_> {
         let runs: Vec<Run> = runs
             .into_iter()
             .zip(&brains.n_tr)
-            .map(|((name, is_test), n_tr)| Run { name, is_test, n_tr: *n_tr })
+            .map(|((name, is_test), n_tr)| Run { clips: self.clips(&written.runs, &name), name, is_test, n_tr: *n_tr })
             .collect();
         self.questions(&written.statistics, &encoding);
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
@@ -142,6 +145,7 @@ impl Check<'_, '_> {
             rest: written.time.rest,
             subjects: brains.subjects,
             preparation: written.preparation,
+            atlas: written.atlas.options(),
             voxels: written.atlas.voxels,
             patterns: written.patterns,
             encoding,
@@ -167,10 +171,11 @@ impl Check<'_, '_> {
         for (list, names) in [("runs.train", &runs.train), ("runs.test", &runs.test)] {
             for (index, name) in names.iter().enumerate() {
                 let path = FieldPath::of(list).index(index);
-                if name.is_empty() || !name.chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
+                let fits = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
+                if name.is_empty() || !name.chars().all(fits) {
                     self.wrong(
                         &path,
-                        format!("`{path}` is `{name}`, expected letters and digits as BIDS files have after `run-`"),
+                        format!("`{path}` is `{name}`, expected letters and digits as BIDS files have after `run-`, or entities as `ses-1_run-2`"),
                         "not a run's name",
                     );
                 } else if !seen.insert(name.as_str()) {
@@ -179,6 +184,12 @@ impl Check<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Where the table of a run's clips is.
+    fn clips(&self, runs: &Runs, name: &str) -> Option<PathBuf> {
+        let pattern = runs.clips.as_ref()?;
+        Some(table_path(pattern, self.document.folder(&FieldPath::of("runs.clips")), name))
     }
 
     /// What was written in some tables, as text that is equal for equal values.

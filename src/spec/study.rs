@@ -8,7 +8,7 @@ use super::{
     written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable},
 };
 use crate::{
-    brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
+    brain::{assign::AtlasOptions, mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
     format::bids::RunFiles,
     math::{
         ridge::{AlphaChoice, CvScore},
@@ -103,6 +103,8 @@ pub struct Design {
     pub preparation: Preparation,
     /// Which voxels are used.
     pub voxels: VoxelSelection,
+    /// How the atlas is understood.
+    pub atlas: AtlasOptions,
     /// How units become time courses.
     pub patterns: Patterns,
     /// How voxels are predicted.
@@ -130,7 +132,10 @@ impl Design {
     /// Whether, the units being the same, the voxels have the same series as in another design.
     #[must_use]
     pub fn has_brains_of(&self, other: &Self) -> bool {
-        self.subjects == other.subjects && self.preparation == other.preparation && self.voxels == other.voxels
+        self.subjects == other.subjects
+            && self.preparation == other.preparation
+            && self.voxels == other.voxels
+            && self.atlas == other.atlas
     }
 }
 
@@ -143,6 +148,8 @@ pub struct Run {
     pub is_test: bool,
     /// Volumes.
     pub n_tr: usize,
+    /// The table of the stretches that count; all of the run if absent.
+    pub clips: Option<PathBuf>,
 }
 
 /// A model with the modules that are used.
@@ -238,10 +245,12 @@ pub enum Subjects {
     Recorded {
         /// Each subject with the files of its runs, in the order of the study's runs.
         subjects: Vec<RecordedSubject>,
-        /// Label volume of the atlas.
+        /// Labels or probabilities of the atlas.
         labels: PathBuf,
-        /// Table of the atlas.
-        table: PathBuf,
+        /// What names them, where they do not name themselves.
+        table: Option<PathBuf>,
+        /// The programs that made the series, with their versions, where the data set says so.
+        made_by: Vec<String>,
     },
 }
 
@@ -262,10 +271,12 @@ pub struct RecordedSubject {
     pub name: String,
     /// The files of each run, in the order of the study's runs.
     pub runs: Vec<RunFiles>,
-    /// Voxels of a volume.
+    /// Voxels of a volume, or places of a CIFTI file.
     pub n_grid_voxels: usize,
     /// Voxels inside the brain mask of the first run: as many as will be used, at most.
     pub n_brain_voxels: usize,
+    /// What a reader of the results should know about the choice of its files.
+    pub caveats: Vec<String>,
 }
 
 /// How voxels are predicted.

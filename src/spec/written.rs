@@ -5,7 +5,15 @@
 //! it stands in one file, longer than others, since it is read as one page.
 
 use crate::{
-    brain::{mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
+    brain::{
+        assign::AtlasOptions,
+        atlas::Grouping,
+        mask::VoxelSelection,
+        prepare::Preparation,
+        regions::{NetworkChanges, cleaning::Cleaning, rules::NetworkRule},
+        simulate::Simulation,
+    },
+    format::{hcp::Registration, runs::SeriesKind},
     math::{
         ridge::{AlphaChoice, CvScore},
         series::Hrf,
@@ -147,6 +155,11 @@ pub struct Runs {
     #[schemars(length(min = 1))]
     #[schemars(example = ["4"])]
     pub test: Vec<String>,
+    /// Path of one TSV table for each run with the stretches that count (`onset`, `duration` in seconds), with `{run}` where the
+    /// run's name belongs; all of every run counts if absent.
+    #[serde(default)]
+    #[schemars(example = &"clips-{run}.tsv")]
+    pub clips: Option<String>,
 }
 
 /// What was shown or said: tables on disk, or made-up scenes.
@@ -270,6 +283,10 @@ pub enum Rest {
 pub enum Bold {
     /// BIDS derivatives on disk, as fMRIPrep writes them.
     Bids(Bids),
+    /// Folders as the Human Connectome Project lays them out.
+    Hcp(Hcp),
+    /// Series that were prepared before: `.npy` matrices of volumes by voxels.
+    Matrices(Matrices),
     /// Subjects simulated from the study's own units.
     Simulate(Simulate),
 }
@@ -297,6 +314,106 @@ pub struct Bids {
     #[serde(default)]
     #[schemars(example = &"1")]
     pub session: Option<String>,
+    /// The `acq-` entity; needed if the folder has several.
+    #[serde(default)]
+    #[schemars(example = &"mb4")]
+    pub acquisition: Option<String>,
+    /// The `dir-` entity; needed if the folder has several.
+    #[serde(default)]
+    #[schemars(example = &"AP")]
+    pub direction: Option<String>,
+    /// One echo of several; their combination if absent.
+    #[serde(default)]
+    #[schemars(example = &"2")]
+    pub echo: Option<String>,
+    /// The `res-` entity; needed if the folder has several.
+    #[serde(default)]
+    #[schemars(example = &"2")]
+    pub resolution: Option<String>,
+    /// The `den-` entity of surfaces; needed if the folder has several.
+    #[serde(default)]
+    #[schemars(example = &"91k")]
+    pub density: Option<String>,
+    /// The `desc-` entity; `preproc` if absent.
+    #[serde(default)]
+    #[schemars(example = &"denoised")]
+    pub desc: Option<String>,
+    /// Volumes (`.nii.gz`) or grayordinates (`.dtseries.nii`).
+    #[serde(default = "default_series")]
+    #[schemars(example = &"grayordinates")]
+    pub series: SeriesKind,
+    /// The raw dataset, where sidecars may lie.
+    #[serde(default)]
+    #[schemars(example = &"dataset")]
+    pub raw_folder: Option<PathBuf>,
+}
+
+fn default_series() -> SeriesKind {
+    SeriesKind::Volume
+}
+
+/// Folders as the Human Connectome Project lays them out; runs are called as there, `MOVIE1` or `MOVIE1_7T_AP`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hcp {
+    /// The folder with a folder for each subject.
+    #[schemars(example = &"HCP_1200")]
+    pub folder: PathBuf,
+    /// Subjects, by their numbers with `sub-` before them.
+    #[schemars(length(min = 1))]
+    #[schemars(example = ["sub-100610", "sub-102311"])]
+    pub subjects: Vec<String>,
+    /// Grayordinates (`.dtseries.nii`) or volumes (`.nii.gz`).
+    #[serde(default = "default_hcp_series")]
+    #[schemars(example = &"volume")]
+    pub series: SeriesKind,
+    /// Distance between grayordinates; needed if there are several.
+    #[serde(default)]
+    #[schemars(example = &"1.6mm")]
+    pub resolution: Option<String>,
+    /// How surfaces were aligned; needed if there are several.
+    #[serde(default)]
+    #[schemars(example = Registration::MsmAll)]
+    pub registration: Option<Registration>,
+    /// What was cleaned, as file names end; needed if there are several.
+    #[serde(default)]
+    #[schemars(example = &"hp2000_clean")]
+    pub processing: Option<String>,
+}
+
+fn default_hcp_series() -> SeriesKind {
+    SeriesKind::Grayordinates
+}
+
+/// Series that were prepared before: a `.npy` matrix for each subject and run, a row for each volume, a column for each voxel.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Matrices {
+    /// The folder that the paths below start from; this file's folder if absent.
+    #[serde(default)]
+    #[schemars(example = &"prepared")]
+    pub folder: PathBuf,
+    /// Path of the matrices, with `{subject}` and `{run}` where the names belong.
+    #[schemars(length(min = 1))]
+    #[schemars(example = "{subject}/run-{run}.npy")]
+    pub path: String,
+    /// Path of the NIfTI mask whose voxels are the columns, in C order of their indices, as nilearn's `NiftiMasker` has them; with
+    /// or without `{subject}`.
+    #[schemars(length(min = 1))]
+    #[schemars(example = "{subject}/mask.nii.gz")]
+    pub mask: String,
+    /// Path of confounds tables, with `{subject}` and `{run}`.
+    #[serde(default)]
+    #[schemars(example = &"{subject}/run-{run}_confounds.tsv")]
+    pub confounds: Option<String>,
+    /// Subjects, as `sub-01`.
+    #[schemars(length(min = 1))]
+    #[schemars(example = ["sub-01", "sub-02"])]
+    pub subjects: Vec<String>,
+    /// Seconds from one row to the next.
+    #[schemars(range(min = 0.1, max = 20))]
+    #[schemars(example = 1.5)]
+    pub repetition_time_s: f64,
 }
 
 /// Subjects simulated from the study's own units, written and read as BIDS derivatives.
@@ -324,14 +441,46 @@ pub struct Simulate {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Atlas {
-    /// A NIfTI volume of labels.
+    /// A NIfTI volume of labels, volumes of probabilities (with `threshold`), or a CIFTI file of labels (`.dlabel.nii`).
     #[schemars(example = "atlas/networks_dseg.nii.gz")]
     pub labels: Option<PathBuf>,
-    /// A TSV table with columns `index` and `name`, optionally `network` and `color`.
+    /// What names the labels: a TSV table (`index`, `name`, optionally `network` and `color`), FSL's XML, or a colour table as
+    /// FreeSurfer's, Yeo's and Schaefer's. A `.dlabel.nii` names its labels itself.
     #[schemars(example = "atlas/networks_dseg.tsv")]
     pub table: Option<PathBuf>,
+    /// Which parcels make one network: `"automatic"` (a column of networks, else the parcels' names), `"names"`, `"parcels"` or
+    /// `{ column = "…" }`.
+    pub networks: Grouping,
+    /// For an atlas of probabilities, a volume for each region: the smallest value, in the unit of the file, at which a voxel
+    /// belongs to a region. A voxel may belong to several.
+    #[schemars(range(min = 0))]
+    #[schemars(example = 0.25)]
+    pub threshold: Option<f64>,
+    /// Which map of a `.dlabel.nii` with several.
+    #[schemars(example = &"Yeo 7 networks")]
+    pub map: Option<String>,
+    /// The space that the atlas is in, where its name does not say so or the study knows better.
+    #[schemars(example = &"MNI152NLin2009cAsym")]
+    pub space: Option<String>,
+    /// Networks made out of networks, in this order.
+    pub combine: Vec<NetworkRule>,
+    /// What is taken away from every network, those just made too.
+    pub clean: Cleaning,
     /// Which voxels of the brain mask are used: `"in-networks"`, `"all"`, or `{ networks = [...] }` for some networks only.
     pub voxels: VoxelSelection,
+}
+
+impl Atlas {
+    /// How the atlas is understood, wherever it is.
+    #[must_use]
+    pub fn options(&self) -> AtlasOptions {
+        AtlasOptions {
+            networks: self.networks.clone(),
+            threshold: self.threshold,
+            map: self.map.clone(),
+            changes: NetworkChanges { combine: self.combine.clone(), clean: self.clean },
+        }
+    }
 }
 
 /// How a model's units become a few time courses.

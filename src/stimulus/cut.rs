@@ -23,16 +23,21 @@ pub struct CutFilm {
 }
 
 impl CutFilm {
-    /// The pictures in a folder; hidden files, and files whose names end otherwise, are passed over.
+    /// The pictures in a folder; hidden files, folders, and files whose names end otherwise, are passed over.
     ///
     /// # Errors
-    /// If the folder cannot be read or holds no picture.
+    /// If the folder cannot be read, holds no picture, or one whose name is no text.
     pub fn read(folder: &Path, rate_hz: f64) -> Result<Self, StimulusError> {
         let failed = |source| StimulusError::Folder { path: folder.to_owned(), source };
         let mut names = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
-            // A name that is not UTF-8 cannot be sorted by its numbers.
-            names.extend(entry.map_err(failed)?.file_name().into_string().ok().filter(|name| is_picture(name)));
+            let name = entry.map_err(failed)?.file_name();
+            let path = folder.join(&name);
+            if !is_picture(&name.to_string_lossy()) || !path.is_file() {
+                continue;
+            }
+            // A picture that is passed over would move all that follow.
+            names.push(name.into_string().map_err(|_| StimulusError::PictureName { path })?);
         }
         if names.is_empty() {
             return Err(StimulusError::NoPictures { path: folder.to_owned() });

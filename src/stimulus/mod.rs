@@ -73,6 +73,12 @@ pub enum StimulusError {
         /// The folder.
         path: PathBuf,
     },
+    /// A picture's name is no text, so that it has no place in the order of numbers.
+    #[error("the name of `{path}` is not UTF-8: rename it", path = path.display())]
+    PictureName {
+        /// The picture.
+        path: PathBuf,
+    },
     /// A video could not be read, or its frames not be written.
     #[error(transparent)]
     Video(#[from] video::VideoError),

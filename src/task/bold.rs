@@ -3,12 +3,15 @@
 use super::{Compute, Kind, TaskError, Workbench};
 use crate::{
     brain::{
-        mask::VoxelTable,
-        prepare::{Preparation, prepare_run},
+        mask::{Mask, VoxelTable},
+        prepare::{
+            CiftiSource, ClipTable, MatrixSource, Preparation, RunInputs, SeriesSource, VolumeSource, prepare_source,
+        },
     },
     format::{
-        bids::{Entities, RunFiles, RunQuery, find_runs},
+        bids::{RunQuery, find_runs},
         npy::write_matrix,
+        runs::{RunFiles, SeriesKind},
         tsv::Table,
     },
 };
@@ -31,6 +34,9 @@ pub struct PrepareRun {
     pub preparation: Preparation,
     /// Seconds from one volume to the next, where the files are external.
     pub repetition_time_s: f64,
+    /// What the columns of the series are, where the files are external.
+    #[serde(skip)] // follows from the file
+    pub kind: SeriesKind,
     /// The run's name, for messages.
     #[serde(skip)] // names shape no result
     pub name: String,
@@ -62,8 +68,11 @@ impl Compute for PrepareRun {
     const KIND: Kind = Kind::Bold;
 
     fn memory_bytes(&self) -> u64 {
-        // The masked matrix twice, and two volumes.
-        (2 * self.n_tr * self.n_brain_voxels * 4 + 2 * self.n_grid_voxels * 8) as u64 + (32 << 20)
+        // The matrix of studied voxels; three volumes on their way, and two in double precision where they are smoothed; a block
+        // of voxels in double precision for each thread.
+        let volumes = if self.preparation.smoothing_fwhm_mm.is_some() { 3 * 8 + 2 * 8 + 4 } else { 3 * 8 };
+        let blocks = rayon::current_num_threads() * self.n_tr * 256 * 8;
+        (self.n_tr * self.n_brain_voxels * 4 + self.n_grid_voxels * volumes + blocks) as u64 + (64 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
@@ -71,16 +80,24 @@ impl Compute for PrepareRun {
         let files = match &self.simulated {
             Some((subject, run)) => run_of_dataset(bench.input("dataset"), subject, run)?,
             None => RunFiles {
-                name: self.name.clone(),
-                space: None,
-                bold: bench.files("bold")[0].clone(),
-                mask: bench.files("bold")[0].clone(),
+                mask: bench.files("columns").first().cloned(),
                 confounds: bench.files("confounds").first().cloned(),
-                events: None,
                 repetition_time_s: Some(self.repetition_time_s),
+                ..RunFiles::of_series(&self.name, self.kind, &bench.files("bold")[0])
             },
         };
-        let run = prepare_run(&files, &voxels, &self.preparation)?;
+        let mut source: Box<dyn SeriesSource> = match files.kind {
+            SeriesKind::Volume => Box::new(VolumeSource::open(&files.bold, &voxels)?),
+            SeriesKind::Grayordinates => Box::new(CiftiSource::open(&files.bold, &voxels)?),
+            SeriesKind::Matrix => {
+                let mask = Mask::read(files.mask.as_ref().expect("the plan gives a matrix its mask"))?;
+                Box::new(MatrixSource::of_mask(&files.bold, &mask, &voxels)?)
+            }
+        };
+        let clips = bench.files("clips").first().map(|path| ClipTable::read(path)).transpose();
+        let clips = clips.map_err(|error| TaskError::Prepare(error.into()))?;
+        let inputs = RunInputs { clips: clips.as_ref(), ..RunInputs::from(&files) };
+        let run = prepare_source(source.as_mut(), inputs, &self.preparation)?;
         let n_voxels = voxels.n_voxels();
         if !run.constant.is_empty() {
             let message =
@@ -112,12 +129,8 @@ impl Compute for PrepareRun {
 
 fn run_of_dataset(root: &Path, subject: &str, run: &str) -> Result<RunFiles, TaskError> {
     let runs = find_runs(root, &RunQuery { subject: subject.to_owned(), ..RunQuery::default() })?;
-    let is_run = |files: &RunFiles| {
-        let name = files.bold.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Entities::parse(&name).is_ok_and(|entities| entities.get("run") == Some(run))
-    };
     runs.into_iter()
-        .find(is_run)
+        .find(|files| files.labels.names.iter().any(|name| name == run))
         .ok_or_else(|| TaskError::Unanswerable(format!("the simulated data of `{subject}` have no run `{run}`")))
 }
 

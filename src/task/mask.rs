@@ -1,17 +1,24 @@
-//! Chooses the voxels of a subject and says which network each belongs to.
+//! Chooses the voxels of a subject and says which networks each belongs to.
 
 use super::{Compute, Kind, TaskError, Workbench};
 use crate::{
     brain::{
-        atlas::Atlas,
+        assign::{AtlasOptions, assign},
+        head::read_head,
+        locations::Extent,
         mask::{Mask, VoxelSelection, VoxelTable, intersection},
+        simulate::{ATLAS_LABELS, ATLAS_TABLE},
     },
-    format::bids::{RunQuery, find_runs},
+    format::{
+        bids::{RunQuery, find_runs},
+        runs::{RunFiles, SeriesKind},
+    },
 };
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// The voxels of one subject. Brain masks and atlas are external files, or in the input `dataset`.
+/// The voxels of one subject. Brain masks and atlas are external files, or in the input `dataset`; the places of grayordinates are
+/// those of the external file `places`, a series.
 #[derive(Debug, Serialize)]
 pub struct ChooseVoxels {
     /// The subject, where the files are in a simulated data set.
@@ -19,17 +26,23 @@ pub struct ChooseVoxels {
     /// Which voxels of the brain mask are used.
     #[serde(rename = "atlas.voxels")]
     pub voxels: VoxelSelection,
-    /// Voxels of a volume.
+    /// How the atlas is understood.
+    #[serde(rename = "atlas")]
+    pub options: AtlasOptions,
+    /// What a reader of the results should know about the choice of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
+    /// Places of a volume or a CIFTI file.
     #[serde(skip)] // follows from the files
-    pub n_grid_voxels: usize,
+    pub n_places: usize,
 }
 
 impl Compute for ChooseVoxels {
     const KIND: Kind = Kind::Mask;
 
     fn memory_bytes(&self) -> u64 {
-        // Labels on both grids, masks, and the table with places in millimetres.
-        (self.n_grid_voxels * 96) as u64 + (16 << 20)
+        // Labels on both grids, masks, the networks of every place, and the table with places in millimetres.
+        (self.n_places * 1024) as u64 + (64 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
@@ -37,19 +50,35 @@ impl Compute for ChooseVoxels {
             Some(subject) => {
                 let root = bench.input("dataset");
                 let runs = find_runs(root, &RunQuery { subject: subject.clone(), ..RunQuery::default() })?;
-                let masks: Vec<PathBuf> = runs.into_iter().map(|run| run.mask).collect();
-                (masks, root.join(crate::brain::simulate::ATLAS_LABELS), root.join(crate::brain::simulate::ATLAS_TABLE))
+                let masks: Vec<PathBuf> = runs.into_iter().filter_map(|run| run.mask).collect();
+                (masks, root.join(ATLAS_LABELS), Some(root.join(ATLAS_TABLE)))
             }
             None => {
-                (bench.files("brain-mask").to_vec(), bench.files("labels")[0].clone(), bench.files("table")[0].clone())
+                let table = bench.files("table").first().cloned();
+                (bench.files("brain-mask").to_vec(), bench.files("labels")[0].clone(), table)
             }
         };
-        let masks = masks.iter().map(|path| Mask::read(path)).collect::<Result<Vec<_>, _>>()?;
-        let mask = intersection(&masks)?;
-        let atlas = Atlas::read(&labels, &table)?;
-        let voxels = VoxelTable::new(&mask, Some(&atlas), &self.voxels)?;
-        for warning in &atlas.warnings {
-            bench.warn("atlas", warning.to_string());
+        let networks = |extent: &Extent| {
+            let (assigned, told) = assign(&labels, table.as_deref(), &self.options, extent)?;
+            told.into_iter().for_each(|message| bench.warn("atlas", message));
+            Ok::<_, TaskError>(assigned)
+        };
+        let voxels = match bench.files("places").first() {
+            Some(series) => {
+                let head = read_head(&RunFiles::of_series("places", SeriesKind::Grayordinates, series))?;
+                let assigned = networks(&head.extent)?;
+                let Extent::Grayordinates(models) = head.extent else { unreachable!("the head is of grayordinates") };
+                VoxelTable::of_grayordinates(*models, Some(assigned), &self.voxels)?
+            }
+            None => {
+                let masks = masks.iter().map(|path| Mask::read(path)).collect::<Result<Vec<_>, _>>()?;
+                let mask = intersection(&masks)?;
+                let assigned = networks(&Extent::Grid(mask.grid))?;
+                VoxelTable::of_mask(&mask, Some(assigned), &self.voxels)?
+            }
+        };
+        for caveat in &self.caveats {
+            bench.warn("files", caveat.clone());
         }
         for warning in &voxels.warnings {
             bench.warn("empty-network", warning.to_string());

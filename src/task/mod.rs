@@ -89,8 +89,8 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Export => 3,
-            Self::Weights | Self::Extract | Self::Report => 2,
+            Self::Export | Self::Report => 3,
+            Self::Weights | Self::Extract | Self::Mask | Self::Bold | Self::Simulate => 2,
             _ => 1,
         }
     }

@@ -130,7 +130,7 @@ impl MeasureRedundancy {
             let counts: Vec<u32> = scored
                 .iter()
                 .zip(&n_patterns_of_voxel)
-                .filter(|((voxel, _), _)| voxels.network[*voxel] == Some(place))
+                .filter(|((voxel, _), _)| voxels.membership.of(*voxel).contains(&place))
                 .map(|(_, count)| *count)
                 .collect();
             let at_least = |n: u32| counts.iter().filter(|count| **count >= n).count().to_string();

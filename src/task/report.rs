@@ -15,7 +15,7 @@ use super::{
     workbench::read_json,
 };
 use crate::{
-    brain::mask::VoxelTable,
+    brain::{mask::VoxelTable, prepare::Scale},
     format::tsv::Table,
     report::{Page, Volume},
 };
@@ -42,6 +42,8 @@ pub struct Gather {
     pub models: Vec<GatheredModel>,
     /// Runs with their volumes, in the study's order.
     pub runs: Vec<(String, usize)>,
+    /// The runs that scores come from.
+    pub test_runs: Vec<String>,
     /// Seconds from one volume to the next.
     pub repetition_time_s: f64,
     /// Whether voxels were predicted from patterns.
@@ -60,9 +62,15 @@ pub struct Gather {
     pub seeds: Vec<(String, u64)>,
     /// Version of ONNX Runtime.
     pub runtime: String,
-    /// Voxels of a volume.
+    /// The scale of prepared series, which weights are in.
+    #[serde(rename = "preparation.scale")]
+    pub scale: Scale,
+    /// Voxels of a volume, or places of a CIFTI file.
     #[serde(skip)] // follows from the inputs
     pub n_grid_voxels: usize,
+    /// Patterns.
+    #[serde(skip)] // follows from the inputs
+    pub n_patterns: usize,
 }
 
 /// A model and the layers that voxels were predicted from.
@@ -80,19 +88,35 @@ impl GatheredModel {
     }
 }
 
-/// A map that the page shows.
+/// The maps of a subject and a model.
 #[derive(Debug, Serialize, Deserialize)]
 struct MapEntry {
     title: String,
+    /// What the page shows; absent for maps on surfaces.
+    drawn: Option<Drawn>,
+    files: Vec<MapFile>,
+}
+
+/// A map that the page shows, with the mask around it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Drawn {
     map: String,
     mask: String,
+}
+
+/// A file of maps and what it holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct MapFile {
+    name: String,
+    holds: String,
 }
 
 impl Compute for Gather {
     const KIND: Kind = Kind::Report;
 
     fn memory_bytes(&self) -> u64 {
-        (16 * self.n_grid_voxels * 8) as u64 + (64 << 20)
+        // Volumes of the page, the table of voxels, and maps on surfaces, which are written together.
+        (self.n_grid_voxels * (16 * 8 + 1024 + 4 * self.n_patterns)) as u64 + (64 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
@@ -229,15 +253,18 @@ impl Gather {
 pub fn open_page(artifact: &Path) -> Result<Page, TaskError> {
     let mut page: Page = read_json(&artifact.join(PAGE))?;
     let entries: Vec<MapEntry> = read_json(&artifact.join(MAPS))?;
-    for entry in entries {
+    for MapEntry { title, drawn, files } in entries {
+        let output = |file: MapFile| crate::report::OutputFile { path: file.name, holds: file.holds };
+        page.provenance.files.extend(files.into_iter().map(output));
+        let Some(Drawn { map, mask }) = drawn else { continue };
         page.brain.push(crate::report::BrainMap {
-            title: entry.title,
+            title,
             measure: crate::report::Measure {
                 name: "Pearson r (held-out runs)".to_owned(),
                 scale: crate::report::Scale::FromZero,
                 least_end: crate::report::LEAST_CORRELATION,
             },
-            volume: open_volume(&artifact.join(entry.map), &artifact.join(entry.mask))?,
+            volume: open_volume(&artifact.join(map), &artifact.join(mask))?,
         });
     }
     Ok(page)
@@ -261,8 +288,8 @@ fn open_volume(map: &Path, mask: &Path) -> Result<Volume, TaskError> {
 fn by_network(voxels: &VoxelTable, scores: &[(usize, Option<f64>)]) -> Vec<Vec<Option<f64>>> {
     let mut grouped = vec![Vec::new(); voxels.networks.len()];
     for (voxel, score) in scores {
-        if let Some(network) = voxels.network[*voxel] {
-            grouped[network].push(*score);
+        for network in voxels.membership.of(*voxel) {
+            grouped[*network].push(*score);
         }
     }
     grouped

@@ -20,6 +20,9 @@ pub enum TaskError {
     /// An atlas could not be read or does not fit.
     #[error(transparent)]
     Atlas(#[from] crate::brain::atlas::AtlasError),
+    /// An atlas does not give the networks of the series.
+    #[error(transparent)]
+    Assign(#[from] crate::brain::assign::AssignError),
     /// Voxels could not be chosen, read or written.
     #[error(transparent)]
     Mask(#[from] crate::brain::mask::MaskError),
@@ -44,6 +47,9 @@ pub enum TaskError {
     /// A data set's files are not as expected.
     #[error(transparent)]
     Bids(#[from] crate::format::bids::BidsError),
+    /// The runs of a data set were not found.
+    #[error(transparent)]
+    Find(#[from] crate::format::runs::FindError),
     /// Stimuli could not be read or made.
     #[error(transparent)]
     Stimulus(#[from] crate::stimulus::StimulusError),

@@ -1,7 +1,7 @@
 //! A folder as fMRIPrep leaves it, found, masked and cleaned as nilearn does it.
 
 use hebb::brain::mask::{Mask, VoxelSelection, VoxelTable, intersection};
-use hebb::brain::prepare::{BoldRun, Preparation, PrepareError, clean, prepare_run};
+use hebb::brain::prepare::{BoldRun, Preparation, PrepareError, Scale, clean, prepare_run};
 use hebb::format::bids::{DatasetDescription, RunFiles, RunQuery, find_runs};
 use hebb::format::npy::read_matrix;
 use ndarray::Array2;
@@ -14,7 +14,7 @@ fn runs() -> Vec<RunFiles> {
 }
 
 fn own_mask(run: &RunFiles) -> VoxelTable {
-    VoxelTable::new(&Mask::read(&run.mask).unwrap(), None, &VoxelSelection::All).unwrap()
+    VoxelTable::new(&Mask::read(run.mask.as_ref().unwrap()).unwrap(), None, &VoxelSelection::All).unwrap()
 }
 
 fn prepare(run: &RunFiles, preparation: &Preparation) -> Result<BoldRun, PrepareError> {
@@ -52,21 +52,22 @@ fn both_runs_are_found_with_everything_beside_them() {
 
 #[test]
 fn masks_meet_in_their_common_voxels() {
-    let masks: Vec<Mask> = runs().iter().map(|run| Mask::read(&run.mask).unwrap()).collect();
+    let masks: Vec<Mask> = runs().iter().map(|run| Mask::read(run.mask.as_ref().unwrap()).unwrap()).collect();
     let common = VoxelTable::new(&intersection(&masks).unwrap(), None, &VoxelSelection::All).unwrap();
     assert_eq!((own_mask(&runs()[1]).n_voxels(), common.n_voxels()), (25, 24));
-    assert!(common.voxels.is_sorted() && !common.voxels.contains(&[2, 2, 2]));
+    let voxels = common.locations.voxels().unwrap();
+    assert!(voxels.is_sorted() && !voxels.contains(&[2, 2, 2]));
 }
 
 #[test]
 fn cleaned_series_are_those_of_nilearn() {
-    let plain = Preparation { z_score: false, ..Preparation::default() };
+    let plain = Preparation { scale: Scale::None, ..Preparation::default() };
     let motion = Preparation { confounds: names(&MOTION), ..Preparation::default() };
     let cases = [
         ("raw", plain.clone()),
         ("z_score", Preparation::default()),
         ("motion", motion.clone()),
-        ("motion_no_z_score", Preparation { z_score: false, ..motion.clone() }),
+        ("motion_no_z_score", Preparation { scale: Scale::None, ..motion.clone() }),
         (
             "all",
             Preparation {
@@ -105,7 +106,7 @@ fn projection_is_that_of_nilearn() {
     let expected = read_matrix(&fixture("derivatives/direct_out.npy")).unwrap();
     let mut series = read_matrix(&fixture("derivatives/direct_in.npy")).unwrap();
     let basis = clean::orthonormal_basis(&clean::cosine_drift(60, 1.5, 40.0).unwrap(), 60).unwrap();
-    assert!(clean::clean(&mut series, &basis, true, true).is_empty());
+    assert!(clean::clean(&mut series, &basis, true, Scale::ZScore).constant.is_empty());
     let error = relative_error(&series, &expected);
     // The input is narrowed to single precision on reading, which alone moves it by 3e-5 of the noise.
     assert!(error < 1e-5, "{error}");

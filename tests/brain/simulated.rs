@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hebb::brain::atlas::Atlas;
 use hebb::brain::mask::{Mask, VoxelSelection, VoxelTable};
-use hebb::brain::prepare::{Preparation, prepare_run};
+use hebb::brain::prepare::{Preparation, Scale, prepare_run};
 use hebb::brain::simulate::{
     PlantedNetwork, SimulateError, SimulatedRun, SimulatedSubject, Simulation, simulate_subject,
 };
@@ -16,24 +16,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
-const N_TR: usize = 150;
+pub(super) const N_TR: usize = 150;
 
-fn columns() -> Vec<(String, usize)> {
+pub(super) fn columns() -> Vec<(String, usize)> {
     let layers = |module: &str| (0..3).flat_map(move |layer| vec![(module.to_owned(), layer); 10]).collect::<Vec<_>>();
     [layers("vision"), layers("text")].concat()
 }
 
-fn units(seed: u64) -> Array2<f32> {
+pub(super) fn units(seed: u64) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     Array2::from_shape_fn((N_TR, 60), |_| StandardNormal.sample(&mut rng))
 }
 
-fn planted(module: &str, layers: &[usize]) -> PlantedNetwork {
+pub(super) fn planted(module: &str, layers: &[usize]) -> PlantedNetwork {
     let text = format!("module = '{module}'\nlayers = {layers:?}");
     toml::from_str(&text).unwrap()
 }
 
-fn simulation() -> Simulation {
+pub(super) fn simulation() -> Simulation {
     let networks = [
         ("visual".to_owned(), PlantedNetwork { negative_units: 0.3, ..planted("vision", &[0, 1]) }),
         (
@@ -44,13 +44,13 @@ fn simulation() -> Simulation {
     Simulation { seed: 7, shape: [10, 12, 9], networks: BTreeMap::from(networks), ..Simulation::default() }
 }
 
-fn events() -> Table {
+pub(super) fn events() -> Table {
     let mut table = Table::new(["onset", "duration", "image"]);
     table.push(["0", "2", "a.png"]);
     table
 }
 
-fn simulate(simulation: &Simulation, subject: &str, out: &Path) -> Result<SimulatedSubject, SimulateError> {
+pub(super) fn simulate(simulation: &Simulation, subject: &str, out: &Path) -> Result<SimulatedSubject, SimulateError> {
     let (first, second) = (units(1), units(2));
     let runs = [("1", first.view()), ("2", second.view())].map(|(name, units)| SimulatedRun {
         name: name.to_owned(),
@@ -61,18 +61,20 @@ fn simulate(simulation: &Simulation, subject: &str, out: &Path) -> Result<Simula
 }
 
 /// The voxel table of a simulated dataset and the cleaned series of both runs of a subject, one below the other.
-fn read_back(out: &Path, subject: &str, preparation: &Preparation) -> (VoxelTable, Array2<f32>) {
+pub(super) fn read_back(out: &Path, subject: &str, preparation: &Preparation) -> (VoxelTable, Array2<f32>) {
     let query = RunQuery { subject: subject.to_owned(), task: Some("movie".to_owned()), ..RunQuery::default() };
     let runs = find_runs(out, &query).unwrap();
     let atlas = Atlas::read(&out.join("atlas/schematic_dseg.nii.gz"), &out.join("atlas/schematic_dseg.tsv")).unwrap();
-    let table = VoxelTable::new(&Mask::read(&runs[0].mask).unwrap(), Some(&atlas), &VoxelSelection::All).unwrap();
+    let table =
+        VoxelTable::new(&Mask::read(runs[0].mask.as_ref().unwrap()).unwrap(), Some(&atlas), &VoxelSelection::All)
+            .unwrap();
     let series: Vec<Array2<f32>> =
         runs.iter().map(|run| prepare_run(run, &table, preparation).unwrap().series).collect();
     let both = concatenate(Axis(0), &[series[0].view(), series[1].view()]).unwrap();
     (table, both)
 }
 
-fn correlation(a: impl Iterator<Item = f64> + Clone, b: impl Iterator<Item = f64> + Clone) -> f64 {
+pub(super) fn correlation(a: impl Iterator<Item = f64> + Clone, b: impl Iterator<Item = f64> + Clone) -> f64 {
     let n = a.clone().count() as f64;
     let (mean_a, mean_b) = (a.clone().sum::<f64>() / n, b.clone().sum::<f64>() / n);
     let product = |x: f64, y: f64| (x - mean_a) * (y - mean_b);
@@ -82,7 +84,7 @@ fn correlation(a: impl Iterator<Item = f64> + Clone, b: impl Iterator<Item = f64
     covariance / (variance_a * variance_b).sqrt()
 }
 
-fn motion_and_drift() -> Preparation {
+pub(super) fn motion_and_drift() -> Preparation {
     Preparation {
         confounds: vec![
             "trans_x".to_owned(),
@@ -111,7 +113,7 @@ fn planted_signal_comes_back_at_the_stated_ratio() {
     // A voxel of signal and noise in equal parts correlates with its signal by sqrt(1/2).
     let mut by_network = vec![Vec::new(); table.networks.len()];
     for (voxel, planted) in subject.truth.voxels.iter().enumerate() {
-        let Some(network) = table.network[voxel] else {
+        let Some(network) = table.membership.of(voxel).first().copied() else {
             assert!(planted.loadings.is_empty());
             continue;
         };
@@ -144,7 +146,7 @@ fn confounds_explain_motion_and_drift() {
     let noisy = Simulation { snr: 0.0, ar1: 0.0, drift: 3.0, motion: 3.0, ..simulation() };
     simulate(&noisy, "01", out.path()).unwrap();
     let variance = |preparation: &Preparation| {
-        let (_, series) = read_back(out.path(), "01", &Preparation { z_score: false, ..preparation.clone() });
+        let (_, series) = read_back(out.path(), "01", &Preparation { scale: Scale::None, ..preparation.clone() });
         let column = |c: ndarray::ArrayView1<'_, f32>| f64::from(c.slice(ndarray::s![..N_TR]).to_owned().var(1.0));
         series.columns().into_iter().map(column).sum::<f64>() / series.ncols() as f64
     };
@@ -160,7 +162,12 @@ fn planted_shares_are_what_was_asked_for() {
     let (table, _) = read_back(out.path(), "01", &Preparation::default());
     let of = |name: &str| {
         let network = table.networks.iter().position(|network| network.name == name);
-        let voxels = subject.truth.voxels.iter().zip(&table.network).filter(move |(_, of)| **of == network);
+        let voxels = subject
+            .truth
+            .voxels
+            .iter()
+            .zip(table.membership.rows())
+            .filter(move |(_, of)| of.first().copied() == network);
         voxels.map(|(voxel, _)| voxel.loadings.clone()).collect::<Vec<_>>()
     };
     let share = |voxels: &[Vec<(usize, f64)>], test: fn(&Vec<(usize, f64)>) -> bool| {

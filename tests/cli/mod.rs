@@ -8,6 +8,7 @@ mod commands;
 mod comparing;
 mod damaged;
 mod following;
+mod inspect;
 mod models;
 mod printing;
 mod refused;

@@ -2,7 +2,7 @@
 //!
 //! A row is a test: the field, what is written instead, the tasks that are computed. Tasks that follow from them and turn
 //! out to have the same input as before are not computed; that is part of the claim. Fields of studies that read files
-//! are in `files.rs`, those of a METER in `meter.rs`; `fields.rs` fails if a field of the schema is in neither.
+//! are in `files.rs`, `films.rs`, `pictures.rs` and `laboratory.rs`, those of a METER in `meter.rs`; `fields.rs` fails if a field of the schema is in neither.
 
 use super::bench::{Bench, Ids};
 
@@ -53,6 +53,7 @@ fn tiny_beside_another() -> Option<Bench> {
     let bench = Bench::tiny()?;
     let included = "[study]\nname = \"base\"\n\n[statistics.redundancy]\nthreshold_sd = 1.0\n";
     std::fs::write(bench.folder().join("base.toml"), included).expect("writable");
+    std::fs::write(bench.folder().join("clips.tsv"), "onset\tduration\n3\t30\n").expect("writable");
     Some(bench)
 }
 
@@ -200,14 +201,30 @@ edits! {
         computes "bold", FITS;
     detrending_reruns_preparation: "preparation.detrend", ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndetrend = true"]
         computes "bold", FITS;
-    z_scoring_reruns_preparation: "preparation.z_score", ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nz_score = false"]
+    another_scale_reruns_preparation: "preparation.scale", ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nscale = \"percent-change\""]
+        computes "bold", FITS;
+    smoothing_reruns_preparation: "preparation.smoothing_fwhm_mm",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nsmoothing_fwhm_mm = 8.0"] computes "bold", FITS;
+    dropped_last_volumes_rerun_preparation: "preparation.drop_final",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_final = 1"] computes "bold", FITS;
+    listed_volumes_rerun_preparation: "preparation.drop_volumes",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_volumes = [0, \"2-3\"]"] computes "bold", FITS;
+    scrubbing_before_what_never_happens_stops_there: "preparation.scrub_before",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nscrub_before = 1"] computes "bold";
+    scrubbing_after_what_never_happens_stops_there: "preparation.scrub_after",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nscrub_after = 1"] computes "bold";
+    short_stretches_between_nothing_stop_there: "preparation.scrub_shorter_than",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nscrub_shorter_than = 5"] computes "bold";
+    trimming_no_clips_stops_there: "preparation.clip_trim_s",
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nclip_trim_s = 3.0"] computes "bold";
+    clips_rerun_preparation: "runs.clips", ["test = [\"4\"]" -> "test = [\"4\"]\nclips = \"clips.tsv\""]
         computes "bold", FITS;
     dropped_volumes_rerun_preparation: "preparation.drop_initial",
         ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_initial = 2"] computes "bold", FITS;
     looking_for_non_steady_volumes_stops_where_there_are_none: "preparation.drop_non_steady_state",
-        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_non_steady_state = true"] computes "bold";
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\ndrop_non_steady_state = true"] computes "bold report";
     a_displacement_that_no_volume_exceeds_stops_there: "preparation.max_framewise_displacement_mm",
-        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nmax_framewise_displacement_mm = 1000.0"] computes "bold";
+        ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nmax_framewise_displacement_mm = 1000.0"] computes "bold report";
     a_displacement_that_volumes_exceed_reruns_fits: "preparation.max_framewise_displacement_mm",
         ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nmax_framewise_displacement_mm = 0.1"] computes "bold", FITS;
 
@@ -217,6 +234,37 @@ edits! {
     some_networks_rerun_masks: "atlas.voxels.networks",
         ["[patterns.dictionary]" -> "[atlas]\nvoxels = { networks = [\"visual\"] }\n[patterns.dictionary]"]
         computes "mask bold", FITS;
+
+    combined_networks_rerun_what_asks_for_them: "atlas.combine",
+        ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"attention\"\nof = [\"dorsal-attention\", \"ventral-attention\"]\n[patterns.dictionary]"]
+        computes "mask bold redundancy report";
+    a_combined_networks_name_reruns_what_asks_for_it: "atlas.combine",
+        ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"seeing\"\nof = [\"visual\"]\n[patterns.dictionary]"]
+        computes "mask bold redundancy report";
+    a_combined_networks_parts_rerun_what_asks_for_it: "atlas.combine",
+        ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"seeing\"\nof = [\"visual\", \"limbic\"]\n[patterns.dictionary]"]
+        computes "mask bold redundancy report";
+    a_difference_reruns_what_asks_for_it: "atlas.combine",
+        ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"only\"\noperation = \"difference\"\nof = [\"visual\", \"language\"]\n[patterns.dictionary]"]
+        computes "mask bold redundancy report";
+    parts_that_go_rerun_what_asks_for_them: "atlas.combine",
+        ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"seeing\"\nof = [\"visual\"]\nkeep_parts = false\n[patterns.dictionary]"]
+        computes "mask bold redundancy report";
+    peeled_networks_rerun_masks: "atlas.clean.erode_voxels",
+        ["[patterns.dictionary]" -> "[atlas.clean]\nerode_voxels = 1\n[patterns.dictionary]"] computes "mask bold", FITS;
+    pieces_that_none_is_smaller_than_stop_there: "atlas.clean.smallest_piece_voxels",
+        ["[patterns.dictionary]" -> "[atlas.clean]\nsmallest_piece_voxels = 2\n[patterns.dictionary]"] computes "mask report";
+    networks_that_none_is_smaller_than_stop_there: "atlas.clean.smallest_network_voxels",
+        ["[patterns.dictionary]" -> "[atlas.clean]\nsmallest_network_voxels = 2\n[patterns.dictionary]"] computes "mask report";
+    parcels_as_networks_rerun_what_asks_for_them: "atlas.networks",
+        ["[patterns.dictionary]" -> "[atlas]\nnetworks = \"parcels\"\n[patterns.dictionary]"]
+        computes "mask bold redundancy report";
+    the_column_of_networks_by_name_stops_there: "atlas.networks.column",
+        ["[patterns.dictionary]" -> "[atlas]\nnetworks = { column = \"network\" }\n[patterns.dictionary]"] computes "mask";
+    a_run_shown_again_reruns_brains: "bold.simulate.brain.repeats.*",
+        ["snr = 2.0" -> "snr = 2.0\nrepeats = { \"4\" = [\"5\"] }"] computes BRAINS;
+    a_run_shown_twice_more_reruns_brains: "bold.simulate.brain.repeats.*",
+        ["snr = 2.0" -> "snr = 2.0\nrepeats = { \"4\" = [\"5\", \"6\"] }"] computes BRAINS;
 
     // Patterns.
     more_patterns_rerun_their_fits: "patterns.dictionary.n_patterns", ["n_patterns = 4" -> "n_patterns = 5"]

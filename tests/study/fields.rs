@@ -1,6 +1,6 @@
 //! Every field that a study can have is edited by some test.
 
-use super::{edits, files, films, meter, pictures};
+use super::{edits, files, films, laboratory, meter, pictures};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -43,8 +43,14 @@ fn every_field_is_edited_by_a_test() {
     let mut found = BTreeSet::new();
     fields(&schema, &schema, "", &mut found);
     assert!(found.len() > 80, "the walk stopped short: {found:?}");
-    let edited =
-        edits::FIELDS.iter().chain(files::FIELDS).chain(films::FIELDS).chain(meter::FIELDS).chain(pictures::FIELDS);
+    let edited = edits::FIELDS
+        .iter()
+        .chain(files::FIELDS)
+        .chain(films::FIELDS)
+        .chain(meter::FIELDS)
+        .chain(pictures::FIELDS)
+        .chain(laboratory::FIELDS)
+        .chain(&laboratory::SURFACE_FIELDS);
     let edited: BTreeSet<String> = edited.map(|field| (*field).to_owned()).collect();
     let untested: Vec<_> = found.difference(&edited).collect();
     let gone: Vec<_> = edited.difference(&found).collect();

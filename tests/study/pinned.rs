@@ -16,15 +16,15 @@ const KEYS: [(Kind, &str); 14] = [
     (Kind::Export, "9132946167a8"),
     (Kind::Extract, "676f6d00da66"),
     (Kind::Series, "9bf0c24f86eb"),
-    (Kind::Simulate, "6d4530920510"),
-    (Kind::Mask, "4a9c4c06cceb"),
-    (Kind::Bold, "a762d9a5f593"),
+    (Kind::Simulate, "84ca94e1a425"),
+    (Kind::Mask, "ab7c44fc8f2d"),
+    (Kind::Bold, "3608eb6f5829"),
     (Kind::Pattern, "a3490aeb729b"),
-    (Kind::Encode, "f9d1fdd33714"),
-    (Kind::Null, "f0dc525c8bf4"),
-    (Kind::Redundancy, "ebeaa7d71766"),
-    (Kind::Polarity, "ae87dfc28511"),
-    (Kind::Report, "43dbf6c8db27"),
+    (Kind::Encode, "49ca200a0ad8"),
+    (Kind::Null, "27ef3b8a9599"),
+    (Kind::Redundancy, "ae76b13f9c1a"),
+    (Kind::Polarity, "c1945a5b8151"),
+    (Kind::Report, "d66bbe27ca70"),
 ];
 
 #[test]

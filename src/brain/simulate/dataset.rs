@@ -1,13 +1,13 @@
 //! A simulated subject written as BIDS derivatives, laid out as fMRIPrep does it.
 //!
 //! Beside what fMRIPrep writes there are `atlas/` (the schematic atlas), `planted.tsv` and `planted_voxels.tsv`. Series are
-//! written volume by volume as scaled 16-bit integers.
+//! written volume by volume as scaled 16-bit integers. README, participants and sidecars are written in
+//! `sidecars.rs`.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
 use super::noise::{SharedNoise, VoxelNoise};
+use super::sidecars::{write_sidecars, write_top};
 use super::truth::{Truth, normal};
 use super::{
     SHORTEST_RUN, SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder, subject_label,
@@ -16,8 +16,9 @@ use crate::brain::atlas::Atlas;
 use crate::brain::atlas::schematic::schematic;
 use crate::brain::grid::Grid;
 use crate::brain::mask::{Mask, VoxelSelection, VoxelTable};
-use crate::format::bids::{BidsError, DatasetDescription, RunFiles};
+use crate::format::bids::{DatasetDescription, RunFiles};
 use crate::format::nifti::{self, ImageHeader, SampleType, VolumeWriter};
+use crate::format::runs::{RunLabels, SeriesKind};
 
 /// Mean of the series in scanner units, and how much it differs between voxels.
 const MEAN: f64 = 1000.0;
@@ -64,11 +65,15 @@ pub fn simulate_subject(
     DatasetDescription::derivative("Simulated subjects with planted truth").write(out)?;
     let (atlas_image, atlas_table) = write_atlas(&atlas, out)?;
     truth.write(simulation, &table, out)?;
-    let mut files = Vec::with_capacity(runs.len());
-    for run in runs {
-        let stem = format!("sub-{subject}_task-{task}_run-{}", run.name);
-        let paths = run_paths(&func, &stem, &simulation.space, repetition_time_s);
-        write_run(simulation, subject, &table, &truth, run, &paths, repetition_time_s)?;
+    write_top(simulation, subject, task, out)?;
+    let showings = runs.iter().flat_map(|run| {
+        let again = simulation.repeats.get(&run.name).into_iter().flatten();
+        std::iter::once(&run.name).chain(again).map(move |name| (name.as_str(), run))
+    });
+    let mut files = Vec::new();
+    for (name, run) in showings {
+        let paths = run_paths(&func, [subject, task, name], &simulation.space, repetition_time_s);
+        write_run(simulation, [subject, task, name], &table, &truth, run, &paths, repetition_time_s)?;
         files.push(paths);
     }
     Ok(SimulatedSubject { runs: files, atlas_image, atlas_table, truth })
@@ -96,6 +101,7 @@ fn check(
             return parameter(field, format!("`{label}`"), "letters and digits");
         }
     }
+    simulation.check_repeats(&runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>())?;
     for run in runs {
         let (name, [n_tr, found]) = (run.name.clone(), [run.units.nrows(), run.units.ncols()]);
         if found != unit_columns.len() {
@@ -126,22 +132,26 @@ fn write_atlas(atlas: &Atlas, out: &Path) -> Result<(PathBuf, PathBuf), Simulate
     Ok((image, table))
 }
 
-fn run_paths(func: &Path, stem: &str, space: &str, repetition_time_s: f64) -> RunFiles {
+fn run_paths(func: &Path, [subject, task, run]: [&str; 3], space: &str, repetition_time_s: f64) -> RunFiles {
+    let stem = format!("sub-{subject}_task-{task}_run-{run}");
     let file = |rest: &str| func.join(format!("{stem}_{rest}"));
+    let entities =
+        [("sub", subject), ("task", task), ("run", run)].map(|(key, value)| (key.to_owned(), value.to_owned()));
     RunFiles {
-        name: stem.to_owned(),
+        labels: RunLabels::of_entities(&entities),
         space: Some(space.to_owned()),
-        bold: file(&format!("space-{space}_desc-preproc_bold.nii.gz")),
-        mask: file(&format!("space-{space}_desc-brain_mask.nii.gz")),
+        mask: Some(file(&format!("space-{space}_desc-brain_mask.nii.gz"))),
         confounds: Some(file("desc-confounds_timeseries.tsv")),
+        confounds_json: Some(file("desc-confounds_timeseries.json")),
         events: Some(file("events.tsv")),
         repetition_time_s: Some(repetition_time_s),
+        ..RunFiles::of_series(&stem, SeriesKind::Volume, &file(&format!("space-{space}_desc-preproc_bold.nii.gz")))
     }
 }
 
 fn write_run(
     simulation: &Simulation,
-    subject: &str,
+    [subject, task, name]: [&str; 3],
     table: &VoxelTable,
     truth: &Truth,
     run: &SimulatedRun<'_>,
@@ -149,7 +159,7 @@ fn write_run(
     repetition_time_s: f64,
 ) -> Result<(), SimulateError> {
     let n_tr = run.units.nrows();
-    let labels = [subject, run.name.as_str()];
+    let labels = [subject, name];
     let sources = truth.source_series(run.units);
     let shared = SharedNoise::draw(simulation, labels, n_tr, repetition_time_s);
     let mut noise = VoxelNoise::draw(simulation, labels, table.n_voxels(), &shared);
@@ -157,16 +167,17 @@ fn write_run(
     let means: Vec<f64> = (0..table.n_voxels()).map(|_| MEAN + MEAN_SPREAD * normal(&mut rng)).collect();
     let signal_sd = NOISE_SD * simulation.snr.sqrt();
 
+    let grid = table.locations.grid().expect("a simulated brain is a volume");
     let header = ImageHeader {
-        shape: table.grid.shape,
+        shape: grid.shape,
         n_volumes: Some(n_tr),
-        affine: table.grid.affine,
+        affine: grid.affine,
         repetition_time_s,
         sample_type: SampleType::ScaledI16 { slope: INTEGER_STEP },
     };
     let offsets = table.offsets();
     let mut writer = VolumeWriter::create(&paths.bold, &header)?;
-    let mut volume = vec![0.0_f32; table.grid.n_voxels()];
+    let mut volume = vec![0.0_f32; grid.n_voxels()];
     let mut global_signal = Vec::with_capacity(n_tr);
     for t in 0..n_tr {
         let mut sum = 0.0;
@@ -182,22 +193,12 @@ fn write_run(
     }
     writer.finish()?;
 
-    let mut inside = vec![0; table.grid.n_voxels()];
+    let mut inside = vec![0; grid.n_voxels()];
     offsets.iter().for_each(|&offset| inside[offset] = 1);
-    nifti::write_labels(&paths.mask, table.grid.shape, table.grid.affine, &inside)?;
-    let places = [(&paths.confounds, shared.confounds(&global_signal)), (&paths.events, run.events.clone())];
-    for (path, rows) in places {
+    nifti::write_labels(paths.mask.as_deref().expect("a simulated run has a mask"), grid.shape, grid.affine, &inside)?;
+    let confounds = shared.confounds(&global_signal);
+    for (path, rows) in [(&paths.confounds, &confounds), (&paths.events, &run.events)] {
         rows.write(path.as_deref().expect("a simulated run has confounds and events"))?;
     }
-    write_sidecar(paths, repetition_time_s)
-}
-
-fn write_sidecar(paths: &RunFiles, repetition_time_s: f64) -> Result<(), SimulateError> {
-    let bold = paths.bold.to_string_lossy();
-    let path = PathBuf::from(format!("{}.json", bold.trim_end_matches(".nii.gz")));
-    let task = paths.name.split("_task-").nth(1).and_then(|rest| rest.split('_').next()).unwrap_or_default();
-    let sidecar = json!({ "RepetitionTime": repetition_time_s, "SkullStripped": true, "TaskName": task });
-    let text =
-        serde_json::to_string_pretty(&sidecar).map_err(|source| BidsError::Json { path: path.clone(), source })?;
-    std::fs::write(&path, text + "\n").map_err(|source| BidsError::Io { path, source }.into())
+    write_sidecars(paths, task, repetition_time_s, &confounds)
 }

@@ -78,7 +78,7 @@ impl Truth {
                 sources.push(PlantedSource { network, units, weights });
             }
             let mut rng = generator(simulation.seed, &["loadings", name]);
-            for (voxel, _) in table.network.iter().enumerate().filter(|(_, of)| **of == Some(network)) {
+            for (voxel, _) in table.membership.rows().enumerate().filter(|(_, of)| of.contains(&network)) {
                 let sign = if rng.random_bool(planted.mirrored_voxels) { -1.0 } else { 1.0 };
                 let main = rng.random_range(0..planted.sources);
                 voxels[voxel].loadings.push((first + main, sign));
@@ -160,8 +160,9 @@ impl Truth {
         }
         rows.write(&folder.join("planted.tsv"))?;
         let mut rows = Table::new(["i", "j", "k", "network", "source", "loading"]);
-        for ((voxel, planted), network) in table.voxels.iter().zip(&self.voxels).zip(&table.network) {
-            let (Some(network), [i, j, k]) = (network, voxel.map(|index| index.to_string())) else {
+        let places = table.locations.voxels().expect("a simulated brain is a volume");
+        for ((voxel, planted), networks) in places.iter().zip(&self.voxels).zip(table.membership.rows()) {
+            let (Some(network), [i, j, k]) = (networks.first(), voxel.map(|index| index.to_string())) else {
                 continue;
             };
             for (source, loading) in &planted.loadings {

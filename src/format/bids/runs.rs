@@ -1,227 +1,217 @@
 //! The files of a subject's runs, found by their BIDS names.
 //!
 //! Looks through `sub-*/func` and `sub-*/ses-*/func` of a derivatives folder laid out as fMRIPrep does it, and for events
-//! also through the raw dataset. Guesses nothing: where two files answer, the error lists both and says what to set.
+//! and sidecars also further up and through the raw dataset. Guesses nothing: where two files answer, the error says what
+//! to set, for all runs at once.
+//!
+//! Two files are of one run if their names differ only in space, resolution, density, description or echo. A single echo
+//! is a part of a run: where the combination of all echoes is there too, that one is the run.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use super::companions::{brain_mask, confounds, events};
+use super::inherit::{Folders, applicable, repetition_time};
+use super::query::bare;
+use super::{Entities, RunQuery, natural_order};
+use crate::format::annex::Unfetched;
+use crate::format::runs::{FindError, RunFiles, RunLabels, RunProblem, SeriesKind, file_names, is_named};
 
-use super::{BidsError, Entities, natural_order};
+/// Entities that tell versions of one run apart, and not runs, with the field of the query that chooses between them.
+const VERSION_FIELDS: [(&str, &str); 5] =
+    [("space", "space"), ("res", "resolution"), ("den", "density"), ("desc", "desc"), ("echo", "echo")];
 
-/// Entities that tell versions of one run apart, and not runs.
-const VERSION_ENTITIES: [&str; 3] = ["space", "res", "den"];
-
-/// Which runs to look for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunQuery {
-    /// Subject, with or without `sub-`.
-    pub subject: String,
-    /// Session, with or without `ses-`; all sessions if absent.
-    pub session: Option<String>,
-    /// Task, with or without `task-`; all tasks if absent.
-    pub task: Option<String>,
-    /// Space, with or without `space-`; may be absent where there is only one.
-    pub space: Option<String>,
-    /// Resolution, with or without `res-`; may be absent where there is only one.
-    pub resolution: Option<String>,
-    /// The raw dataset, where events may lie.
-    pub raw_root: Option<PathBuf>,
+/// A series file and what its name says.
+pub(super) struct FoundSeries {
+    /// Name of its run.
+    pub(super) run: String,
+    pub(super) kind: SeriesKind,
+    pub(super) entities: Entities,
+    pub(super) folder: PathBuf,
 }
 
-impl RunQuery {
-    fn in_words(&self) -> String {
-        let parts = [
-            Some(("subject", self.subject.as_str())),
-            self.session.as_deref().map(|value| ("session", value)),
-            self.task.as_deref().map(|value| ("task", value)),
-            self.space.as_deref().map(|value| ("space", value)),
-            self.resolution.as_deref().map(|value| ("resolution", value)),
-        ];
-        parts.iter().flatten().map(|(key, value)| format!("{key} `{value}`")).collect::<Vec<_>>().join(", ")
+impl FoundSeries {
+    fn path(&self) -> PathBuf {
+        self.folder.join(self.entities.to_string())
     }
 
-    fn accepts(&self, entities: &Entities) -> bool {
-        let fits = |key: &str, wanted: &Option<String>| {
-            wanted.as_ref().is_none_or(|value| entities.get(key) == Some(bare(key, value)))
-        };
-        fits("ses", &self.session)
-            && fits("task", &self.task)
-            && fits("space", &self.space)
-            && fits("res", &self.resolution)
+    /// The run's entities, without those of the version.
+    fn run_entities(&self) -> Entities {
+        VERSION_FIELDS.iter().fold(self.entities.clone(), |run, (key, _)| run.without(key))
     }
-}
-
-fn bare<'a>(key: &str, value: &'a str) -> &'a str {
-    value.strip_prefix(key).and_then(|rest| rest.strip_prefix('-')).unwrap_or(value)
-}
-
-/// The files of one run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunFiles {
-    /// Name of the run: its entities without those of the version, such as `sub-01_task-movie_run-1`.
-    pub name: String,
-    /// The `space` entity, if the name has one.
-    pub space: Option<String>,
-    /// The preprocessed series.
-    pub bold: PathBuf,
-    /// The brain mask in the same space.
-    pub mask: PathBuf,
-    /// The confounds table, if there is one.
-    pub confounds: Option<PathBuf>,
-    /// The events table, if there is one.
-    pub events: Option<PathBuf>,
-    /// `RepetitionTime` of the sidecar, if there is one.
-    pub repetition_time_s: Option<f64>,
 }
 
 /// Finds the runs of a subject, in natural order of their names.
 ///
 /// # Errors
-/// If the subject or any run is not there, a run exists in several versions, a brain mask is missing, or a sidecar is
-/// not readable.
-pub fn find_runs(root: &Path, query: &RunQuery) -> Result<Vec<RunFiles>, BidsError> {
-    let folders = func_folders(root, query)?;
-    let mut bolds: Vec<(String, Entities, PathBuf)> = Vec::new();
-    let mut available = BTreeSet::new();
-    for folder in &folders {
-        for name in file_names(folder)? {
-            let Ok(entities) = Entities::parse(&name) else {
-                continue;
-            };
-            let image = matches!(entities.extension.as_str(), ".nii" | ".nii.gz");
-            if image && entities.suffix == "bold" && entities.get("desc") == Some("preproc") {
-                available.insert(name.clone());
-                if query.accepts(&entities) {
-                    bolds.push((run_name(&entities), entities, folder.join(name)));
+/// If the subject or any run is not there; and, all told at once, if a run exists in several versions, has no brain mask,
+/// has a sidecar that is not usable, or has files that are not fetched.
+pub fn find_runs(root: &Path, query: &RunQuery) -> Result<Vec<RunFiles>, FindError> {
+    let mut found = series_of_subject(root, query)?;
+    found.sort_by(|a, b| natural_order(&a.run, &b.run).then_with(|| a.path().cmp(&b.path())));
+    let mut folders = Folders::default();
+    let (mut runs, mut problems) = (Vec::new(), Vec::new());
+    let mut missing_content: Vec<Unfetched> = Vec::new();
+    for versions in found.chunk_by(|a, b| a.run == b.run) {
+        let first = &versions[0];
+        let (run, mut wrong, unfetched) = match one_version(query, versions) {
+            Ok(series) => {
+                let (run, wrong) = files_of_run(&mut folders, root, query, series);
+                let unfetched = run.unfetched();
+                (run, wrong, unfetched)
+            }
+            Err(problem) => (RunFiles::of_series(&first.run, first.kind, &first.path()), vec![problem], Vec::new()),
+        };
+        let run = RunFiles { labels: RunLabels::of_entities(&first.run_entities().pairs), ..run };
+        if wrong.is_empty() && unfetched.is_empty() {
+            runs.push(run);
+        } else if query.runs.is_empty() || query.runs.iter().any(|told| run.matches(told)) {
+            wrong.retain_mut(|problem| match problem {
+                RunProblem::Unfetched { files } => {
+                    missing_content.append(files);
+                    false
                 }
+                _ => true,
+            });
+            missing_content.extend(unfetched);
+            problems.append(&mut wrong);
+        }
+    }
+    if !missing_content.is_empty() {
+        missing_content.sort_by(|a, b| a.path.cmp(&b.path));
+        missing_content.dedup();
+        problems.push(RunProblem::Unfetched { files: missing_content });
+    }
+    if problems.is_empty() { Ok(runs) } else { Err(FindError::Runs { root: root.to_owned(), problems }) }
+}
+
+/// The series of the subject that the query accepts.
+fn series_of_subject(root: &Path, query: &RunQuery) -> Result<Vec<FoundSeries>, FindError> {
+    let (mut found, mut available) = (Vec::new(), Vec::new());
+    for folder in func_folders(root, query)? {
+        for name in file_names(&folder)? {
+            let Ok(entities) = Entities::parse(&name) else { continue };
+            let kind = match entities.extension.as_str() {
+                ".nii" | ".nii.gz" => SeriesKind::Volume,
+                ".dtseries.nii" => SeriesKind::Grayordinates,
+                _ => continue,
+            };
+            if entities.suffix != "bold" || folder.join(&name).is_dir() {
+                continue;
+            }
+            available.push(name);
+            if query.accepts(&entities, kind) {
+                let mut series = FoundSeries { run: String::new(), kind, entities, folder: folder.clone() };
+                series.run = series.run_entities().stem();
+                found.push(series);
             }
         }
     }
-    if bolds.is_empty() {
-        let available = available.into_iter().collect();
-        return Err(BidsError::NoRuns { root: root.to_owned(), query: query.in_words(), available });
+    if found.is_empty() {
+        available.sort_by(|a, b| natural_order(a, b));
+        return Err(FindError::NoRuns { root: root.to_owned(), query: query.in_words(), available });
     }
-    bolds.sort_by(|a, b| natural_order(&a.0, &b.0).then_with(|| a.2.cmp(&b.2)));
-    for versions in bolds.chunk_by(|a, b| a.0 == b.0) {
-        refuse_versions(versions)?;
-    }
-    bolds.into_iter().map(|(name, entities, bold)| files_of_run(root, query, name, entities, bold)).collect()
+    Ok(found)
 }
 
-fn run_name(entities: &Entities) -> String {
-    let run = VERSION_ENTITIES.iter().fold(entities.clone().without("desc"), |run, key| run.without(key));
-    run.stem()
-}
-
-fn refuse_versions(versions: &[(String, Entities, PathBuf)]) -> Result<(), BidsError> {
-    let [(run, _, first), (_, _, _), ..] = versions else {
-        return Ok(());
+/// The one version of a run that is meant.
+fn one_version<'a>(query: &RunQuery, versions: &'a [FoundSeries]) -> Result<&'a FoundSeries, RunProblem> {
+    let values = |versions: &[&FoundSeries], key: &str, absent: &str| -> Vec<String> {
+        let values = versions.iter().map(|series| series.entities.get(key).unwrap_or(absent).to_owned());
+        let mut values: Vec<String> = values.collect::<BTreeSet<_>>().into_iter().collect();
+        values.sort_by(|a, b| natural_order(a, b));
+        values
     };
-    for (key, entity) in [("space", "space"), ("res", "resolution")] {
-        let found: BTreeSet<String> =
-            versions.iter().map(|(_, entities, _)| entities.get(key).unwrap_or("none (native)").to_owned()).collect();
-        if found.len() > 1 {
-            let found = found.into_iter().collect();
-            return Err(BidsError::Ambiguous { run: run.clone(), entity, found });
+    let mut left: Vec<&FoundSeries> = versions.iter().collect();
+    let run = versions[0].run.clone();
+    if query.echo.is_none() {
+        let combined: Vec<&FoundSeries> =
+            left.iter().copied().filter(|series| series.entities.get("echo").is_none()).collect();
+        if combined.is_empty() && values(&left, "echo", "").len() > 1 {
+            return Err(RunProblem::OnlyEchoes { run, found: values(&left, "echo", "") });
+        }
+        if !combined.is_empty() {
+            left = combined;
         }
     }
-    let reason = format!("there are {} files for run `{run}`, keep one of them", versions.len());
-    Err(BidsError::Name { name: first.display().to_string(), reason })
+    for (key, field) in VERSION_FIELDS {
+        let found = values(&left, key, if key == "space" { "none (native)" } else { "none" });
+        if found.len() > 1 {
+            return Err(RunProblem::Ambiguous { run, field, found });
+        }
+    }
+    let kinds: BTreeSet<SeriesKind> = left.iter().map(|series| series.kind).collect();
+    if kinds.len() > 1 {
+        let found = kinds.iter().map(ToString::to_string).collect();
+        return Err(RunProblem::Ambiguous { run, field: "kind", found });
+    }
+    match left[..] {
+        [one] => Ok(one),
+        _ => {
+            let found = left.iter().map(|series| series.entities.to_string()).collect();
+            Err(RunProblem::Copies { run, what: "series", found })
+        }
+    }
 }
 
+/// The files of a run, and all that is wrong with them.
 fn files_of_run(
+    folders: &mut Folders,
     root: &Path,
     query: &RunQuery,
-    name: String,
-    entities: Entities,
-    bold: PathBuf,
-) -> Result<RunFiles, BidsError> {
-    let folder = bold.parent().expect("a file found in a folder has a parent");
-    let beside = |entities: Entities| folder.join(entities.to_string());
-    let mask_of = |extension| beside(entities.clone().with("desc", "brain").of_kind("mask", extension));
-    let mask = [".nii.gz", ".nii"].map(mask_of).into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        BidsError::MissingFile { run: name.clone(), what: "brain mask", expected: mask_of(".nii.gz") }
-    })?;
-
-    let run = VERSION_ENTITIES.iter().fold(entities.clone(), |run, key| run.without(key));
-    // `regressors` was the suffix before fMRIPrep 20.2.
-    let confounds = ["timeseries", "regressors"]
-        .map(|suffix| beside(run.clone().with("desc", "confounds").of_kind(suffix, ".tsv")))
-        .into_iter()
-        .find(|path| path.is_file());
-    let raw = run.without("desc");
-    let events = events_places(root, query, folder, &raw).into_iter().find(|path| path.is_file());
-
-    let sidecar = beside(entities.clone().of_kind("bold", ".json"));
-    let repetition_time_s = if sidecar.is_file() { repetition_time(&sidecar)? } else { None };
-    let space = entities.get("space").map(str::to_owned);
-    Ok(RunFiles { name, space, bold, mask, confounds, events, repetition_time_s })
-}
-
-/// Where the events of a run may lie, nearest first: beside the run, in the raw dataset, at its top for the whole task.
-fn events_places(root: &Path, query: &RunQuery, folder: &Path, run: &Entities) -> Vec<PathBuf> {
-    let own = run.clone().of_kind("events", ".tsv").to_string();
-    let mut places = vec![folder.join(&own)];
-    if let Some(raw_root) = &query.raw_root {
-        if let Ok(inside) = folder.strip_prefix(root) {
-            places.push(raw_root.join(inside).join(&own));
-        }
-        if let Some(task) = run.get("task") {
-            places.push(raw_root.join(format!("task-{task}_events.tsv")));
+    series: &FoundSeries,
+) -> (RunFiles, Vec<RunProblem>) {
+    let mut run = RunFiles::of_series(&series.run, series.kind, &series.path());
+    let mut problems = Vec::new();
+    if !is_named(&run.bold) {
+        problems.push(RunProblem::BrokenLink { run: series.run.clone(), path: run.bold.clone() });
+    }
+    run.space = series.entities.get("space").map(str::to_owned);
+    if series.kind == SeriesKind::Volume {
+        match brain_mask(folders, root, series) {
+            Ok((mask, note)) => {
+                run.mask = Some(mask);
+                run.notes.extend(note);
+            }
+            Err(problem) => problems.push(problem),
         }
     }
-    places
+    (run.confounds, run.confounds_json) = confounds(series);
+    run.events = events(folders, root, query, series);
+
+    let mut sidecars = |root: &Path, folder: &Path| {
+        let files = applicable(folders, root, folder, &series.entities, "bold", &[".json", ".dtseries.json"]);
+        repetition_time(&series.run, &files)
+    };
+    let mut time = sidecars(root, &series.folder);
+    if let (Ok(None), Some(raw), Ok(inside)) = (&time, &query.raw_root, series.folder.strip_prefix(root)) {
+        time = sidecars(raw, &raw.join(inside));
+    }
+    match time {
+        Ok(seconds) => run.repetition_time_s = seconds,
+        Err(problem) => problems.push(problem),
+    }
+    (run, problems)
 }
 
-fn repetition_time(path: &Path) -> Result<Option<f64>, BidsError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Sidecar {
-        repetition_time: Option<f64>,
-    }
-    let text = std::fs::read_to_string(path).map_err(|source| BidsError::Io { path: path.to_owned(), source })?;
-    let sidecar: Sidecar =
-        serde_json::from_str(&text).map_err(|source| BidsError::Json { path: path.to_owned(), source })?;
-    match sidecar.repetition_time {
-        Some(found) if found.is_nan() || found <= 0.0 => {
-            Err(BidsError::RepetitionTime { path: path.to_owned(), found })
-        }
-        other => Ok(other),
-    }
-}
-
-fn func_folders(root: &Path, query: &RunQuery) -> Result<Vec<PathBuf>, BidsError> {
+fn func_folders(root: &Path, query: &RunQuery) -> Result<Vec<PathBuf>, FindError> {
     let subject = format!("sub-{}", bare("sub", &query.subject));
     let folder = root.join(&subject);
     if !folder.is_dir() {
         let mut available: Vec<String> =
             file_names(root)?.into_iter().filter(|name| name.starts_with("sub-") && root.join(name).is_dir()).collect();
         available.sort_by(|a, b| natural_order(a, b));
-        return Err(BidsError::NoSubject { root: root.to_owned(), subject, available });
+        return Err(FindError::NoSubject { root: root.to_owned(), subject, available });
+    }
+    let inside = file_names(&folder)?;
+    if inside.is_empty() {
+        return Err(FindError::EmptyFolder { path: folder });
     }
     let mut folders = vec![folder.join("func")];
-    for name in file_names(&folder)? {
-        let wanted = query.session.as_ref().is_none_or(|session| bare("ses", session) == bare("ses", &name));
-        if name.starts_with("ses-") && wanted {
-            folders.push(folder.join(name).join("func"));
-        }
-    }
+    let sessions = inside.into_iter().filter(|name| name.starts_with("ses-") && query.accepts_session(name));
+    folders.extend(sessions.map(|name| folder.join(name).join("func")));
     folders.retain(|folder| folder.is_dir());
     Ok(folders)
-}
-
-/// Names in a folder, sorted, so that nothing depends on the file system's order.
-fn file_names(folder: &Path) -> Result<Vec<String>, BidsError> {
-    let error = |source| BidsError::Io { path: folder.to_owned(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(error)? {
-        // A name that is not UTF-8 is no BIDS name.
-        names.extend(entry.map_err(error)?.file_name().into_string().ok());
-    }
-    names.sort();
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -2,16 +2,23 @@
 
 use std::path::Path;
 
-use ::nifti::NiftiHeader;
-
 use super::NiftiError;
+use super::header::Header;
 
 /// Largest cosine between two axes that still counts as a right angle.
 const SHEAR_TOLERANCE: f64 = 1e-5;
 
 /// The affine of the quaternion fields (NIfTI-1 standard, method 2).
-pub(super) fn qform(path: &Path, header: &NiftiHeader) -> Result<[[f64; 4]; 3], NiftiError> {
-    let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
+pub(super) fn qform(path: &Path, header: &Header) -> Result<[[f64; 4]; 3], NiftiError> {
+    qform_of(path, header.quaternion, header.quaternion_offset, &header.pixdim)
+}
+
+fn qform_of(
+    path: &Path,
+    [b, c, d]: [f64; 3],
+    offset: [f64; 3],
+    pixdim: &[f64; 8],
+) -> Result<[[f64; 4]; 3], NiftiError> {
     let square = 1.0 - (b * b + c * c + d * d);
     // Three unit-quaternion components rounded to floats may exceed length one by a few float epsilons.
     if square.is_nan() || square < -3.0 * f64::from(f32::EPSILON) {
@@ -20,15 +27,14 @@ pub(super) fn qform(path: &Path, header: &NiftiHeader) -> Result<[[f64; 4]; 3], 
         return Err(NiftiError::Field { path: path.to_owned(), field, found: 1.0 - square, expected });
     }
     let a = square.max(0.0).sqrt();
-    let handedness = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
-    let [dx, dy, dz] = [1, 2, 3].map(|axis| f64::from(header.pixdim[axis]));
+    let handedness = if pixdim[0] < 0.0 { -1.0 } else { 1.0 };
+    let [dx, dy, dz] = [1, 2, 3].map(|axis| pixdim[axis]);
     let scale = [dx, dy, dz * handedness];
     let rotation = [
         [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
         [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
         [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
     ];
-    let offset = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
     Ok(std::array::from_fn(|row| {
         let r = rotation[row];
         [r[0] * scale[0], r[1] * scale[1], r[2] * scale[2], offset[row]]
@@ -120,19 +126,10 @@ mod tests {
             }
             let axes = Axes::of(&affine);
             let exact = axes.quaternion().unwrap();
-            let [b, c, d] = exact.map(|x| x as f32);
-            let [dx, dy, dz] = axes.lengths.map(|length| length as f32);
-            let header = NiftiHeader {
-                pixdim: [axes.handedness as f32, dx, dy, dz, 0.0, 0.0, 0.0, 0.0],
-                quatern_b: b,
-                quatern_c: c,
-                quatern_d: d,
-                quatern_x: 0.0,
-                quatern_y: 10.0,
-                quatern_z: 20.0,
-                ..NiftiHeader::default()
-            };
-            let read = qform(Path::new("x.nii"), &header).unwrap();
+            let stored = |x: f64| f64::from(x as f32);
+            let [dx, dy, dz] = axes.lengths.map(stored);
+            let pixdim = [axes.handedness, dx, dy, dz, 0.0, 0.0, 0.0, 0.0];
+            let read = qform_of(Path::new("x.nii"), exact.map(stored), [0.0, 10.0, 20.0], &pixdim).unwrap();
             // Headers hold b, c, d as f32 and leave a to be computed: their rounding moves a^2 by up to 2.1e-7, hence a by
             // as much over a, or by the root of it where a vanishes (half turns). That much the format itself loses.
             let a = (1.0 - exact.iter().map(|x| x * x).sum::<f64>()).max(0.0).sqrt();
@@ -152,8 +149,7 @@ mod tests {
 
     #[test]
     fn impossible_quaternions_are_errors() {
-        let header = NiftiHeader { quatern_b: 1.0, quatern_c: 1.0, ..NiftiHeader::default() };
-        let error = qform(Path::new("x.nii"), &header).unwrap_err();
+        let error = qform_of(Path::new("x.nii"), [1.0, 1.0, 0.0], [0.0; 3], &[1.0; 8]).unwrap_err();
         assert!(error.to_string().contains("squared quaternion length 2, expected at most 1"));
     }
 }

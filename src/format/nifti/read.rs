@@ -1,23 +1,34 @@
 //! Values out of images: whole volumes, labels, series one volume at a time.
 //!
-//! Compression is recognised by the bytes of the file, not by its name. A series is read through the `nifti` crate's
-//! streamed volumes in the memory of one volume; the first spatial axis varies fastest, as in the file.
+//! A series is read by a thread of its own, so that decompressing the next volume and looking at this one overlap; three
+//! buffers of stored samples go round between the two, and that is all the memory there is. The first spatial axis varies
+//! fastest, as in the file.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
-use ::nifti::{Endianness, NiftiHeader, StreamedNiftiVolume};
-use flate2::bufread::MultiGzDecoder;
+use super::header::Header;
+use super::source::{self, Source};
+use super::{NiftiError, NiftiInfo};
 
-use super::{Datatype, HEADER_BYTES, MAX_GZIP_RATIO, NiftiError, NiftiInfo, io_error};
+/// One volume is being read, one waits, one is being looked at.
+const N_BUFFERS: usize = 3;
 
 /// Reads what the header says, having checked it against the length of the file.
 ///
 /// # Errors
-/// If the file cannot be read, is no NIfTI-1 image, or cannot hold what its header promises.
+/// If the file cannot be read, is no NIfTI image, or cannot hold what its header promises.
 pub fn read_info(path: &Path) -> Result<NiftiInfo, NiftiError> {
-    open(path).map(|(info, _)| info)
+    let (header, source) = source::open(path)?;
+    believe(path, &header, &source)
+}
+
+fn believe(path: &Path, header: &Header, source: &Source) -> Result<NiftiInfo, NiftiError> {
+    let info = NiftiInfo::of_header(path, header)?;
+    source.check_holds(path, info.promised_bytes())?;
+    Ok(info)
 }
 
 /// Reads a single volume as real values, first axis fastest.
@@ -41,16 +52,13 @@ pub fn read_volume(path: &Path) -> Result<(NiftiInfo, Vec<f32>), NiftiError> {
 pub fn read_labels(path: &Path) -> Result<(NiftiInfo, Vec<i32>), NiftiError> {
     let mut reader = single_volume(path)?;
     let info = reader.info.clone();
-    let mut labels = Vec::with_capacity(info.n_voxels());
-    reader.each_raw_volume(|_, bytes, endianness| {
+    let mut labels = Vec::new();
+    reader.each_stored_volume(0..1, |_, bytes| {
+        labels.reserve_exact(info.n_voxels());
         let mut refused = None;
-        decode(&info, bytes, endianness, |position, value| {
-            let whole = value.fract() == 0.0 && value >= f64::from(i32::MIN) && value <= f64::from(i32::MAX);
-            if whole {
-                labels.push(value as i32);
-            } else if refused.is_none() {
-                refused = Some((position, value));
-            }
+        info.encoding.each(bytes, |position, value| match whole_number(value) {
+            Some(label) => labels.push(label),
+            None => refused = refused.or(Some((position, value))),
         });
         match refused {
             None => Ok(()),
@@ -64,6 +72,12 @@ pub fn read_labels(path: &Path) -> Result<(NiftiInfo, Vec<i32>), NiftiError> {
     Ok((info, labels))
 }
 
+/// The value as a label, if it is a whole number of 32 bits.
+pub(in crate::format) fn whole_number(value: f64) -> Option<i32> {
+    let whole = value.fract() == 0.0 && value >= f64::from(i32::MIN) && value <= f64::from(i32::MAX);
+    whole.then_some(value as i32)
+}
+
 fn single_volume(path: &Path) -> Result<VolumeReader, NiftiError> {
     let reader = VolumeReader::open(path)?;
     if reader.info.n_volumes == 1 {
@@ -74,12 +88,12 @@ fn single_volume(path: &Path) -> Result<VolumeReader, NiftiError> {
     Err(NiftiError::Dimensions { path: path.to_owned(), found, reason: "a single volume was expected" })
 }
 
-type Source = Box<dyn Read + Send>;
-
-/// Reads an image volume by volume in the memory of one volume.
+/// Reads an image volume by volume in the memory of a few volumes.
 pub struct VolumeReader {
     info: NiftiInfo,
     source: Source,
+    /// Volume before which the source stands.
+    position: usize,
 }
 
 impl VolumeReader {
@@ -88,19 +102,34 @@ impl VolumeReader {
     /// # Errors
     /// As [`read_info`].
     pub fn open(path: &Path) -> Result<Self, NiftiError> {
-        let (info, mut source) = open(path)?;
-        let before_data = info.data_offset - HEADER_BYTES as u64;
-        let skipped = io::copy(&mut source.by_ref().take(before_data), &mut io::sink()).map_err(io_error(path))?;
-        if skipped < before_data {
-            let source = io::ErrorKind::UnexpectedEof.into();
-            return Err(NiftiError::Truncated { path: path.to_owned(), volume: 0, n_volumes: info.n_volumes, source });
+        VolumeReader::before_data(path, source::open(path)?)
+    }
+
+    /// Takes the bytes of an image for a file; `path` only serves the error messages.
+    ///
+    /// # Errors
+    /// As [`read_info`].
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, NiftiError> {
+        VolumeReader::before_data(path, source::open_bytes(path, bytes)?)
+    }
+
+    fn before_data(path: &Path, (header, mut source): (Header, Source)) -> Result<Self, NiftiError> {
+        let info = believe(path, &header, &source)?;
+        let reader = |source| VolumeReader { info, source, position: 0 };
+        match source.skip(header.data_offset - header.size_bytes() as u64) {
+            Ok(()) => Ok(reader(source)),
+            Err(error) => Err(reader(source).truncated(0, error)),
         }
-        Ok(VolumeReader { info, source })
     }
 
     /// What the header says.
     pub fn info(&self) -> &NiftiInfo {
         &self.info
+    }
+
+    fn truncated(&self, volume: usize, source: io::Error) -> NiftiError {
+        let info = &self.info;
+        NiftiError::Truncated { path: info.path.clone(), volume, n_volumes: info.n_volumes, source }
     }
 
     /// Hands every volume in turn to `visit`, with its index, as real values, first axis fastest.
@@ -113,99 +142,123 @@ impl VolumeReader {
         &mut self,
         mut visit: impl FnMut(usize, &[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let info = self.info.clone();
-        let mut values = vec![0.0_f32; info.n_voxels()];
-        self.each_raw_volume(|volume, bytes, endianness| {
-            decode(&info, bytes, endianness, |position, value| values[position] = value as f32);
+        let (encoding, n_volumes, n_voxels) = (self.info.encoding, self.info.n_volumes, self.info.n_voxels());
+        let mut values = Vec::new();
+        self.each_stored_volume(0..n_volumes, |volume, bytes| {
+            values.resize(n_voxels, 0.0);
+            encoding.each(bytes, |position, value| values[position] = value as f32);
             visit(volume, &values)
         })
     }
 
-    fn each_raw_volume<E: From<NiftiError>>(
+    /// Hands some voxels of some volumes to `put`, as real values, with the position of the volume among those `kept`.
+    ///
+    /// `offsets` are places in a volume whose first axis varies fastest, in any order; `kept` are volumes in ascending
+    /// order. Only what is asked for is decoded; volumes that are not kept are passed over, and those behind the last kept
+    /// one are not read. A second call can only ask for volumes behind those of the first.
+    ///
+    /// # Errors
+    /// If a voxel or volume lies outside the image, the data asked for are cut off or damaged, or whatever `put` returns.
+    ///
+    /// # Panics
+    /// If `kept` does not ascend: a mistake of the caller, not of a file.
+    pub fn each_row<E: From<NiftiError>>(
         &mut self,
-        mut visit: impl FnMut(usize, &[u8], Endianness) -> Result<(), E>,
+        offsets: &[usize],
+        kept: &[usize],
+        mut put: impl FnMut(usize, &[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let info = &self.info;
-        let damaged = |volume, source| NiftiError::Truncated {
-            path: info.path.clone(),
-            volume,
-            n_volumes: info.n_volumes,
-            source,
+        let mut values = vec![0.0; offsets.len()];
+        self.check_asked(offsets, kept)?;
+        let (encoding, mut row) = (self.info.encoding, 0);
+        self.each_stored_volume(kept.iter().copied(), |_, bytes| {
+            encoding.gather(bytes, offsets, &mut values);
+            row += 1;
+            put(row - 1, &values)
+        })
+    }
+
+    /// Reads some voxels of some volumes straight into the rows of a matrix, as [`each_row`](Self::each_row) hands them out.
+    ///
+    /// # Errors
+    /// As there, or if `matrix` does not have as many values as there are kept volumes times voxels.
+    ///
+    /// # Panics
+    /// If `kept` does not ascend: a mistake of the caller, not of a file.
+    pub fn read_rows(&mut self, offsets: &[usize], kept: &[usize], matrix: &mut [f32]) -> Result<(), NiftiError> {
+        self.check_asked(offsets, kept)?;
+        let expected = kept.len().saturating_mul(offsets.len());
+        if matrix.len() != expected {
+            let path = self.info.path.clone();
+            return Err(NiftiError::Count { path, what: "values of a matrix", found: matrix.len(), expected });
+        }
+        let encoding = self.info.encoding;
+        let mut rows = matrix.chunks_exact_mut(offsets.len().max(1));
+        self.each_stored_volume(kept.iter().copied(), |_, bytes| {
+            encoding.gather(bytes, offsets, rows.next().unwrap_or_default());
+            Ok(())
+        })
+    }
+
+    fn check_asked(&self, offsets: &[usize], kept: &[usize]) -> Result<(), NiftiError> {
+        assert!(kept.is_sorted_by(|a, b| a < b), "kept volumes ascend");
+        let check = |what, asked: Option<&usize>, available| match asked {
+            Some(&asked) if asked >= available => {
+                Err(NiftiError::Outside { path: self.info.path.clone(), what, asked, available })
+            }
+            _ => Ok(()),
         };
-        // Trailing axes of length one are cut, absent ones added: always three of space and one of time.
-        let [nx, ny, nz] = info.shape.map(|n| n as u16);
-        let dim = [4, nx, ny, nz, info.n_volumes as u16, 1, 1, 1];
-        let endianness = info.header.endianness;
-        let header = NiftiHeader { dim, ..info.header.clone() };
-        let mut volumes = StreamedNiftiVolume::from_reader_rank(&mut self.source, &header, 3)
-            .map_err(|error| damaged(0, io::Error::other(error)))?;
-        let mut buffer = Vec::new();
-        for volume in 0..info.n_volumes {
-            let slice = volumes.read_slice_inline(buffer).map_err(|error| match error {
-                ::nifti::NiftiError::Io(source) => damaged(volume, source),
-                other => damaged(volume, io::Error::other(other)),
-            })?;
-            visit(volume, slice.raw_data(), endianness)?;
-            buffer = slice.into_raw_data();
+        check("voxel", offsets.iter().max(), self.info.n_voxels())?;
+        check("volume", kept.last(), self.info.n_volumes)
+    }
+
+    /// Hands the stored bytes of some volumes, in ascending order, to `visit`, with the index of the volume.
+    fn each_stored_volume<E: From<NiftiError>>(
+        &mut self,
+        kept: impl Iterator<Item = usize> + Send,
+        mut visit: impl FnMut(usize, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        thread::scope(|scope| {
+            let (full_sender, full) = mpsc::channel();
+            let (empty_sender, empty) = mpsc::channel();
+            for _ in 0..N_BUFFERS {
+                empty_sender.send(Vec::new()).expect("the receiver is alive");
+            }
+            scope.spawn(move || {
+                for volume in kept {
+                    // Without a receiver of full buffers, or without empty ones, nobody is interested any more.
+                    let Ok(mut buffer) = empty.recv() else { return };
+                    let filled = self.fetch(volume, &mut buffer).map(|()| (volume, buffer));
+                    let failed = filled.is_err();
+                    if full_sender.send(filled).is_err() || failed {
+                        return;
+                    }
+                }
+            });
+            // The loop ends when the thread is done and has dropped its sender.
+            for filled in full {
+                let (volume, buffer) = filled?;
+                visit(volume, &buffer)?;
+                // An error means that the thread has read its last volume.
+                drop(empty_sender.send(buffer));
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads the stored bytes of a volume that was not passed yet.
+    fn fetch(&mut self, volume: usize, buffer: &mut Vec<u8>) -> Result<(), NiftiError> {
+        let volume_bytes = self.info.n_voxels() * self.info.datatype.size_bytes();
+        let Some(n_between) = volume.checked_sub(self.position) else {
+            return Err(self.truncated(volume, io::Error::other("it was read already")));
+        };
+        self.position = volume + 1;
+        let skipped = self.source.skip(n_between as u64 * volume_bytes as u64);
+        skipped.and_then(|()| self.source.fill(buffer, volume_bytes)).map_err(|error| self.truncated(volume, error))?;
+        if self.position == self.info.n_volumes {
+            let path = &self.info.path;
+            self.source.check_end().map_err(|source| NiftiError::Checksum { path: path.clone(), source })?;
         }
         Ok(())
-    }
-}
-
-fn open(path: &Path) -> Result<(NiftiInfo, Source), NiftiError> {
-    let mut file = File::open(path).map_err(io_error(path))?;
-    let found_bytes = file.metadata().map_err(io_error(path))?.len();
-    let mut start = Vec::with_capacity(2);
-    file.by_ref().take(2).read_to_end(&mut start).map_err(io_error(path))?;
-    file.seek(SeekFrom::Start(0)).map_err(io_error(path))?;
-    let compressed = start == [0x1f, 0x8b];
-    let file = BufReader::with_capacity(1 << 17, file);
-    let mut source: Source = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-
-    let mut bytes = [0; HEADER_BYTES];
-    source.read_exact(&mut bytes).map_err(|error| NiftiError::NotNifti {
-        path: path.to_owned(),
-        reason: match error.kind() {
-            io::ErrorKind::UnexpectedEof => "its header of 348 bytes cannot be read: the file is shorter".to_owned(),
-            _ => format!("its header of 348 bytes cannot be read ({error})"),
-        },
-    })?;
-    let info = NiftiInfo::parse(path, &bytes)?;
-    let promised_bytes = info.promised_bytes();
-    let capacity = u128::from(found_bytes) * if compressed { MAX_GZIP_RATIO } else { 1 };
-    if promised_bytes > capacity {
-        return Err(NiftiError::TooShort { path: path.to_owned(), found_bytes, promised_bytes });
-    }
-    Ok((info, source))
-}
-
-/// Turns stored samples into real values, in double precision as nibabel does.
-fn decode(info: &NiftiInfo, bytes: &[u8], endianness: Endianness, mut put: impl FnMut(usize, f64)) {
-    let (slope, intercept) = info.scaling.unwrap_or((1.0, 0.0));
-    let scaled = info.scaling.is_some();
-    macro_rules! samples {
-        ($sample:ty) => {{
-            let (chunks, _) = bytes.as_chunks::<{ size_of::<$sample>() }>();
-            let convert = match endianness {
-                Endianness::Little => <$sample>::from_le_bytes,
-                Endianness::Big => <$sample>::from_be_bytes,
-            };
-            for (position, chunk) in chunks.iter().enumerate() {
-                let value = convert(*chunk) as f64;
-                put(position, if scaled { value * slope + intercept } else { value });
-            }
-        }};
-    }
-    match info.datatype {
-        Datatype::U8 => samples!(u8),
-        Datatype::I8 => samples!(i8),
-        Datatype::U16 => samples!(u16),
-        Datatype::I16 => samples!(i16),
-        Datatype::U32 => samples!(u32),
-        Datatype::I32 => samples!(i32),
-        Datatype::U64 => samples!(u64),
-        Datatype::I64 => samples!(i64),
-        Datatype::F32 => samples!(f32),
-        Datatype::F64 => samples!(f64),
     }
 }

@@ -32,8 +32,35 @@ pub(super) struct Body {
     pub(super) path: PathBuf,
     pub(super) shape: Vec<usize>,
     pub(super) fortran_order: bool,
-    element_bytes: usize,
+    element: Element,
     data_start: u64,
+}
+
+/// The element types that are read, all little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    I2,
+    F4,
+    F8,
+}
+
+impl Element {
+    fn named(descriptor: &str) -> Option<Self> {
+        match descriptor {
+            "<i2" => Some(Element::I2),
+            "<f4" => Some(Element::F4),
+            "<f8" => Some(Element::F8),
+            _ => None,
+        }
+    }
+
+    fn size_bytes(self) -> usize {
+        match self {
+            Element::I2 => 2,
+            Element::F4 => 4,
+            Element::F8 => 8,
+        }
+    }
 }
 
 impl Body {
@@ -60,13 +87,9 @@ impl Body {
         let text = String::from_utf8(text).map_err(|_| malformed("the header is not text"))?;
 
         let descriptor = entry(&text, "descr").ok_or_else(|| malformed("the header lacks `descr`"))?;
-        let element_bytes = match descriptor.trim_matches(['\'', '"']) {
-            "<f4" => 4,
-            "<f8" => 8,
-            found => {
-                return Err(NpyError::ElementType { path: path.to_owned(), found: found.to_owned() });
-            }
-        };
+        let descriptor = descriptor.trim_matches(['\'', '"']);
+        let element = Element::named(descriptor)
+            .ok_or_else(|| NpyError::ElementType { path: path.to_owned(), found: descriptor.to_owned() })?;
         let fortran_order = match entry(&text, "fortran_order") {
             Some("True") => true,
             Some("False") => false,
@@ -76,28 +99,26 @@ impl Body {
 
         let data_start = (8 + length_bytes + header_bytes) as u64;
         let n_elements = shape.iter().fold(1_u128, |product, &n| product.saturating_mul(n as u128));
-        let expected_bytes = n_elements.saturating_mul(element_bytes as u128).saturating_add(u128::from(data_start));
+        let expected_bytes =
+            n_elements.saturating_mul(element.size_bytes() as u128).saturating_add(u128::from(data_start));
         if expected_bytes != u128::from(found_bytes) {
             return Err(NpyError::Length { path: path.to_owned(), found_bytes, expected_bytes });
         }
-        Ok(Body { file, path: path.to_owned(), shape, fortran_order, element_bytes, data_start })
+        Ok(Body { file, path: path.to_owned(), shape, fortran_order, element, data_start })
     }
 
     pub(super) fn read_elements(&mut self, first: usize, out: &mut [f32]) -> Result<(), NpyError> {
-        let offset = self.data_start + (first * self.element_bytes) as u64;
+        let size_bytes = self.element.size_bytes();
+        let offset = self.data_start + (first * size_bytes) as u64;
         self.file.seek(SeekFrom::Start(offset)).map_err(io_error(&self.path))?;
         let mut bytes = [0; 1 << 13];
-        for chunk in out.chunks_mut(bytes.len() / self.element_bytes) {
-            let bytes = &mut bytes[..chunk.len() * self.element_bytes];
+        for chunk in out.chunks_mut(bytes.len() / size_bytes) {
+            let bytes = &mut bytes[..chunk.len() * size_bytes];
             self.file.read_exact(bytes).map_err(io_error(&self.path))?;
-            if self.element_bytes == 4 {
-                for (value, raw) in chunk.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                    *value = f32::from_le_bytes(*raw);
-                }
-            } else {
-                for (value, raw) in chunk.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                    *value = f64::from_le_bytes(*raw) as f32;
-                }
+            match self.element {
+                Element::I2 => decode(chunk, bytes, |raw| f32::from(i16::from_le_bytes(raw))),
+                Element::F4 => decode(chunk, bytes, f32::from_le_bytes),
+                Element::F8 => decode(chunk, bytes, |raw| f64::from_le_bytes(raw) as f32),
             }
         }
         Ok(())
@@ -105,6 +126,12 @@ impl Body {
 
     pub(super) fn wrong_dimensions(&self, expected: usize) -> NpyError {
         NpyError::Dimensions { path: self.path.clone(), found: self.shape.clone(), expected }
+    }
+}
+
+fn decode<const SIZE: usize>(out: &mut [f32], bytes: &[u8], value: impl Fn([u8; SIZE]) -> f32) {
+    for (slot, raw) in out.iter_mut().zip(bytes.as_chunks::<SIZE>().0) {
+        *slot = value(*raw);
     }
 }
 

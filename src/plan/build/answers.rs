@@ -49,6 +49,7 @@ impl Build<'_, '_> {
             subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
             models: design.models.iter().map(gathered).collect(),
             runs: design.runs.iter().map(|run| (run.name.clone(), run.n_tr)).collect(),
+            test_runs: design.runs.iter().filter(|run| run.is_test).map(|run| run.name.clone()).collect(),
             repetition_time_s: design.repetition_time_s,
             has_patterns: has(Features::Patterns),
             has_layers: has(Features::Layers),
@@ -58,6 +59,8 @@ impl Build<'_, '_> {
             methods: methods::paragraphs(design),
             seeds: methods::seeds(design),
             runtime: self.runtime.to_owned(),
+            scale: design.preparation.scale,
+            n_patterns: self.method().n_patterns(),
             n_grid_voxels: subjects.iter().map(|subject| subject.n_grid_voxels).max().unwrap_or_default(),
         };
         let report = self.plan.add("report", task, &inputs, Vec::new());

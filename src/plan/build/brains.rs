@@ -2,9 +2,11 @@
 
 use super::{Build, Inputs, ModelTasks, SubjectTasks};
 use crate::{
+    brain::prepare::nuisance::sidecar_path,
+    format::runs::{RunFiles, SeriesKind},
     math::series::Hrf,
-    plan::PlanError,
-    spec::{RecordedSubject, Subjects, written::Rest},
+    plan::{ExternalFile, PlanError},
+    spec::{RecordedSubject, Run, Subjects, written::Rest},
     stimulus::Event,
     task::{
         bold::PrepareRun,
@@ -39,12 +41,13 @@ impl Build<'_, '_> {
                     };
                     let inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();
                     let dataset = self.plan.add(format!("simulate/{name}"), task, &inputs, Vec::new());
-                    subjects.push(self.simulated_subject(name, dataset, n_grid_voxels));
+                    subjects.push(self.simulated_subject(name, dataset, n_grid_voxels)?);
                 }
                 Ok(subjects)
             }
-            Subjects::Recorded { subjects, labels, table } => {
-                subjects.iter().map(|subject| self.recorded_subject(subject, labels, table)).collect()
+            Subjects::Recorded { subjects, labels, table, .. } => {
+                let atlas = (labels.as_path(), table.as_deref());
+                subjects.iter().map(|subject| self.recorded_subject(subject, atlas)).collect()
             }
         }
     }
@@ -66,11 +69,22 @@ impl Build<'_, '_> {
             .collect()
     }
 
-    fn simulated_subject(&mut self, name: &str, dataset: NodeIndex, n_grid_voxels: usize) -> SubjectTasks {
+    fn simulated_subject(
+        &mut self,
+        name: &str,
+        dataset: NodeIndex,
+        n_grid_voxels: usize,
+    ) -> Result<SubjectTasks, PlanError> {
         let design = self.design;
         // The schematic brain is an ellipsoid within the grid: less than half of it.
         let n_brain_voxels = n_grid_voxels / 2;
-        let task = ChooseVoxels { subject: Some(name.to_owned()), voxels: design.voxels.clone(), n_grid_voxels };
+        let task = ChooseVoxels {
+            subject: Some(name.to_owned()),
+            voxels: design.voxels.clone(),
+            options: design.atlas.clone(),
+            caveats: Vec::new(),
+            n_places: n_grid_voxels,
+        };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[("dataset", dataset)], Vec::new());
         let mut bold = Vec::new();
         for run in &design.runs {
@@ -78,45 +92,56 @@ impl Build<'_, '_> {
                 simulated: Some((name.to_owned(), run.name.clone())),
                 preparation: design.preparation.clone(),
                 repetition_time_s: design.repetition_time_s,
+                kind: SeriesKind::Volume,
                 name: format!("{name} run-{}", run.name),
                 n_tr: run.n_tr,
                 n_grid_voxels,
                 n_brain_voxels,
             };
-            bold.push(self.plan.add(
-                format!("bold/{name}/run-{}", run.name),
-                task,
-                &[("voxels", voxels), ("dataset", dataset)],
-                Vec::new(),
-            ));
+            let files = run.clips.iter().map(|path| self.file("clips", path)).collect::<Result<Vec<_>, _>>()?;
+            let inputs = [("voxels", voxels), ("dataset", dataset)];
+            bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &inputs, files));
         }
-        SubjectTasks { name: name.to_owned(), voxels, bold, n_grid_voxels, n_brain_voxels }
+        Ok(SubjectTasks { name: name.to_owned(), voxels, bold, n_grid_voxels, n_brain_voxels })
     }
 
     fn recorded_subject(
         &mut self,
         subject: &RecordedSubject,
-        labels: &Path,
-        table: &Path,
+        atlas: (&Path, Option<&Path>),
     ) -> Result<SubjectTasks, PlanError> {
         let design = self.design;
         let (name, n_grid_voxels, n_brain_voxels) = (&subject.name, subject.n_grid_voxels, subject.n_brain_voxels);
-        let mut files = vec![self.file("labels", labels)?, self.file("table", table)?];
-        for run in &subject.runs {
-            files.push(self.file("brain-mask", &run.mask)?);
+        let (labels, table) = atlas;
+        let mut files = vec![self.file("labels", labels)?];
+        if let Some(table) = table {
+            files.push(self.file("table", table)?);
         }
-        let task = ChooseVoxels { subject: None, voxels: design.voxels.clone(), n_grid_voxels };
+        for run in &subject.runs {
+            if let Some(mask) = &run.mask {
+                files.push(self.file("brain-mask", mask)?);
+            }
+        }
+        if let Some(run) = subject.runs.iter().find(|run| run.kind == SeriesKind::Grayordinates) {
+            // Its places stand in every series; all runs have the same.
+            files.push(self.file("places", &run.bold)?);
+        }
+        let task = ChooseVoxels {
+            subject: None,
+            voxels: design.voxels.clone(),
+            options: design.atlas.clone(),
+            caveats: subject.caveats.clone(),
+            n_places: n_grid_voxels,
+        };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[], files);
         let mut bold = Vec::new();
         for (run, found) in design.runs.iter().zip(&subject.runs) {
-            let mut files = vec![self.file("bold", &found.bold)?];
-            if let Some(confounds) = found.confounds.as_ref().filter(|_| design.preparation.needs_table()) {
-                files.push(self.file("confounds", confounds)?);
-            }
+            let files = self.files_of_run(run, found)?;
             let task = PrepareRun {
                 simulated: None,
                 preparation: design.preparation.clone(),
                 repetition_time_s: design.repetition_time_s,
+                kind: found.kind,
                 name: found.name.clone(),
                 n_tr: run.n_tr,
                 n_grid_voxels,
@@ -125,5 +150,24 @@ impl Build<'_, '_> {
             bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &[("voxels", voxels)], files));
         }
         Ok(SubjectTasks { name: name.clone(), voxels, bold, n_grid_voxels, n_brain_voxels })
+    }
+
+    /// Everything on disk that the preparation of a run reads.
+    fn files_of_run(&mut self, run: &Run, found: &RunFiles) -> Result<Vec<ExternalFile>, PlanError> {
+        let mut files = vec![self.file("bold", &found.bold)?];
+        if let (SeriesKind::Matrix, Some(mask)) = (found.kind, &found.mask) {
+            files.push(self.file("columns", mask)?);
+        }
+        let preparation = &self.design.preparation;
+        if let Some(confounds) = found.confounds.as_ref().filter(|_| preparation.needs_table()) {
+            files.push(self.file("confounds", confounds)?);
+            if preparation.needs_sidecar() {
+                files.push(self.file("confounds-json", &sidecar_path(confounds))?);
+            }
+        }
+        if let Some(clips) = &run.clips {
+            files.push(self.file("clips", clips)?);
+        }
+        Ok(files)
     }
 }

@@ -1,66 +1,100 @@
-//! Writes maps as NIfTI on the subject's own grid: scores, significance, and the weights of every pattern.
+//! Writes maps on the subject's own grid or surfaces: scores, significance, and the weights of every pattern.
+//!
+//! Names are those of BIDS derivatives, `sub-01_desc-clip_stat-r_statmap.nii.gz`, and a JSON file beside each map says what it holds.
 
-use super::{Gather, MapEntry, Pair};
+use super::{Drawn, Gather, GatheredModel, MapEntry, MapFile, Pair};
 use crate::{
-    format::{
-        nifti::{ImageHeader, SampleType, VolumeWriter},
-        npy::MatrixReader,
-    },
+    brain::prepare::Scale,
+    format::npy::MatrixReader,
     task::{
         TaskError, Workbench,
         encode::{WEIGHTS, read_scores},
     },
 };
+use serde_json::json;
+use std::path::Path;
+
+/// A kind of map: what stands in its name, what it holds, in which unit.
+type Kind = (&'static str, &'static str, &'static str);
+
+const SCORE: Kind = ("stat-r_statmap", "Pearson's r between held-out series and prediction", "correlation");
+const CONFIDENCE: Kind =
+    ("stat-confidence_statmap", "1 minus the false discovery rate of the prediction", "share from 0 to 1");
 
 impl Gather {
-    /// Writes the maps of one pair and names the one that the page shows.
+    /// Writes the maps of one pair and tells them; absent where voxels were not predicted from patterns.
     pub(super) fn maps(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Option<MapEntry>, TaskError> {
         let Some(encode) = self.encode(pair, bench) else { return Ok(None) };
-        let stem = pair.file_stem();
+        let (voxels, subject) = (pair.voxels, pair.subject);
+        let label = self.label(pair.model_index);
+        let stem = |(name, _, _): Kind| bench.out.join("maps").join(format!("{subject}_desc-{label}_{name}"));
+        let mut files = Vec::new();
+        let mut told = |path: &Path, (_, holds, units): Kind| -> Result<String, TaskError> {
+            let name = format!("maps/{}", path.file_name().expect("a map has a name").to_string_lossy());
+            let bare = name.trim_end_matches(".nii.gz").trim_end_matches(".dscalar.nii");
+            let holds = format!("{holds}, {subject}, patterns of {}", pair.model.name);
+            let described = json!({
+                "Description": holds,
+                "Units": units,
+                "Subject": subject,
+                "Model": pair.model.name,
+                "TestRuns": self.test_runs,
+                "Outside": 0,
+            });
+            bench.write_json(&format!("{bare}.json"), &described)?;
+            files.push(MapFile { name: name.clone(), holds });
+            Ok(name)
+        };
+        let units = match self.scale {
+            Scale::ZScore => "standard deviations",
+            Scale::PercentChange => "percent",
+            Scale::None => "as recorded",
+        };
+        let weight = ("stat-weight_statmap", "ridge weight of every pattern, one map each", units);
         let scores = read_scores(encode)?;
-        let map = format!("maps/{stem}_r.nii.gz");
-        pair.voxels.write_map(&bench.out.join(&map), &spread(pair, &scores), 0.0)?;
-        let mask = format!("maps/{}_mask.nii.gz", pair.subject);
-        let inside: Vec<Option<f32>> = vec![Some(1.0); pair.voxels.n_voxels()];
-        pair.voxels.write_map(&bench.out.join(&mask), &inside, 0.0)?;
+        let map = told(&voxels.write_map(&stem(SCORE), &spread(pair, &scores), 0.0)?, SCORE)?;
         if let Some(q) = self.significance(pair, bench)? {
             // One minus q: larger is more certain, and 0 is "none" as everywhere outside the brain.
             let certain: Vec<_> = q.into_iter().map(|(voxel, q)| (voxel, q.map(|q| 1.0 - q))).collect();
-            pair.voxels.write_map(&bench.out.join(format!("maps/{stem}_1-q.nii.gz")), &spread(pair, &certain), 0.0)?;
+            told(&voxels.write_map(&stem(CONFIDENCE), &spread(pair, &certain), 0.0)?, CONFIDENCE)?;
         }
-        self.weight_maps(pair, encode, &scores, bench)?;
-        Ok(Some(MapEntry { title: format!("{}, patterns of {}", pair.subject, pair.model.name), map, mask }))
+        let mut weights = MatrixReader::open(&encode.join(WEIGHTS))?;
+        let names: Vec<String> = (0..weights.n_rows()).map(|pattern| format!("pattern {pattern}")).collect();
+        let path = voxels.write_maps(&stem(weight), &names, 0.0, |pattern| {
+            let row = weights.rows(pattern..pattern + 1)?;
+            let mut all = vec![None; voxels.n_voxels()];
+            scores.iter().zip(row.iter()).for_each(|((voxel, _), weight)| all[*voxel] = Some(*weight));
+            Ok::<_, TaskError>(all)
+        })?;
+        told(&path, weight)?;
+        let inside: Vec<Option<f32>> = vec![Some(1.0); voxels.n_voxels()];
+        let path =
+            voxels.write_map(&bench.out.join("maps").join(format!("{subject}_desc-studied_mask")), &inside, 0.0)?;
+        let mask = format!("maps/{}", path.file_name().expect("a mask has a name").to_string_lossy());
+        // Surfaces are for a viewer that knows their shape.
+        let drawn = voxels.locations.grid().map(|_| Drawn { map, mask });
+        Ok(Some(MapEntry { title: format!("{subject}, patterns of {}", pair.model.name), drawn, files }))
     }
 
-    /// One volume for each pattern.
-    fn weight_maps(
-        &self,
-        pair: &Pair<'_>,
-        encode: &std::path::Path,
-        scores: &[(usize, Option<f64>)],
-        bench: &Workbench<'_>,
-    ) -> Result<(), TaskError> {
-        let mut weights = MatrixReader::open(&encode.join(WEIGHTS))?;
-        let grid = pair.voxels.grid;
-        let header = ImageHeader {
-            shape: grid.shape,
-            n_volumes: Some(weights.n_rows()),
-            affine: grid.affine,
-            repetition_time_s: 0.0,
-            sample_type: SampleType::F32,
-        };
-        let mut writer =
-            VolumeWriter::create(&bench.out.join(format!("maps/{}_weights.nii.gz", pair.file_stem())), &header)?;
-        let offsets = pair.voxels.offsets();
-        let mut volume = vec![0.0; grid.n_voxels()];
-        for pattern in 0..weights.n_rows() {
-            let row = weights.rows(pattern..pattern + 1)?;
-            for ((voxel, _), weight) in scores.iter().zip(row.iter()) {
-                volume[offsets[*voxel]] = *weight;
+    /// A model's name as BIDS allows it, letters and digits only, unlike that of any other model in upper or lower case.
+    fn label(&self, index: usize) -> String {
+        let plain = |model: &GatheredModel| model.name.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+        let wished: Vec<String> = self.models.iter().map(plain).collect();
+        let is_shared = |label: &str| wished.iter().filter(|other| other.eq_ignore_ascii_case(label)).count() > 1;
+        let mut taken: Vec<String> = wished.iter().map(|label| label.to_ascii_lowercase()).collect();
+        let mut labels = Vec::new();
+        for label in &wished {
+            if !label.is_empty() && !is_shared(label) {
+                labels.push(label.clone());
+                continue;
             }
-            writer.write_volume(&volume)?;
+            let numbered = (1..).map(|number| format!("{label}n{number}"));
+            let free = numbered.into_iter().find(|label| !taken.contains(&label.to_ascii_lowercase()));
+            let free = free.expect("there is always a larger number");
+            taken.push(free.to_ascii_lowercase());
+            labels.push(free);
         }
-        Ok(writer.finish()?)
+        labels.swap_remove(index)
     }
 }
 
