@@ -340,3 +340,35 @@ fn an_atlas_in_another_space_and_missing_runs_are_told_before_anything_runs() {
     ]);
     assert!(smoothed.contains("`preparation.smoothing_fwhm_mm` is given, but"), "{smoothed}");
 }
+
+#[test]
+fn runs_of_other_lengths_are_told_before_anything_runs() {
+    let Some(bench) = laboratory() else { return };
+    let path = bold(bench.folder(), "sub-02", 1);
+    let info = read_info(&path).expect("a series");
+    let mut volumes = Vec::new();
+    VolumeReader::open(&path)
+        .expect("a series")
+        .each_volume(|_, volume| {
+            volumes.push(volume.to_vec());
+            Ok::<(), hebb::format::nifti::NiftiError>(())
+        })
+        .expect("readable");
+    let n_volumes = volumes.len() - 2;
+    let header = ImageHeader {
+        n_volumes: Some(n_volumes),
+        repetition_time_s: info.repetition_time_s.expect("a pace"),
+        ..ImageHeader::map(info.shape, info.affine.expect("a place"))
+    };
+    let mut writer = VolumeWriter::create(&path, &header).expect("writable");
+    volumes[..n_volumes].iter().for_each(|volume| writer.write_volume(volume).expect("writable"));
+    writer.finish().expect("writable");
+    // Confounds are as long as their run.
+    let confounds = beside(bench.folder(), "sub-02", 1, "_desc-confounds_timeseries.tsv");
+    let text = fs::read_to_string(&confounds).expect("a table");
+    let rows: Vec<&str> = text.lines().take(n_volumes + 1).collect();
+    fs::write(&confounds, rows.join("\n") + "\n").expect("writable");
+    let told = super::bench::read(&bench.file()).expect_err("runs of two lengths").to_string();
+    let expected = format!("has {n_volumes} volumes, `sub-01_task-simulated_run-1` has {}", volumes.len());
+    assert!(told.contains(&expected), "{told}");
+}
