@@ -224,8 +224,10 @@ def derivatives():
 
 def main():
     warnings.simplefilter("ignore")
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
+    # Other scripts keep their fixtures beside these.
+    for folder in ("images", "resampling", "derivatives"):
+        shutil.rmtree(OUT / folder, ignore_errors=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     images()
     resampling()
     derivatives()
