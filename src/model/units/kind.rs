@@ -78,7 +78,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One kind of unit or several; in a [`super::UnitSelection`] in the order of [`Kind::ALL`].
+/// One kind of unit or several; a checked selection holds them in the order in which `hebb models` lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Kinds {
