@@ -15,7 +15,7 @@
 //! | [`ridge`] | ridge regression with cross-validated penalties |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
-//! | [`blas`], [`eigen`] | the linear algebra below all of them |
+//! | [`blas`], [`eigen`], [`products`] | the linear algebra below all of them |
 //!
 //! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, BLAS runs single-threaded inside
 //! a block, and every reduction has one order. Random draws come from ChaCha8 with an explicit seed.
@@ -30,6 +30,7 @@ pub mod lasso;
 pub mod null;
 pub mod overlap;
 pub mod polarity;
+pub mod products;
 pub mod projection;
 pub mod ridge;
 pub mod scores;

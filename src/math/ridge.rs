@@ -1,27 +1,33 @@
 //! Ridge regression of many targets on shared features, penalties chosen by cross-validation.
 //!
 //! Owns the objective, its primal and dual solution, and the choice of the penalty per target. It does not know which
-//! samples may validate which ([`super::folds`]) nor how held-out predictions are judged ([`super::scores`]). The steps
-//! that repeat for every block of targets are in `ridge/blocks.rs`.
+//! samples may validate which ([`super::folds`]) nor how held-out predictions are judged ([`super::scores`]). What targets share is
+//! in `ridge/factors.rs`, the steps that repeat for every block of them in `ridge/blocks.rs`.
 
 mod blocks;
 mod factors;
+mod inverse;
+mod kernel;
+mod moments;
+mod penalties;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayBase, ArrayView2};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::factors::Factors;
+use self::factors::{FoldMap, FullMap, shared_kernel};
+use self::inverse::Inverses;
 use super::MathError;
 use super::blas::matmul;
 use super::error::{require_finite, require_shape};
 use super::folds::Fold;
+use super::products::{OpenBlas, Products};
 
-/// Targets that one task fits; with a thousand samples its working set stays within a core's second-level cache.
+/// Targets that one task fits: many enough that a product spends little of its time on arranging the other factor.
 ///
 /// Who hands targets to [`Ridge::fit`] in several calls gets the bytes of a single call by cutting at multiples of this.
-pub const TARGET_BLOCK: usize = 256;
+pub const TARGET_BLOCK: usize = 512;
 
 /// What the penalties of a ridge regression are compared by on held-out samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +81,11 @@ pub struct RidgeOptions {
     pub form: RidgeForm,
     /// Keep the coefficients (n_features x n_targets) of the refit.
     pub coefficients: bool,
+    /// Keep the dual coefficients (n_samples x n_targets) of the refit, if its form is dual.
+    pub dual_coefficients: bool,
+    /// Targets that are going to be fitted, if their number is known: two orders of the products give the same numbers up to
+    /// rounding, and which is faster depends on it.
+    pub expected_targets: Option<usize>,
 }
 
 impl Default for RidgeOptions {
@@ -88,6 +99,8 @@ impl Default for RidgeOptions {
             scale_features: false,
             form: RidgeForm::default(),
             coefficients: true,
+            dual_coefficients: false,
+            expected_targets: None,
         }
     }
 }
@@ -117,6 +130,9 @@ pub struct RidgeFit {
     pub coefficients: Option<Array2<f32>>,
     /// Intercepts (n_targets), 0 without `intercept`; absent with the coefficients, on which they depend.
     pub intercepts: Option<Vec<f32>>,
+    /// Dual coefficients `c` (n_samples x n_targets), if they were asked for and the refit is dual: predictions are `K c` plus the
+    /// mean of the target, for the kernel `K` between new samples and those fitted on, both centred (and scaled) as the latter.
+    pub dual_coefficients: Option<Array2<f32>>,
     /// Index into `alphas` for each target (n_targets); `None` for a target that no fold could score.
     pub best_alpha: Vec<Option<usize>>,
     /// Mean score over folds (n_alphas x n_targets); `None` where no fold could score the target.
@@ -155,52 +171,155 @@ impl RidgeFit {
 /// (Hoerl and Kennard 1970, eq. 2.2), the intercept `b0` not penalised. With centred `X`, primal: `X'X = V diag(w) V'`,
 /// `b = V diag(1 / (w + alpha)) V'X'y`; dual: `XX' = U diag(w) U'`, `b = X'U diag(1 / (w + alpha)) U'y` (Saunders et al.
 /// 1998). Every fold is decomposed once, for all targets and all penalties, so the targets may arrive in several calls of
-/// [`Ridge::fit`] at no extra cost.
+/// [`Ridge::fit`] at no extra cost, and those of several subjects too. The dual form computes one kernel, from which every
+/// fold's is cut; where it is well conditioned, one inverse for each penalty serves all folds.
 ///
 /// The penalty is chosen by the mean over folds of the held-out score; equal scores go to the larger penalty. A fold in
 /// which a target is constant does not count for that target. The refit uses all samples with the chosen penalty.
 ///
-/// Centring, products that enter a decomposition, the decomposition itself and scores are f64. Products with the targets
-/// are f32: their rounding acts as a change of `y` by about 1e-7 of its norm, which the penalised solution does not
+/// Predictions at different penalties depend on one another: for the spectrum at hand, those at a few penalties determine all
+/// others (to 3e-7 of their size), so only those few are computed, and scores follow from their inner products.
+///
+/// Centring, products that enter a decomposition, the decomposition itself and sums of scores are f64. Products with the
+/// targets are f32: their rounding acts as a change of `y` by about 1e-7 of its norm, which the penalised solution does not
 /// amplify, since every factor small enough to be divided by is paired with the f64 factor that cancels it.
 #[derive(Debug)]
-pub struct Ridge {
+pub struct Ridge<P: Products = OpenBlas> {
     options: RidgeOptions,
-    folds: Vec<(Fold, Factors)>,
-    full: Factors,
+    products: P,
+    folds: Vec<FoldMap>,
+    full: Full,
     n_samples: usize,
     n_features: usize,
+}
+
+/// How all samples are fitted.
+#[derive(Debug)]
+enum Full {
+    /// By a decomposition.
+    Spectral(FullMap),
+    /// By an inverse for each penalty.
+    Inverse(Inverses),
+}
+
+impl Full {
+    fn rows(&self) -> &[usize] {
+        match self {
+            Self::Spectral(full) => full.rows(),
+            Self::Inverse(full) => &full.rows,
+        }
+    }
+
+    fn feature_mean(&self) -> &Array1<f64> {
+        match self {
+            Self::Spectral(full) => full.feature_mean(),
+            Self::Inverse(full) => &full.standard.mean,
+        }
+    }
+}
+
+/// Test samples in the basis of a [`Ridge`], for any number of calls with targets.
+#[derive(Debug)]
+pub struct PlacedSamples(Placed);
+
+#[derive(Debug)]
+enum Placed {
+    /// In the basis of the decomposition (n_test x rank).
+    Spectral(Array2<f32>),
+    /// For each penalty the map from centred targets to predictions (n_test x n_samples).
+    PerPenalty(Vec<Array2<f32>>),
+}
+
+impl PlacedSamples {
+    /// Number of samples.
+    #[must_use]
+    pub fn n_samples(&self) -> usize {
+        match &self.0 {
+            Placed::Spectral(basis) => basis.nrows(),
+            Placed::PerPenalty(maps) => maps.first().map_or(0, ArrayBase::nrows),
+        }
+    }
 }
 
 impl Ridge {
     /// Decomposes the features `x` (n_samples x n_features) on every fold and on all samples.
     ///
-    /// Memory: kept are, for every fold, two matrices of samples by the smaller side in f32, and for the refit the features
-    /// once more in f64; while it runs, every thread holds an f64 copy of the features and a square matrix of the smaller side.
+    /// Memory: kept are, for every fold, a matrix of as many held-out samples as there are nodes among the penalties by samples
+    /// or features in f32; for the refit, the features in f32 and a square matrix of the smaller side in f64. While it runs, every
+    /// thread holds two square matrices of the smaller side in f64.
     ///
     /// # Errors
     /// [`MathError::Empty`] without samples, features, penalties or folds; [`MathError::Parameter`] for a penalty that is
     /// not positive or not above the one before it; [`MathError::Index`] and [`MathError::TooFew`] for a fold that points
     /// outside the samples or is empty on one side; [`MathError::NotFinite`]; [`MathError::Lapack`].
     pub fn factorise(x: ArrayView2<'_, f32>, folds: &[Fold], options: RidgeOptions) -> Result<Self, MathError> {
+        Self::factorise_on(OpenBlas, x, folds, options)
+    }
+}
+
+impl<P: Products> Ridge<P> {
+    /// As [`Ridge::factorise`], for targets that are multiplied by `products`.
+    ///
+    /// # Errors
+    /// As [`Ridge::factorise`].
+    pub fn factorise_on(
+        products: P,
+        x: ArrayView2<'_, f32>,
+        folds: &[Fold],
+        options: RidgeOptions,
+    ) -> Result<Self, MathError> {
         check(x, folds, &options)?;
-        let all: Vec<usize> = (0..x.nrows()).collect();
-        let jobs: Vec<Option<&Fold>> = folds.iter().map(Some).chain([None]).collect();
-        let mut factors: Vec<Factors> = jobs
-            .into_par_iter()
-            .map(|fold| match fold {
-                Some(fold) => Factors::of_fold(x, &fold.train, &fold.validation, &options),
-                None => Factors::of_all(x, &all, &options),
-            })
-            .collect::<Result<_, MathError>>()?;
-        let full = factors.pop().expect("the refit was the last job");
-        Ok(Self {
-            options,
-            folds: folds.iter().cloned().zip(factors).collect(),
-            full,
-            n_samples: x.nrows(),
-            n_features: x.ncols(),
-        })
+        super::blas::single_thread_blas();
+        let shared = shared_kernel(x, folds, &options);
+        let (full, maps) = if inverse::is_served(shared.as_ref(), folds, x.ncols(), &options) {
+            let shared = shared.expect("inverses are served by a kernel");
+            let (full, maps) = Inverses::of(x, folds, shared, &options)?;
+            (Full::Inverse(full), maps)
+        } else {
+            // The refit decomposes most, so it goes first.
+            let (full, maps) = rayon::join(
+                || FullMap::of(x, shared.as_ref(), &options),
+                || {
+                    let maps = folds.par_iter().map(|fold| FoldMap::of(x, fold, shared.as_ref(), &options));
+                    maps.collect::<Result<Vec<_>, MathError>>()
+                },
+            );
+            (Full::Spectral(full?), maps?)
+        };
+        Ok(Self { options, products, folds: maps, full, n_samples: x.nrows(), n_features: x.ncols() })
+    }
+
+    fn has_dual(&self) -> bool {
+        self.options.dual_coefficients && self.options.is_dual(self.n_samples, self.n_features)
+    }
+
+    /// Penalties at which folds are predicted, fewest and most over the folds; all others follow from them.
+    #[must_use]
+    pub fn n_nodes(&self) -> (usize, usize) {
+        let n_nodes = || self.folds.iter().map(|fold| fold.weights.ncols());
+        (n_nodes().min().unwrap_or_default(), n_nodes().max().unwrap_or_default())
+    }
+
+    /// Multiplications and additions in single precision that a target costs: what time is at least, given the rate at which
+    /// matrices multiply.
+    #[must_use]
+    pub fn flops_per_target(&self, n_test: usize) -> u64 {
+        let of_fold = |fold: &FoldMap| fold.projector.as_ref().map_or(0, |projector| projector.len()) + fold.maps.len();
+        let folds: usize = self.folds.iter().map(of_fold).sum();
+        let (n_samples, n_features) = (self.n_samples, self.n_features);
+        let coefficients = if self.options.coefficients { n_features } else { 0 };
+        let refit = match &self.full {
+            Full::Spectral(full) => {
+                let (n_samples, rank) = full.projector.dim();
+                let results = coefficients + n_test + if self.has_dual() { n_samples } else { 0 };
+                if results > 0 { rank * (n_samples + results) } else { 0 }
+            }
+            Full::Inverse(full) => {
+                let dual = if full.inverses.is_empty() { 0 } else { n_samples };
+                n_samples * (dual + n_test)
+            }
+        };
+        2 * (folds + refit) as u64
     }
 
     /// Chooses penalties for the targets `y` (n_samples x n_targets) and fits them on all samples.
@@ -213,38 +332,58 @@ impl Ridge {
         Ok(self.run(y, None)?.0)
     }
 
-    /// As [`Ridge::fit`], and predicts `x_test` (n_test x n_features) without needing the coefficients.
-    ///
-    /// The cheaper way when there are more features than samples and only held-out predictions (n_test x n_targets)
-    /// are wanted.
+    /// Places test samples (n_test x n_features) in the basis of the refit, once for any number of targets.
     ///
     /// # Errors
-    /// As [`Ridge::fit`], and the same for the shape and values of `x_test`.
+    /// [`MathError::Shape`] when the number of features differs, [`MathError::NotFinite`].
+    pub fn place(&self, x_test: ArrayView2<'_, f32>) -> Result<PlacedSamples, MathError> {
+        require_shape("columns of x_test", x_test.ncols(), self.n_features, "the features fitted on")?;
+        require_finite("x_test", x_test)?;
+        Ok(PlacedSamples(match &self.full {
+            Full::Spectral(full) => Placed::Spectral(full.place(x_test)),
+            Full::Inverse(full) => Placed::PerPenalty(full.place(x_test)?),
+        }))
+    }
+
+    /// As [`Ridge::fit`], and predicts placed test samples (n_test x n_targets) without needing the coefficients.
+    ///
+    /// # Errors
+    /// As [`Ridge::fit`].
+    pub fn fit_predict_placed(
+        &self,
+        y: ArrayView2<'_, f32>,
+        test: &PlacedSamples,
+    ) -> Result<(RidgeFit, Array2<f32>), MathError> {
+        let (fit, prediction) = self.run(y, Some(test))?;
+        Ok((fit, prediction.expect("test samples were given")))
+    }
+
+    /// [`Ridge::place`], then [`Ridge::fit_predict_placed`].
+    ///
+    /// # Errors
+    /// As the two steps.
     pub fn fit_predict(
         &self,
         y: ArrayView2<'_, f32>,
         x_test: ArrayView2<'_, f32>,
     ) -> Result<(RidgeFit, Array2<f32>), MathError> {
-        require_shape("columns of x_test", x_test.ncols(), self.n_features, "the features fitted on")?;
-        require_finite("x_test", x_test)?;
-        let (fit, prediction) = self.run(y, Some(x_test))?;
-        Ok((fit, prediction.expect("test samples were given")))
+        self.fit_predict_placed(y, &self.place(x_test)?)
     }
 
     fn run(
         &self,
         y: ArrayView2<'_, f32>,
-        x_test: Option<ArrayView2<'_, f32>>,
+        test: Option<&PlacedSamples>,
     ) -> Result<(RidgeFit, Option<Array2<f32>>), MathError> {
         require_shape("rows of y", y.nrows(), self.n_samples, "one row for each row of x")?;
         require_finite("y", y)?;
-        super::blas::single_thread_blas();
         let cv_scores = self.cross_validate(y);
         let best_alpha = self.choose(&cv_scores);
-        let refit = self.refit(y, &best_alpha, x_test);
+        let refit = self.refit(y, &best_alpha, test);
         let fit = RidgeFit {
             coefficients: refit.coefficients,
             intercepts: refit.intercepts,
+            dual_coefficients: refit.dual_coefficients,
             warnings: warnings(&best_alpha, self.options.alphas.len()),
             best_alpha,
             cv_scores,
@@ -290,7 +429,8 @@ pub fn ridge_cv(
     folds: &[Fold],
     options: RidgeOptions,
 ) -> Result<RidgeFit, MathError> {
-    Ridge::factorise(x, folds, options)?.fit(y)
+    let expected_targets = options.expected_targets.or(Some(y.ncols()));
+    Ridge::factorise(x, folds, RidgeOptions { expected_targets, ..options })?.fit(y)
 }
 
 fn warnings(best_alpha: &[Option<usize>], n_alphas: usize) -> Vec<RidgeWarning> {

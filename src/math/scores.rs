@@ -42,6 +42,11 @@ impl Columns {
         self.power[column] <= CONSTANT_SHARE * self.n_rows * self.mean[column] * self.mean[column]
     }
 
+    /// `sum (v - mean)^2` of a column.
+    pub fn power(&self, column: usize) -> f64 {
+        self.power[column]
+    }
+
     /// Pearson's r of the measured `data` with a prediction of the same shape.
     pub fn pearson(&self, data: &Array2<f32>, prediction: &Array2<f32>) -> Vec<Option<f64>> {
         let predicted = Columns::of(prediction);

@@ -1,20 +1,24 @@
 //! The steps of a ridge regression that repeat for every block of targets.
 //!
-//! Owns the cut into blocks and the order of sums; the factors that all blocks share come from `factors.rs`.
+//! Owns the cut into blocks and the order of sums; the maps that all blocks share come from `factors.rs`.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, Axis, Zip};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
 use rayon::prelude::*;
 
-use super::factors::Factors;
-use super::{CvScore, Ridge, TARGET_BLOCK};
+use super::factors::{FoldMap, FullMap};
+use super::inverse::Inverses;
+use super::moments::Moments;
+use super::{CvScore, Full, Placed, PlacedSamples, Ridge, TARGET_BLOCK};
+use crate::math::products::Products;
 use crate::math::scores::{Columns, column_block};
 use crate::math::series::column_means;
 
-/// What a refit was asked for: coefficients with intercepts, predictions of test samples, or both.
+/// What a refit was asked for, each where it was.
+#[derive(Default)]
 pub(super) struct Refit {
     pub coefficients: Option<Array2<f32>>,
     pub intercepts: Option<Vec<f32>>,
+    pub dual_coefficients: Option<Array2<f32>>,
     pub prediction: Option<Array2<f32>>,
 }
 
@@ -44,14 +48,13 @@ fn subtract_from_rows(matrix: &mut Array2<f32>, mean: &[f64]) {
     }
 }
 
-/// `projector' Y` for one block (rank x n_block).
-fn project(factors: &Factors, y: &Array2<f32>) -> Array2<f32> {
-    let mut projected = Array2::zeros((factors.projector.ncols(), y.ncols()));
-    general_mat_mul(1.0, &factors.projector.t(), y, 0.0, &mut projected);
-    projected
-}
+impl<P: Products> Ridge<P> {
+    fn product(&self, a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut out = Array2::zeros((a.nrows(), b.ncols()));
+        self.products.multiply(a, b, out.view_mut());
+        out
+    }
 
-impl Ridge {
     /// Mean held-out score over folds, for every penalty and target (n_alphas x n_targets).
     pub(super) fn cross_validate(&self, y: ArrayView2<'_, f32>) -> Array2<Option<f32>> {
         let mut scores = Array2::from_elem((self.options.alphas.len(), y.ncols()), None);
@@ -59,8 +62,8 @@ impl Ridge {
             let y = column_block(y, block * TARGET_BLOCK, out.ncols());
             let mut sums = Array2::<f64>::zeros(out.dim());
             let mut n_scored = vec![0usize; out.ncols()];
-            for (fold, factors) in &self.folds {
-                self.score_fold(y, &fold.validation, factors, &mut sums, &mut n_scored);
+            for fold in &self.folds {
+                self.score_fold(y, fold, &mut sums, &mut n_scored);
             }
             for ((alpha, target), mean) in out.indexed_iter_mut() {
                 let n = n_scored[target];
@@ -70,37 +73,31 @@ impl Ridge {
         scores
     }
 
-    fn score_fold(
-        &self,
-        y: ArrayView2<'_, f32>,
-        validation: &[usize],
-        factors: &Factors,
-        sums: &mut Array2<f64>,
-        n_scored: &mut [usize],
-    ) {
-        let (train_y, train_mean) = gather_train(y, &factors.train, self.options.intercept);
-        let projected = project(factors, &train_y);
+    fn score_fold(&self, y: ArrayView2<'_, f32>, map: &FoldMap, sums: &mut Array2<f64>, n_scored: &mut [usize]) {
+        let (train_y, train_mean) = gather_train(y, &map.fold.train, self.options.intercept);
         // Held-out data are seen relative to the fitted mean, where the prediction without intercept lives.
-        let mut held_out = gather(y, validation);
+        let mut held_out = gather(y, &map.fold.validation);
         subtract_from_rows(&mut held_out, &train_mean);
         let columns = Columns::of(&held_out);
-        for (target, n) in n_scored.iter_mut().enumerate() {
-            *n += usize::from(!columns.is_constant(target));
-        }
-        let mut prediction = Array2::zeros(held_out.dim());
-        let mut weighted = Array2::zeros(projected.dim());
-        for (&alpha, mut sums) in self.options.alphas.iter().zip(sums.outer_iter_mut()) {
-            let rows = weighted.outer_iter_mut().zip(projected.outer_iter());
-            for ((mut out, row), g) in rows.zip(factors.weights(alpha)) {
-                Zip::from(&mut out).and(&row).for_each(|out, v| *out = g * v);
+        let projected = map.projector.as_ref().map(|projector| self.product(projector.t(), train_y.view()));
+        let predictions = self.product(map.maps.view(), projected.as_ref().unwrap_or(&train_y).view());
+        let moments = Moments::of(&held_out, &predictions, map.weights.ncols());
+        for target in 0..y.ncols() {
+            if columns.is_constant(target) {
+                continue;
             }
-            general_mat_mul(1.0, &factors.evaluation, &weighted, 0.0, &mut prediction);
-            let scores = match self.options.score {
-                CvScore::R2 => columns.r2(&held_out, &prediction),
-                CvScore::Pearson => columns.pearson(&held_out, &prediction),
-            };
-            // Absent for a constant target, which is not counted, or for a constant prediction, which scores 0.
-            sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score.unwrap_or(0.0));
+            n_scored[target] += 1;
+            for (alpha, weights) in map.weights.rows().into_iter().enumerate() {
+                let (with_data, with_itself) = moments.combine(target, weights.as_slice().expect("stored by row"));
+                sums[[alpha, target]] += match self.options.score {
+                    CvScore::R2 => 1.0 - (moments.data[target] - 2.0 * with_data + with_itself) / columns.power(target),
+                    // A prediction that does not vary scores 0.
+                    CvScore::Pearson if with_itself <= 0.0 => 0.0,
+                    CvScore::Pearson => {
+                        (with_data / (with_itself.sqrt() * columns.power(target).sqrt())).clamp(-1.0, 1.0)
+                    }
+                };
+            }
         }
     }
 
@@ -109,59 +106,114 @@ impl Ridge {
         &self,
         y: ArrayView2<'_, f32>,
         best_alpha: &[Option<usize>],
-        x_test: Option<ArrayView2<'_, f32>>,
+        test: Option<&PlacedSamples>,
     ) -> Refit {
-        let to_coefficients = self.options.coefficients.then(|| self.full.to_coefficients());
-        let test = x_test.map(|x| self.full.place(x));
-        if to_coefficients.is_none() && test.is_none() {
-            return Refit { coefficients: None, intercepts: None, prediction: None };
+        let n_test = test.map_or(0, PlacedSamples::n_samples);
+        let (n_features, n_samples) = (self.n_features, self.n_samples);
+        let (has_coefficients, has_dual) = (self.options.coefficients, self.has_dual());
+        if !has_coefficients && !has_dual && test.is_none() {
+            return Refit::default();
         }
-        let weights: Vec<Vec<f32>> = self.options.alphas.iter().map(|&alpha| self.full.weights(alpha)).collect();
-        let n_rows = |m: &Option<Array2<f32>>| m.as_ref().map_or(0, ndarray::ArrayBase::nrows);
-        let mut coefficients = Array2::<f32>::zeros((n_rows(&to_coefficients), y.ncols()));
-        let mut prediction = Array2::<f32>::zeros((n_rows(&test), y.ncols()));
+        let mut coefficients = Array2::<f32>::zeros((if has_coefficients { n_features } else { 0 }, y.ncols()));
+        let mut dual = Array2::<f32>::zeros((if has_dual { n_samples } else { 0 }, y.ncols()));
+        let mut prediction = Array2::<f32>::zeros((n_test, y.ncols()));
         let mut intercepts = vec![0.0f32; y.ncols()];
-        let feature_mean = &self.full.refit.as_ref().expect("the last factors are those of the refit").feature_mean;
-
         coefficients
             .axis_chunks_iter_mut(Axis(1), TARGET_BLOCK)
             .into_par_iter()
+            .zip(dual.axis_chunks_iter_mut(Axis(1), TARGET_BLOCK))
             .zip(prediction.axis_chunks_iter_mut(Axis(1), TARGET_BLOCK))
             .zip(intercepts.par_chunks_mut(TARGET_BLOCK))
             .enumerate()
-            .for_each(|(block, ((mut coefficients, mut prediction), intercepts))| {
+            .for_each(|(block, (((coefficients, dual), prediction), intercepts))| {
                 let start = block * TARGET_BLOCK;
                 let targets = column_block(y, start, intercepts.len());
-                let (train_y, mean) = gather_train(targets, &self.full.train, self.options.intercept);
-                let mut weighted = project(&self.full, &train_y);
-                for (j, best) in best_alpha[start..start + intercepts.len()].iter().enumerate() {
-                    match best {
-                        Some(alpha) => {
-                            weighted.column_mut(j).iter_mut().zip(&weights[*alpha]).for_each(|(v, g)| *v *= g);
-                        }
-                        None => weighted.column_mut(j).fill(0.0),
-                    }
+                let (train_y, mean) = gather_train(targets, self.full.rows(), self.options.intercept);
+                let best = &best_alpha[start..start + intercepts.len()];
+                let mut out = RefitBlock { coefficients, dual, prediction };
+                match &self.full {
+                    Full::Spectral(full) => self.refit_spectral(full, &train_y, best, test, &mut out),
+                    Full::Inverse(full) => self.refit_inverse(full, &train_y, best, test, &mut out),
                 }
-                if let Some(to_coefficients) = &to_coefficients {
-                    general_mat_mul(1.0, to_coefficients, &weighted, 0.0, &mut coefficients);
-                    let mut offset = mean.clone();
-                    for (row, m) in coefficients.outer_iter().zip(feature_mean) {
+                for mut row in out.prediction.outer_iter_mut() {
+                    row.iter_mut().zip(&mean).for_each(|(p, m)| *p = (f64::from(*p) + m) as f32);
+                }
+                if has_coefficients {
+                    let mut offset = mean;
+                    for (row, m) in out.coefficients.outer_iter().zip(self.full.feature_mean()) {
                         offset.iter_mut().zip(row).for_each(|(o, &b)| *o -= m * f64::from(b));
                     }
                     intercepts.iter_mut().zip(&offset).for_each(|(b0, &o)| *b0 = o as f32);
                 }
-                if let Some(test) = &test {
-                    general_mat_mul(1.0, test, &weighted, 0.0, &mut prediction);
-                    for mut row in prediction.outer_iter_mut() {
-                        row.iter_mut().zip(&mean).for_each(|(p, m)| *p = (f64::from(*p) + m) as f32);
-                    }
-                }
             });
-        let is_kept = to_coefficients.is_some();
         Refit {
-            coefficients: is_kept.then_some(coefficients),
-            intercepts: is_kept.then_some(intercepts),
+            coefficients: has_coefficients.then_some(coefficients),
+            intercepts: has_coefficients.then_some(intercepts),
+            dual_coefficients: has_dual.then_some(dual),
             prediction: test.map(|_| prediction),
         }
     }
+
+    fn refit_spectral(
+        &self,
+        full: &FullMap,
+        train_y: &Array2<f32>,
+        best: &[Option<usize>],
+        test: Option<&PlacedSamples>,
+        out: &mut RefitBlock<'_>,
+    ) {
+        let mut weighted = self.product(full.projector.t(), train_y.view());
+        for (component, mut row) in weighted.outer_iter_mut().enumerate() {
+            for (value, best) in row.iter_mut().zip(best) {
+                // A target without a penalty has coefficients of 0.
+                *value *= best.map_or(0.0, |alpha| full.weights[[alpha, component]]);
+            }
+        }
+        if let Some(basis) = &full.to_dual {
+            self.products.multiply(basis.view(), weighted.view(), out.dual.view_mut());
+        }
+        if let Some(basis) = &full.to_coefficients {
+            self.products.multiply(basis.view(), weighted.view(), out.coefficients.view_mut());
+        }
+        if let Some(PlacedSamples(Placed::Spectral(basis))) = test {
+            self.products.multiply(basis.view(), weighted.view(), out.prediction.view_mut());
+        }
+    }
+
+    /// Targets of a block that share a penalty go through its maps together.
+    fn refit_inverse(
+        &self,
+        full: &Inverses,
+        train_y: &Array2<f32>,
+        best: &[Option<usize>],
+        test: Option<&PlacedSamples>,
+        out: &mut RefitBlock<'_>,
+    ) {
+        for alpha in 0..self.options.alphas.len() {
+            let columns: Vec<usize> = (0..best.len()).filter(|&target| best[target] == Some(alpha)).collect();
+            if columns.is_empty() {
+                continue;
+            }
+            let chosen = train_y.select(Axis(1), &columns).as_standard_layout().into_owned();
+            let scatter = |map: &Array2<f32>, to: &mut ArrayViewMut2<'_, f32>| {
+                let product = self.product(map.view(), chosen.view());
+                for (from, mut to) in product.rows().into_iter().zip(to.rows_mut()) {
+                    from.iter().zip(&columns).for_each(|(&value, &column)| to[column] = value);
+                }
+            };
+            if let Some(inverse) = full.inverses.get(alpha) {
+                scatter(inverse, &mut out.dual);
+            }
+            if let Some(PlacedSamples(Placed::PerPenalty(maps))) = test {
+                scatter(&maps[alpha], &mut out.prediction);
+            }
+        }
+    }
+}
+
+/// Where the results of a block go; what was not asked for has no rows.
+struct RefitBlock<'a> {
+    coefficients: ArrayViewMut2<'a, f32>,
+    dual: ArrayViewMut2<'a, f32>,
+    prediction: ArrayViewMut2<'a, f32>,
 }

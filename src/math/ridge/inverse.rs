@@ -1,0 +1,282 @@
+//! Maps from targets to predictions without a decomposition: one inverse for each penalty serves every fold.
+//!
+//! Owns the dual form of a well-conditioned regression. Where penalties are small against the kernel or many, where features are
+//! scaled within folds, or where coefficients of features are wanted (their f32 sums over samples would cancel), `factors.rs`
+//! decomposes instead.
+
+use std::ffi::c_char;
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+
+use super::factors::FoldMap;
+use super::kernel::{SharedKernel, Standard, cross_products};
+use super::penalties::PenaltyBasis;
+use super::{CvScore, RidgeOptions};
+use crate::math::MathError;
+use crate::math::folds::Fold;
+
+/// Largest ratio of the kernel's trace to a penalty: a bound on the condition of what is inverted in f64 and applied in f32.
+const MAX_CONDITION: f64 = 1e8;
+
+/// Whether the regression may be solved by inverses, and is so faster than by decompositions.
+pub(super) fn is_served(
+    shared: Option<&SharedKernel>,
+    folds: &[Fold],
+    n_features: usize,
+    options: &RidgeOptions,
+) -> bool {
+    let Some(shared) = shared else { return false };
+    let is_dual = |fold: &Fold| options.is_dual(fold.train.len(), n_features);
+    !options.coefficients
+        && options.is_dual(shared.n_samples(), n_features)
+        && folds.iter().all(|fold| is_dual(fold) && fold.train.is_sorted_by(|one, next| one < next))
+        && options.alphas.len() <= 4 * (folds.len() + 1)
+        && shared.trace() <= MAX_CONDITION * options.alphas[0]
+}
+
+/// `G = (K + alpha I)^-1` of all samples at every penalty, and what it takes to place new ones.
+#[derive(Debug)]
+pub(super) struct Inverses {
+    pub rows: Vec<usize>,
+    pub standard: Standard,
+    x: Array2<f32>,
+    kernel: Array2<f64>,
+    alphas: Vec<f64>,
+    /// `G` at every penalty (n_samples x n_samples), if dual coefficients are wanted.
+    pub inverses: Vec<Array2<f32>>,
+}
+
+impl Inverses {
+    /// Inverts at every penalty and maps every fold.
+    ///
+    /// A penalised fit without the samples `B` predicts them as `y_B - P_BB^-1 (P y)_B`, where `P = alpha G` (with an intercept
+    /// `alpha (G - G 1 1'G / 1'G 1)`) gives the residuals of the fit with them: `-P_BB^-1 P_Bt y_t`, whose map costs a system of the
+    /// size of `B` instead of one of the size of the rest (leaving out one sample: Golub, Heath and Wahba 1979; several: the same
+    /// algebra on blocks).
+    pub fn of(
+        x: ArrayView2<'_, f32>,
+        folds: &[Fold],
+        shared: SharedKernel,
+        options: &RidgeOptions,
+    ) -> Result<(Self, Vec<FoldMap>), MathError> {
+        let solved: Vec<(Vec<Array2<f32>>, Option<Array2<f32>>)> = options
+            .alphas
+            .par_iter()
+            .map(|&alpha| {
+                let inverse = inverted(shared.products(), alpha)?;
+                let residual = residual_map(&inverse, alpha, options.intercept);
+                let maps = folds.iter().map(|fold| held_out_map(&residual, fold, options));
+                let maps = maps.collect::<Result<Vec<_>, MathError>>()?;
+                Ok((maps, options.dual_coefficients.then(|| inverse.mapv(|v| v as f32))))
+            })
+            .collect::<Result<_, MathError>>()?;
+        let (maps_at, inverses): (Vec<Vec<Array2<f32>>>, Vec<Option<Array2<f32>>>) = solved.into_iter().unzip();
+        let mut by_fold: Vec<Vec<Array2<f32>>> = folds.iter().map(|_| Vec::new()).collect();
+        for maps in maps_at {
+            by_fold.iter_mut().zip(maps).for_each(|(of_fold, map)| of_fold.push(map));
+        }
+        let maps = folds.iter().zip(by_fold).map(|(fold, maps)| joined(fold, maps)).collect();
+
+        let rows: Vec<usize> = (0..x.nrows()).collect();
+        let standard = Standard::of(x, &rows, options.intercept, false);
+        let found = Self {
+            rows,
+            standard,
+            x: x.to_owned(),
+            kernel: shared.into_products(),
+            alphas: options.alphas.clone(),
+            inverses: inverses.into_iter().flatten().collect(),
+        };
+        Ok((found, maps))
+    }
+
+    /// The maps from centred targets to predictions of new samples, one for each penalty (n_new x n_samples).
+    pub fn place(&self, samples: ArrayView2<'_, f32>) -> Result<Vec<Array2<f32>>, MathError> {
+        let rows: Vec<usize> = (0..samples.nrows()).collect();
+        let across = cross_products((samples, &rows), (self.x.view(), &self.rows), &self.standard);
+        let map = |alpha: &f64| {
+            let factor = Cholesky::of(with_ridge(&self.kernel, *alpha))?;
+            let mut map = across.clone();
+            factor.solve_rows(&mut map)?;
+            Ok(map.mapv(|v| v as f32))
+        };
+        self.alphas.par_iter().map(map).collect()
+    }
+}
+
+/// Keeps the maps of a few penalties (each n_held_out x n_train), from which all others follow.
+fn joined(fold: &Fold, maps: Vec<Array2<f32>>) -> FoldMap {
+    let flat = |map: &Array2<f32>| map.as_slice().expect("a map is stored row by row").to_vec();
+    let pieces: Vec<Vec<f32>> = maps.iter().map(flat).collect();
+    let mut gram = Array2::<f64>::zeros((maps.len(), maps.len()));
+    for (a, first) in pieces.iter().enumerate() {
+        for (b, second) in pieces.iter().enumerate().take(a + 1) {
+            let product = dot(first, second);
+            gram[[a, b]] = product;
+            gram[[b, a]] = product;
+        }
+    }
+    let PenaltyBasis { nodes, weights } = PenaltyBasis::of(&gram);
+    let (n_held_out, n_train) = (fold.validation.len(), fold.train.len());
+    let mut kept = Array2::zeros((nodes.len() * n_held_out, n_train));
+    for (node, mut part) in nodes.iter().zip(kept.axis_chunks_iter_mut(Axis(0), n_held_out)) {
+        part.assign(&maps[*node]);
+    }
+    FoldMap { fold: fold.clone(), projector: None, maps: kept, weights }
+}
+
+/// Inner product with sums in f64.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += f64::from(a) * f64::from(b);
+        }
+    }
+    sums.iter().sum()
+}
+
+fn with_ridge(kernel: &Array2<f64>, alpha: f64) -> Array2<f64> {
+    let mut system = kernel.clone();
+    system.diag_mut().mapv_inplace(|v| v + alpha);
+    system
+}
+
+fn inverted(kernel: &Array2<f64>, alpha: f64) -> Result<Array2<f64>, MathError> {
+    Cholesky::of(with_ridge(kernel, alpha))?.inverse()
+}
+
+/// What turns targets into the residuals of the fit on all samples (n_samples x n_samples).
+fn residual_map(inverse: &Array2<f64>, alpha: f64, intercept: bool) -> Array2<f64> {
+    let mut residual = inverse * alpha;
+    if intercept {
+        let of_ones: Array1<f64> = inverse.sum_axis(Axis(1));
+        let total = of_ones.sum();
+        for (mut row, own) in residual.rows_mut().into_iter().zip(&of_ones) {
+            row.scaled_add(-alpha * own / total, &of_ones);
+        }
+    }
+    residual
+}
+
+/// The map from the centred targets of `fold.train` to predictions of `fold.validation` (n_validation x n_train).
+fn held_out_map(residual: &Array2<f64>, fold: &Fold, options: &RidgeOptions) -> Result<Array2<f32>, MathError> {
+    let mut is_train = vec![false; residual.nrows()];
+    fold.train.iter().for_each(|&row| is_train[row] = true);
+    let left_out: Vec<usize> = (0..residual.nrows()).filter(|&row| !is_train[row]).collect();
+    let pick = |rows: &[usize], columns: &[usize]| {
+        Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| residual[[rows[i], columns[j]]])
+    };
+    // The transpose, samples fitted on by samples left out, so that each right-hand side lies in a row.
+    let mut solution = pick(&fold.train, &left_out);
+    Cholesky::of(pick(&left_out, &left_out))?.solve_rows(&mut solution)?;
+    let places: Vec<usize> = fold.validation.iter().filter_map(|row| left_out.binary_search(row).ok()).collect();
+    let mut map = -solution.select(Axis(1), &places).reversed_axes();
+    if options.intercept {
+        // Targets come centred, so that what all of them share adds nothing but rounding.
+        for mut row in map.rows_mut() {
+            let mean = row.sum() / row.len() as f64;
+            row -= mean;
+        }
+    }
+    if options.score == CvScore::Pearson {
+        super::factors::centre_within(&mut map);
+    }
+    Ok(map.mapv(|v| v as f32).as_standard_layout().into_owned())
+}
+
+/// `A = L L'` of a symmetric positive definite matrix, in f64.
+struct Cholesky(Array2<f64>);
+
+const LOWER: c_char = b'L' as c_char;
+
+impl Cholesky {
+    fn of(mut a: Array2<f64>) -> Result<Self, MathError> {
+        crate::math::blas::single_thread_blas();
+        let n = order(&a);
+        let mut info = 0;
+        // SAFETY: `a` holds n x n numbers in one piece and is symmetric, so that its order does not matter; pointers outlive the call.
+        unsafe { lapack_sys::dpotrf_(&LOWER, &n, a.as_mut_ptr(), &n, &mut info) };
+        check("dpotrf", info)?;
+        Ok(Self(a))
+    }
+
+    /// `A^-1`, both triangles.
+    fn inverse(mut self) -> Result<Array2<f64>, MathError> {
+        let n = order(&self.0);
+        let mut info = 0;
+        // SAFETY: as above; the factor stands where LAPACK left it.
+        unsafe { lapack_sys::dpotri_(&LOWER, &n, self.0.as_mut_ptr(), &n, &mut info) };
+        check("dpotri", info)?;
+        // LAPACK's lower triangle in its column order is the upper one in ours.
+        for row in 0..self.0.nrows() {
+            for column in 0..row {
+                self.0[[row, column]] = self.0[[column, row]];
+            }
+        }
+        Ok(self.0)
+    }
+
+    /// Replaces every row `b` of a matrix (n_systems x n) by `A^-1 b`.
+    fn solve_rows(&self, rows: &mut Array2<f64>) -> Result<(), MathError> {
+        let n = order(&self.0);
+        let n_systems = rows.nrows() as i32;
+        let mut info = 0;
+        assert!(rows.is_standard_layout(), "right-hand sides are stored row by row");
+        // SAFETY: each row is a column of n numbers in LAPACK's order; pointers outlive the call.
+        unsafe {
+            lapack_sys::dpotrs_(&LOWER, &n, &n_systems, self.0.as_ptr(), &n, rows.as_mut_ptr(), &n, &mut info);
+        }
+        check("dpotrs", info)
+    }
+}
+
+fn order(a: &Array2<f64>) -> i32 {
+    assert!(a.is_standard_layout() && a.is_square(), "a system is square and in one piece");
+    i32::try_from(a.nrows()).expect("a kernel of so many samples would not fit in memory")
+}
+
+fn check(routine: &'static str, code: i32) -> Result<(), MathError> {
+    if code == 0 { Ok(()) } else { Err(MathError::Lapack { routine, code }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::s;
+
+    #[test]
+    fn a_system_is_solved_and_inverted() {
+        let x = Array2::from_shape_fn((9, 20), |(i, j)| ((i * 31 + j * 17) as f64 * 0.61).sin());
+        let a = with_ridge(&x.dot(&x.t()), 0.5);
+        let inverse = inverted(&x.dot(&x.t()), 0.5).expect("positive definite");
+        assert!((a.dot(&inverse) - Array2::<f64>::eye(9)).iter().all(|d| d.abs() < 1e-12));
+        let mut rows = x.slice(s![.., ..9]).t().to_owned().as_standard_layout().into_owned();
+        let expected = rows.dot(&inverse);
+        Cholesky::of(a).expect("positive definite").solve_rows(&mut rows).expect("solvable");
+        assert!((rows - expected).iter().all(|d| d.abs() < 1e-12));
+        assert!(matches!(Cholesky::of(-Array2::<f64>::eye(3)), Err(MathError::Lapack { routine: "dpotrf", code: 1 })));
+    }
+
+    #[test]
+    fn leaving_out_is_refitting() {
+        let (n, alpha) = (14, 2.0);
+        let x = Array2::from_shape_fn((n, 30), |(i, j)| ((i * 13 + j * 29) as f64 * 0.37).cos());
+        let y = Array1::from_shape_fn(n, |i| (i as f64 * 0.9).sin() + 0.3 * i as f64);
+        let kernel = x.dot(&x.t());
+        let fold = Fold { train: vec![0, 1, 2, 8, 9, 10, 11, 12, 13], validation: vec![4, 5, 6] };
+        let options = RidgeOptions::default();
+        let residual = residual_map(&inverted(&kernel, alpha).expect("positive definite"), alpha, true);
+        let map = held_out_map(&residual, &fold, &options).expect("solvable");
+
+        let (train_x, train_y) = (x.select(Axis(0), &fold.train), y.select(Axis(0), &fold.train));
+        let (x_mean, y_mean) = (train_x.mean_axis(Axis(0)).expect("rows"), train_y.mean().expect("rows"));
+        let centred = &train_x - &x_mean;
+        let inverse = inverted(&centred.dot(&centred.t()), alpha).expect("positive definite");
+        let dual = inverse.dot(&(&train_y - y_mean));
+        let expected = (x.select(Axis(0), &fold.validation) - &x_mean).dot(&centred.t()).dot(&dual);
+        let found = map.mapv(f64::from).dot(&(&train_y - y_mean));
+        assert!((found - expected).iter().all(|d| d.abs() < 1e-6));
+    }
+}
