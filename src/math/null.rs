@@ -29,8 +29,8 @@ const FIRST_ROUND: usize = 128;
 /// When a target needs no further draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlyStop {
-    /// A target stops at the draw with which so many null values have reached its observed value (Besag and Clifford
-    /// recommend 10 or more); its p value then has a relative standard error of about `1 / sqrt(n_exceedances)`.
+    /// A target stops at the draw with which so many null values have reached its observed value; 10 to 20 are usual. Its p
+    /// value then has a relative standard error of about `1 / sqrt(n_exceedances)`.
     pub n_exceedances: usize,
 }
 
