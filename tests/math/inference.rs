@@ -234,6 +234,18 @@ fn an_early_stop_at_nothing_is_refused() {
     assert!(run(0, 1).starts_with("`number of permutations` is 0, expected 1 or more"));
 }
 
+#[test]
+fn a_value_that_is_no_number_is_named() {
+    let (y, mut broken) = (autoregressive(40, 3, 0.0, 8), autoregressive(40, 3, 0.0, 9));
+    broken[[17, 2]] = f32::NAN;
+    let blocks = Rearrangement::Blocks { block_tr: 10 };
+    for (data, prediction, what) in [(&broken, &y, "data"), (&y, &broken, "prediction")] {
+        let error = permutation_test(data.view(), prediction.view(), blocks, 10, 1).unwrap_err();
+        let expected = format!("`{what}` holds NaN at row 17, column 2, expected finite numbers only");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
 #[derive(Deserialize)]
 struct Group {
     families: Vec<usize>,

@@ -98,7 +98,7 @@ pub struct SignFlipTest {
     /// Blocks of subjects whose signs change together; the number of subjects without families.
     pub n_blocks: usize,
     /// Largest statistic over voxels under each pattern, ascending: t, its negative or its magnitude by the alternative.
-    /// Infinite where a pattern makes all subjects of a voxel alike; empty when no voxel was tested.
+    /// The largest finite number where a pattern makes all subjects of a voxel alike; empty when no voxel was tested.
     pub largest_t: Vec<f64>,
     /// What was asked for.
     pub options: SignFlipOptions,
@@ -192,7 +192,7 @@ pub fn sign_flip_test(
         warnings.push(GroupWarning::CoarsePValues { smallest_p });
     }
     let largest_t = if voxels.iter().any(Result::is_ok) {
-        largest.into_iter().map(|square| square.abs().sqrt().copysign(square)).collect()
+        largest.into_iter().map(|square| square.abs().sqrt().min(f64::MAX).copysign(square)).collect()
     } else {
         Vec::new()
     };
