@@ -81,6 +81,14 @@ pub enum MathError {
         /// The length of what it points into.
         expected: usize,
     },
+    /// Something that invites wrong conclusions was asked for without the permission it needs.
+    #[error("`{name}` is false, expected true to permit this: {hint}")]
+    NotPermitted {
+        /// The permission.
+        name: &'static str,
+        /// What could go wrong, and what to do instead.
+        hint: &'static str,
+    },
     /// A LAPACK routine gave up.
     #[error("`{routine}` returned code {code}, expected 0: look for extreme values in its input")]
     Lapack {

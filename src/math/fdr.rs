@@ -1,6 +1,7 @@
 //! Control of the false discovery rate over many tests.
 //!
-//! Owns the Benjamini-Hochberg step-up procedure on p values; where those come from is [`super::null`].
+//! Owns the step-up procedures of Benjamini and Hochberg and of Benjamini and Yekutieli on p values; where those come from
+//! is [`super::null`] and [`super::group`].
 
 use super::MathError;
 
@@ -14,16 +15,32 @@ use super::MathError;
 /// # Errors
 /// [`MathError::Parameter`] when a p value lies outside 0 to 1.
 pub fn benjamini_hochberg(p_values: &[Option<f64>]) -> Result<Vec<Option<f64>>, MathError> {
+    step_up(p_values, |_| 1.0)
+}
+
+/// Turns p values into q values that hold under any dependence between tests; a test without a p value gets none.
+///
+/// Those of [`benjamini_hochberg`] times `sum_{i=1}^m 1 / i`, at most 1 (Benjamini and Yekutieli 2001, Ann Stat 29:1165,
+/// theorem 1.3). The factor is about `ln m + 0.58`, 11.4 for 50 000 voxels.
+///
+/// # Errors
+/// [`MathError::Parameter`] when a p value lies outside 0 to 1.
+pub fn benjamini_yekutieli(p_values: &[Option<f64>]) -> Result<Vec<Option<f64>>, MathError> {
+    step_up(p_values, |n_tests| (1..=n_tests).map(|i| 1.0 / i as f64).sum())
+}
+
+/// `q_(i) = min(1, min_{j >= i} p_(j) m factor(m) / j)`
+fn step_up(p_values: &[Option<f64>], factor: impl Fn(usize) -> f64) -> Result<Vec<Option<f64>>, MathError> {
     let mut tests: Vec<(usize, f64)> = p_values.iter().enumerate().filter_map(|(i, p)| p.map(|p| (i, p))).collect();
     if let Some(&(_, found)) = tests.iter().find(|(_, p)| !(0.0..=1.0).contains(p)) {
         return Err(MathError::Parameter { name: "p value", found, expected: "a number from 0 to 1" });
     }
     tests.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-    let n_tests = tests.len() as f64;
+    let weight = tests.len() as f64 * factor(tests.len());
     let mut q_values = vec![None; p_values.len()];
     let mut smallest = 1.0f64;
     for (rank, &(i, p)) in tests.iter().enumerate().rev() {
-        smallest = smallest.min(p * n_tests / (rank + 1) as f64);
+        smallest = smallest.min(p * weight / (rank + 1) as f64);
         q_values[i] = Some(smallest);
     }
     Ok(q_values)

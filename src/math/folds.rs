@@ -1,7 +1,14 @@
 //! Which samples are fitted and which validate, fold by fold.
 //!
-//! Owns two leak-aware schemes for time series: whole runs, and contiguous blocks with a gap. It offers no shuffled split:
-//! neighbouring volumes are alike, so a shuffled split scores a model on samples that it has all but seen.
+//! Owns two leak-aware schemes for time series: whole runs, and contiguous blocks with a gap. A shuffled split exists only
+//! for who permits it by name ([`AllowShuffled`]): neighbouring volumes are alike, so it scores a model on samples that it
+//! has all but seen.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::MathError;
 
@@ -99,6 +106,47 @@ pub fn contiguous_blocks(n_samples: usize, n_folds: usize, gap: usize) -> Result
         .collect()
 }
 
+/// Whether a study may use a shuffled split; it may not unless it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AllowShuffled(pub bool);
+
+/// Holds out `n_folds` random sets of samples; **leaks in time series**, and so needs permission.
+///
+/// Sets differ in size by one sample at most, and every sample is held out once. Where neighbouring samples are alike (as are
+/// the volumes of a scan, through the haemodynamic response and through slow noise), each held-out sample has
+/// neighbours in the fit that all but tell its value: scores are inflated and penalties chosen too small, even for
+/// features without any relation to the targets. Right for samples that are exchangeable, such as single images with one
+/// response each.
+///
+/// # Errors
+/// [`MathError::NotPermitted`] unless `allow` is true, [`MathError::TooFew`] with fewer than two folds,
+/// [`MathError::TooMany`] with more folds than samples.
+pub fn shuffled(n_samples: usize, n_folds: usize, seed: u64, allow: AllowShuffled) -> Result<Vec<Fold>, MathError> {
+    if !allow.0 {
+        return Err(MathError::NotPermitted {
+            name: "allow_shuffled",
+            hint: "a shuffled split of a time series scores samples whose neighbours were fitted; hold out runs or \
+                   contiguous blocks instead",
+        });
+    }
+    // The sizes of contiguous blocks, and their refusals.
+    let sizes = contiguous_blocks(n_samples, n_folds, 0)?;
+    let mut order: Vec<usize> = (0..n_samples).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut fold_of_sample = vec![0; n_samples];
+    for (fold, sizes) in sizes.iter().enumerate() {
+        for &place in &sizes.validation {
+            fold_of_sample[order[place]] = fold;
+        }
+    }
+    let split = |fold| {
+        let (validation, train) = (0..n_samples).partition(|&sample| fold_of_sample[sample] == fold);
+        Fold { train, validation }
+    };
+    Ok((0..n_folds).map(split).collect())
+}
+
 fn require_two_folds(n_folds: usize) -> Result<(), MathError> {
     if n_folds >= 2 {
         return Ok(());
@@ -149,6 +197,29 @@ mod tests {
         assert!(matches!(contiguous_blocks(10, 2, 5), Err(MathError::TooFew { .. })));
         assert!(contiguous_blocks(10, 2, usize::MAX).is_err());
         assert!(contiguous_blocks(3, 4, 0).is_err());
+    }
+
+    #[test]
+    fn a_shuffled_split_needs_permission() {
+        let error = shuffled(100, 5, 1, AllowShuffled::default()).unwrap_err();
+        assert!(matches!(error, MathError::NotPermitted { name: "allow_shuffled", .. }));
+        assert!(error.to_string().starts_with("`allow_shuffled` is false, expected true to permit this: "), "{error}");
+        assert!(matches!(shuffled(3, 4, 1, AllowShuffled(true)), Err(MathError::TooMany { .. })));
+        assert!(matches!(shuffled(3, 1, 1, AllowShuffled(true)), Err(MathError::TooFew { .. })));
+        let permission: AllowShuffled = serde_json::from_str("true").unwrap();
+        let folds = shuffled(103, 5, 1, permission).unwrap();
+        assert_eq!(folds, shuffled(103, 5, 1, permission).unwrap());
+        assert_ne!(folds, shuffled(103, 5, 2, permission).unwrap());
+        let mut held_out: Vec<usize> = folds.iter().flat_map(|fold| fold.validation.clone()).collect();
+        held_out.sort_unstable();
+        assert_eq!(held_out, (0..103).collect::<Vec<_>>());
+        for fold in &folds {
+            assert!((20..=21).contains(&fold.validation.len()) && fold.train.len() == 103 - fold.validation.len());
+            assert!(fold.train.is_sorted() && fold.validation.is_sorted());
+            assert!(fold.validation.iter().all(|sample| fold.train.binary_search(sample).is_err()));
+            let n_runs = fold.validation.windows(2).filter(|pair| pair[1] > pair[0] + 1).count();
+            assert!(n_runs > 5, "samples are scattered over the series");
+        }
     }
 
     proptest! {

@@ -14,6 +14,8 @@
 //! | [`folds`] | which samples validate which |
 //! | [`ridge`] | ridge regression with cross-validated penalties |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
+//! | [`ceiling`] | the noise ceiling of repeated measurements, correlations relative to it |
+//! | [`group`] | tests over subjects: t, sign flips with family-wise correction |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
 //! | [`blas`], [`eigen`], [`products`] | the linear algebra below all of them |
 //!
@@ -21,11 +23,13 @@
 //! a block, and every reduction has one order. Random draws come from ChaCha8 with an explicit seed.
 
 pub mod blas;
+pub mod ceiling;
 pub mod dictionary;
 pub mod eigen;
 mod error;
 pub mod fdr;
 pub mod folds;
+pub mod group;
 pub mod lasso;
 pub mod null;
 pub mod overlap;

@@ -1,38 +1,50 @@
 //! What correlation chance alone would give between a held-out series and its prediction.
 //!
-//! Owns two null distributions of Pearson's r that keep the autocorrelation of a series: permuted blocks of time, and
-//! circular shifts. Correction over many targets is [`super::fdr`].
+//! Owns the test and its p values, over two null distributions of Pearson's r that keep the autocorrelation of a series:
+//! permuted blocks of time, and circular shifts. How an order is drawn is in `null/arrangement.rs`, how its correlation
+//! is computed in `null/evaluate.rs`. Correction over many targets is [`super::fdr`].
 
-use ndarray::ArrayView2;
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
+mod arrangement;
+mod evaluate;
+
+use ndarray::{ArrayView2, Axis};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::arrangement::Rearrangement;
+use self::arrangement::{count_distinct, draw};
+use self::evaluate::{Draws, Evaluation, LANES, Method, full_block};
 use super::MathError;
 use super::error::{require_finite, require_shape};
-use super::scores::{column_block, unit_columns};
 
-/// Targets tested by one task: 900 samples of these are 115 kB, so that data and prediction stay in a core's own cache.
-const COLUMN_BLOCK: usize = 32;
+/// Orders drawn and evaluated at a time, so that memory does not grow with the number of permutations.
+const ROUND: usize = 4096;
 
-/// How the test series is rearranged under the null hypothesis.
+/// Orders of the first round of a test that may stop early: most targets that stop have stopped by then.
+const FIRST_ROUND: usize = 128;
+
+/// When a target needs no further draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rearrangement {
-    /// Permute whole blocks of this many repetition times. The last block is shorter where they do not divide the series;
-    /// it takes part in the permutation like any other, so no sample stays in place by construction.
-    Blocks {
-        /// Repetition times a block.
-        block_tr: usize,
-    },
-    /// Shift the series in a circle by a random lag of at least this many repetition times either way.
-    CircularShift {
-        /// The smallest lag.
-        min_shift_tr: usize,
-    },
+pub struct EarlyStop {
+    /// A target stops at the draw with which so many null values have reached its observed value; 10 to 20 are usual. Its p
+    /// value then has a relative standard error of about `1 / sqrt(n_exceedances)`.
+    pub n_exceedances: usize,
+}
+
+/// How a null distribution is drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NullOptions {
+    /// How the series is rearranged.
+    pub rearrangement: Rearrangement,
+    /// Orders drawn for a target that does not stop early.
+    pub n_permutations: usize,
+    /// Whether a target may stop early; all orders are drawn for every target when absent.
+    pub early_stop: Option<EarlyStop>,
+    /// Seed of the draws.
+    pub seed: u64,
 }
 
 /// A caveat of a permutation test.
@@ -53,25 +65,22 @@ pub enum NullWarning {
 pub struct NullTest {
     /// Pearson's r between series and prediction (n_targets); `None` where either is constant.
     pub r: Vec<Option<f64>>,
-    /// `(1 + #{null r >= r}) / (1 + n_permutations)` (n_targets).
+    /// `(1 + #{null r >= r}) / (1 + n_permutations)` (n_targets), or `n_exceedances / n_drawn` where a target stopped
+    /// early.
     pub p_values: Vec<Option<f64>>,
+    /// Orders that each target was compared with (n_targets); 0 for one without a p value.
+    pub n_drawn: Vec<usize>,
+    /// What was asked for.
+    pub options: NullOptions,
     /// Caveats of this test.
     pub warnings: Vec<NullWarning>,
 }
 
-/// Tests for each target whether its correlation with the prediction exceeds chance.
-///
-/// `data` and `prediction` are n_samples x n_targets over the held-out series. The null distribution rearranges the
-/// data in time, in the same way for all targets, so that their dependence is kept; the p value counts the observed
-/// arrangement as one draw (Phipson and Smyth 2010), so it is never 0. Correlations are f32 sums of columns
-/// of unit norm; observed and null values use the same sums, so that a draw equal to the observed order counts as a tie.
-///
-/// Caveats: blocks must be longer than the autocorrelation of the residuals for the test to be valid, and a series with few
-/// blocks has few rearrangements ([`NullWarning::FewRearrangements`]).
+/// Tests for each target whether its correlation with the prediction exceeds chance, over the same number of draws for
+/// all: [`permutation_test_with`] without early stopping.
 ///
 /// # Errors
-/// [`MathError::Shape`] when the arrays differ in shape, [`MathError::NotFinite`], [`MathError::TooFew`] for no
-/// permutation or a series that is too short to be rearranged, [`MathError::Parameter`] for a block of 0.
+/// As [`permutation_test_with`].
 pub fn permutation_test(
     data: ArrayView2<'_, f32>,
     prediction: ArrayView2<'_, f32>,
@@ -79,143 +88,149 @@ pub fn permutation_test(
     n_permutations: usize,
     seed: u64,
 ) -> Result<NullTest, MathError> {
+    permutation_test_with(data, prediction, NullOptions { rearrangement, n_permutations, early_stop: None, seed })
+}
+
+/// Tests for each target whether its correlation with the prediction exceeds chance.
+///
+/// `data` and `prediction` are n_samples x n_targets over the held-out series. The null distribution rearranges the
+/// data in time, in the same way for all targets, so that their dependence is kept; the p value counts the observed
+/// arrangement as one draw (Phipson and Smyth 2010), so it is never 0.
+///
+/// With [`EarlyStop`] the test is the sequential one of Besag and Clifford (1991, Biometrika 78:301): a target stops once
+/// `h` null values have reached its observed value, and `p = h / n_drawn`; a target that never gets there has
+/// `p = (g + 1) / (n + 1)` over `g` such values, as without stopping. All targets read the same draws in the same
+/// order, and each stops at a draw of its own, whatever its neighbours do.
+///
+/// Correlations are f32 sums of columns of unit norm. Whole blocks of equal length are permuted through the inner products
+/// of data blocks and prediction blocks where that is cheaper, which depends on the sizes alone. Either way the observed
+/// value comes from the same additions in the same order as that of a draw, so a draw that equals the observed order,
+/// or one that puts blocks of equal values in each other's place, is a tie to the last bit and counts as reaching it.
+///
+/// Caveats: blocks must be longer than the autocorrelation of the residuals for the test to be valid, and a series with few
+/// blocks has few rearrangements ([`NullWarning::FewRearrangements`]).
+///
+/// # Errors
+/// [`MathError::Shape`] when the arrays differ in shape, [`MathError::NotFinite`], [`MathError::TooFew`] for no
+/// permutation, no exceedance to stop at, or a series that is too short to be rearranged, [`MathError::Parameter`] for a
+/// block of 0.
+pub fn permutation_test_with(
+    data: ArrayView2<'_, f32>,
+    prediction: ArrayView2<'_, f32>,
+    options: NullOptions,
+) -> Result<NullTest, MathError> {
     require_shape("rows of the prediction", prediction.nrows(), data.nrows(), "one row for each sample")?;
     require_shape("columns of the prediction", prediction.ncols(), data.ncols(), "one column for each target")?;
     require_finite("data", data)?;
     require_finite("prediction", prediction)?;
-    if n_permutations == 0 {
-        return Err(MathError::TooFew {
-            name: "number of permutations",
-            found: 0,
-            expected: 1,
-            hint: "1000 resolves p values to 0.001",
-        });
-    }
+    let NullOptions { rearrangement, n_permutations, early_stop, seed } = options;
+    require_one("number of permutations", n_permutations, "1000 resolves p values to 0.001")?;
+    let enough = early_stop.map(|stop| stop.n_exceedances);
+    require_one("number of exceedances", enough.unwrap_or(1), "10 is the usual number to stop at")?;
     let n_samples = data.nrows();
     let n_distinct = count_distinct(rearrangement, n_samples)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let orders: Vec<Vec<Span>> = (0..n_permutations).map(|_| draw(rearrangement, n_samples, &mut rng)).collect();
-    let in_order = [Span { from: 0, length: n_samples }];
 
-    let mut tests = vec![(None, None); data.ncols()];
-    tests.par_chunks_mut(COLUMN_BLOCK).enumerate().for_each(|(block, out)| {
-        let start = block * COLUMN_BLOCK;
-        let (y, y_varies) = full_block(column_block(data, start, out.len()));
-        let (p, p_varies) = full_block(column_block(prediction, start, out.len()));
-        let observed = correlate(&y, &p, &in_order);
-        let mut n_as_high = vec![0usize; out.len()];
-        for order in &orders {
-            let null = correlate(&y, &p, order);
-            for (count, (null, observed)) in n_as_high.iter_mut().zip(null.iter().zip(&observed)) {
-                *count += usize::from(null >= observed);
-            }
+    let method = Method::choose(rearrangement, n_samples, n_permutations);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut tallies: Vec<Option<Tally>> = vec![Some(Tally::default()); data.ncols()];
+    let mut open: Vec<usize> = (0..data.ncols()).collect();
+    let mut n_drawn = 0;
+    while n_drawn < n_permutations && !open.is_empty() {
+        let round = if enough.is_some() && n_drawn == 0 { FIRST_ROUND } else { ROUND };
+        let n_round = round.min(n_permutations - n_drawn);
+        let orders = (0..n_round).map(|_| draw(rearrangement, n_samples, &mut rng)).collect();
+        let draws = Draws::new(method, orders);
+        let advanced: Vec<Vec<Option<Tally>>> = open
+            .par_chunks(LANES)
+            .map(|targets| {
+                let before: Vec<Tally> = targets.iter().map(|&j| tallies[j].expect("an open target varies")).collect();
+                advance(&draws, data.select(Axis(1), targets), prediction.select(Axis(1), targets), &before, enough)
+            })
+            .collect();
+        for (&target, after) in open.iter().zip(advanced.into_iter().flatten()) {
+            tallies[target] = after;
         }
-        for (j, out) in out.iter_mut().enumerate() {
-            if y_varies[j] && p_varies[j] {
-                let r = f64::from(observed[j]).clamp(-1.0, 1.0);
-                *out = (Some(r), Some((1 + n_as_high[j]) as f64 / (1 + n_permutations) as f64));
-            }
-        }
-    });
+        open.retain(|&target| tallies[target].is_some_and(|tally| !tally.is_over(enough)));
+        n_drawn += n_round;
+    }
     let mut warnings = Vec::new();
     if n_distinct < n_permutations as u64 {
         warnings.push(NullWarning::FewRearrangements { n_distinct, n_drawn: n_permutations });
     }
-    let (r, p_values) = tests.into_iter().unzip();
-    Ok(NullTest { r, p_values, warnings })
+    Ok(NullTest {
+        r: tallies.iter().map(|tally| tally.map(|tally| f64::from(tally.observed).clamp(-1.0, 1.0))).collect(),
+        p_values: tallies.iter().map(|tally| tally.map(|tally| tally.p_value(enough))).collect(),
+        n_drawn: tallies.iter().map(|tally| tally.map_or(0, |tally| tally.n_drawn)).collect(),
+        options,
+        warnings,
+    })
 }
 
-/// Consecutive samples of the data that stay together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    from: usize,
-    length: usize,
+fn require_one(name: &'static str, found: usize, hint: &'static str) -> Result<(), MathError> {
+    if found > 0 { Ok(()) } else { Err(MathError::TooFew { name, found, expected: 1, hint }) }
 }
 
-/// Columns of unit norm, filled up with columns of 0 to the width of a block, and which of them vary.
-fn full_block(columns: ArrayView2<'_, f32>) -> (Vec<Row>, Vec<bool>) {
-    let (unit, varies) = unit_columns(columns);
-    let fill = |row: ndarray::ArrayView1<'_, f32>| {
-        let mut full = [0.0; COLUMN_BLOCK];
-        full.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
-        full
+/// What one target has seen so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    observed: f32,
+    n_drawn: usize,
+    n_as_high: usize,
+}
+
+impl Tally {
+    fn is_over(&self, enough: Option<usize>) -> bool {
+        enough.is_some_and(|enough| self.n_as_high >= enough)
+    }
+
+    fn p_value(&self, enough: Option<usize>) -> f64 {
+        if self.is_over(enough) {
+            self.n_as_high as f64 / self.n_drawn as f64
+        } else {
+            (1 + self.n_as_high) as f64 / (1 + self.n_drawn) as f64
+        }
+    }
+}
+
+/// Compares one block of targets with the draws of one round; a target that does not vary comes back absent.
+fn advance(
+    draws: &Draws,
+    data: ndarray::Array2<f32>,
+    prediction: ndarray::Array2<f32>,
+    before: &[Tally],
+    enough: Option<usize>,
+) -> Vec<Option<Tally>> {
+    let (y, y_varies) = full_block(data.view());
+    let (p, p_varies) = full_block(prediction.view());
+    let mut evaluation = Evaluation::new(draws, &y, &p);
+    let observed = evaluation.observed();
+    // A round is short, so its own counts fit the width of a row's values and their comparison vectorises.
+    let mut remaining = [0u32; LANES];
+    for (remaining, tally) in remaining.iter_mut().zip(before) {
+        *remaining = enough.map_or(u32::MAX, |enough| u32::try_from(enough - tally.n_as_high).unwrap_or(u32::MAX));
+    }
+    let (mut n_drawn, mut n_as_high) = ([0u32; LANES], [0u32; LANES]);
+    for index in 0..draws.len() {
+        let null = evaluation.draw(index);
+        let mut n_open = 0;
+        for j in 0..LANES {
+            let open = u32::from(n_as_high[j] < remaining[j]);
+            n_open += open;
+            n_drawn[j] += open;
+            n_as_high[j] += open & u32::from(null[j] >= observed[j]);
+        }
+        if n_open == 0 {
+            break;
+        }
+    }
+    let after = |(j, before): (usize, &Tally)| {
+        (y_varies[j] && p_varies[j]).then(|| Tally {
+            observed: observed[j],
+            n_drawn: before.n_drawn + n_drawn[j] as usize,
+            n_as_high: before.n_as_high + n_as_high[j] as usize,
+        })
     };
-    (unit.outer_iter().map(fill).collect(), varies)
-}
-
-/// One sample of a block of targets.
-type Row = [f32; COLUMN_BLOCK];
-
-/// Correlation of each column when the data are laid out in the order of `spans`.
-fn correlate(data: &[Row], prediction: &[Row], spans: &[Span]) -> Row {
-    let mut sums = [0.0; COLUMN_BLOCK];
-    let mut to = 0;
-    for span in spans {
-        add_products(&mut sums, &data[span.from..span.from + span.length], &prediction[to..to + span.length]);
-        to += span.length;
-    }
-    sums
-}
-
-/// The inner loop of the test, apart and of fixed width because only so does the compiler keep the sums in registers.
-#[inline(never)]
-fn add_products(sums: &mut Row, data: &[Row], prediction: &[Row]) {
-    for (y, p) in data.iter().zip(prediction) {
-        for ((sum, y), p) in sums.iter_mut().zip(y).zip(p) {
-            *sum += y * p;
-        }
-    }
-}
-
-fn count_distinct(rearrangement: Rearrangement, n_samples: usize) -> Result<u64, MathError> {
-    match rearrangement {
-        Rearrangement::Blocks { block_tr: 0 } => {
-            Err(MathError::Parameter { name: "block_tr", found: 0.0, expected: "1 or more" })
-        }
-        Rearrangement::Blocks { block_tr } => {
-            let n_blocks = n_samples.div_ceil(block_tr);
-            if n_blocks < 2 {
-                return Err(MathError::TooFew {
-                    name: "number of blocks",
-                    found: n_blocks,
-                    expected: 2,
-                    hint: "use shorter blocks or a longer test series",
-                });
-            }
-            Ok((1..=n_blocks as u64).fold(1, u64::saturating_mul))
-        }
-        Rearrangement::CircularShift { min_shift_tr } => {
-            let smallest = min_shift_tr.max(1);
-            let n_shifts = (n_samples + 1).saturating_sub(smallest.saturating_mul(2));
-            if n_shifts == 0 {
-                return Err(MathError::TooFew {
-                    name: "samples",
-                    found: n_samples,
-                    expected: smallest.saturating_mul(2),
-                    hint: "use a smaller shift or a longer test series",
-                });
-            }
-            Ok(n_shifts as u64)
-        }
-    }
-}
-
-fn draw(rearrangement: Rearrangement, n_samples: usize, rng: &mut ChaCha8Rng) -> Vec<Span> {
-    match rearrangement {
-        Rearrangement::Blocks { block_tr } => {
-            let mut spans: Vec<Span> = (0..n_samples)
-                .step_by(block_tr)
-                .map(|from| Span { from, length: block_tr.min(n_samples - from) })
-                .collect();
-            spans.shuffle(rng);
-            spans
-        }
-        Rearrangement::CircularShift { min_shift_tr } => {
-            let smallest = min_shift_tr.max(1);
-            let shift = rng.random_range(smallest..=n_samples - smallest);
-            vec![Span { from: shift, length: n_samples - shift }, Span { from: 0, length: shift }]
-        }
-    }
+    before.iter().enumerate().map(after).collect()
 }
 
 #[cfg(test)]

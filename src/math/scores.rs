@@ -15,12 +15,17 @@ const COLUMN_BLOCK: usize = 256;
 /// Rounding of f32 input: below this share of the offset's power a column is constant.
 const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
 
+/// Whether values with the power `sum (v - mean)^2` do not vary beyond the rounding of f32 about their mean.
+pub(super) fn is_constant(power: f64, mean: f64, n_rows: usize) -> bool {
+    power <= CONSTANT_SHARE * n_rows as f64 * mean * mean
+}
+
 /// Mean and power of each column of one block, with sums in f64 and in row order.
 pub(super) struct Columns {
     mean: Vec<f64>,
     /// `sum (v - mean)^2`
     power: Vec<f64>,
-    n_rows: f64,
+    n_rows: usize,
 }
 
 impl Columns {
@@ -34,12 +39,12 @@ impl Columns {
                 *power += d * d;
             }
         }
-        Self { mean, power, n_rows: block.nrows() as f64 }
+        Self { mean, power, n_rows: block.nrows() }
     }
 
     /// Whether a column does not vary beyond the rounding of f32 about its mean.
     pub fn is_constant(&self, column: usize) -> bool {
-        self.power[column] <= CONSTANT_SHARE * self.n_rows * self.mean[column] * self.mean[column]
+        is_constant(self.power[column], self.mean[column], self.n_rows)
     }
 
     /// `sum (v - mean)^2` of a column.

@@ -1,8 +1,11 @@
 //! `math` against independent implementations: nilearn, scikit-learn, himalaya, SciPy and statsmodels.
 //!
-//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py`.
+//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` and
+//! `tests/scripts/make_inference_fixtures.py`.
 
 mod dictionary;
+mod inference;
+mod leakage;
 mod ridge;
 mod statistics;
 
