@@ -20,6 +20,10 @@ fn planted(n_tr: usize, n_units: usize, n_sources: usize, seed: u64) -> (Array2<
     (sources.dot(&codes) + noise * 0.01, sources)
 }
 
+fn power_of(series: ArrayView2<'_, f32>) -> f64 {
+    series.iter().map(|&v| f64::from(v).powi(2)).sum()
+}
+
 fn objective(series: &Array2<f32>, found: &Dictionary) -> f64 {
     let residual = series - &found.patterns.dot(&found.codes);
     let l1: f64 = found.codes.iter().map(|c| f64::from(c.abs())).sum();
