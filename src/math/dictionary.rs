@@ -22,11 +22,16 @@ use super::MathError;
 use super::error::{require_finite, require_shape};
 use super::lasso::require_penalty;
 
+/// Passes after each of which minibatches double: the patterns move less and less, and an update of them costs the same
+/// after few units as after many.
+const GROWTH_PASSES: usize = 2;
+
 /// Where the patterns start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DictionaryInit {
-    /// The strongest principal components of the units; further patterns are drawn as by `spread`.
+    /// The strongest principal components of the units, found by random projection; patterns beyond as many as the units
+    /// span are drawn as by `spread`.
     #[default]
     Components,
     /// Units drawn one by one with probability in proportion to what those drawn before leave unexplained
@@ -39,13 +44,14 @@ pub enum DictionaryInit {
 /// How a dictionary is learned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DictionaryOptions {
-    /// Number of patterns K.
+    /// Number of patterns K; it may exceed the number of time points, but not that of units that vary.
     pub n_patterns: usize,
     /// Sparsity penalty for columns of unit norm: near 0 dense codes, from 1 on no codes at all for z-scored columns.
     pub penalty: f64,
     /// Where the patterns start.
     pub init: DictionaryInit,
-    /// Units coded between two updates of the patterns.
+    /// Units coded between two updates of the patterns in the first pass; twice as many in the second, four times as many
+    /// from then on.
     pub batch_size: usize,
     /// Passes over all units after which learning stops.
     pub max_epochs: usize,
@@ -101,7 +107,8 @@ pub struct Dictionary {
     pub codes: Array2<f32>,
     /// The lambda of the objective in the units of the series: `penalty` times the root mean square norm of its columns.
     pub lambda: f64,
-    /// The objective after each pass over the units, and at the end once more with the final codes.
+    /// The objective after each pass over the units, of the patterns and codes as they then are, and at the end once more
+    /// with the final codes.
     pub objective: Vec<f64>,
     /// Caveats of this dictionary.
     pub warnings: Vec<DictionaryWarning>,
@@ -121,13 +128,15 @@ pub struct Dictionary {
 ///
 /// Minibatches of units in a seeded random order: code them with the present patterns, then update the patterns by one
 /// pass of block coordinate descent on the sufficient statistics `A = C C'` and `B = S C'` (Mairal 2009, algorithms 1 and
-/// 2). Since the units are finite in number, a unit's new codes replace its old ones in A and B (ibid. section 3.4), so
-/// that from the second pass on every step lowers the objective. A pattern without codes at the end of a pass is
-/// replaced by the unit that is explained worst. Learning stops on [`DictionaryOptions::tolerance`]; then all units are
-/// coded once more, to a duality gap of [`LASSO_TOLERANCE`].
+/// 2; here with overshooting steps). Since the units are finite in number, a unit's new codes replace its old ones in A
+/// and B (ibid. section 3.4), so that from the second pass on every step lowers the objective. A pattern without codes at
+/// the end of a pass is replaced by the unit that is explained worst. Learning stops on [`DictionaryOptions::tolerance`];
+/// then all units are coded once more, to a duality gap of [`LASSO_TOLERANCE`](super::lasso::LASSO_TOLERANCE).
 ///
 /// The problem is not convex: another seed may find other patterns of a similar objective. `(d, c) -> (-d, -c)` changes
-/// nothing; the sign is fixed by `sum_i C_ki > 0`. Products with the series are f32, the coordinate descents f64.
+/// nothing; the sign is fixed by `sum_i C_ki > 0`. Columns that are 0 get no codes, but count in the mean that sets
+/// lambda; columns that repeat get the same codes up to the tolerance. Products with the series are f32; the descents and
+/// all that is carried from one minibatch to the next are f64.
 ///
 /// # Errors
 /// [`MathError::Empty`] for no patterns or time points, [`MathError::TooMany`] for more patterns than units that are not
@@ -186,7 +195,8 @@ fn learn(
     let mut relative_change = f64::INFINITY;
     while objective.len() < options.max_epochs && relative_change > options.tolerance {
         order.shuffle(rng);
-        for batch in order.chunks(options.batch_size) {
+        let batch_size = options.batch_size << objective.len().min(GROWTH_PASSES);
+        for batch in order.chunks(batch_size) {
             learning.step(batch);
         }
         let value = learning.objective();
@@ -244,11 +254,7 @@ fn checked(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<U
 }
 
 /// Orders patterns, fixes their signs and returns to the units of the series.
-fn finish(
-    learning: Learning<'_>,
-    mut objective: Vec<f64>,
-    mut warnings: Vec<DictionaryWarning>,
-) -> Dictionary {
+fn finish(learning: Learning<'_>, mut objective: Vec<f64>, mut warnings: Vec<DictionaryWarning>) -> Dictionary {
     let Learning { units, penalty, patterns, codes, .. } = learning;
     let norm = units.norm;
     let n_patterns = patterns.nrows();
@@ -264,7 +270,9 @@ fn finish(
     // Negating a code that is 0 would store -0, a second spelling of the same number.
     let signed = |value: f64, k: usize| (sign[k] * value + 0.0) as f32;
     Dictionary {
-        patterns: Array2::from_shape_fn((patterns.ncols(), n_patterns), |(t, k)| signed(f64::from(patterns[[order[k], t]]), k)),
+        patterns: Array2::from_shape_fn((patterns.ncols(), n_patterns), |(t, k)| {
+            signed(f64::from(patterns[[order[k], t]]), k)
+        }),
         codes: Array2::from_shape_fn((n_patterns, codes.nrows()), |(k, i)| signed(codes[[i, order[k]]] * norm, k)),
         lambda: penalty * norm,
         objective,

@@ -109,8 +109,32 @@ mod tests {
     }
 
     #[test]
+    fn repeated_patterns_share_one_minimum() {
+        let patterns = array![[1.0f32, 1.0, 0.6], [0.0, 0.0, 0.8]];
+        let found = lasso_codes(array![[2.0f32], [0.0]].view(), patterns.view(), 0.5).unwrap();
+        assert_eq!(found.n_unconverged, 0);
+        assert!((found.codes[[0, 0]] + found.codes[[1, 0]] - 1.5).abs() < 1e-6, "{}", found.codes);
+        assert_eq!(found.codes[[2, 0]], 0.0);
+    }
+
+    /// An exact fit by nearly collinear patterns under hardly any penalty, which sweeps alone approach very slowly.
+    #[test]
+    fn correlated_patterns_are_solved() {
+        let n = 60;
+        let patterns = Array2::from_shape_fn((n, n), |(i, j)| 0.97f32.powi((i as i32 - j as i32).abs()));
+        let samples = patterns.dot(&Array2::from_shape_fn((n, 3), |(i, j)| 1.0 + (i % (j + 2)) as f32));
+        let found = lasso_codes(samples.view(), patterns.view(), 1e-3).unwrap();
+        assert_eq!(found.n_unconverged, 0);
+        let [patterns, samples, codes] = [patterns, samples, found.codes].map(|array| array.mapv(f64::from));
+        let slopes = patterns.t().dot(&(&samples - &patterns.dot(&codes)));
+        // Correlations of size 1000 are known to f32's rounding.
+        assert!(slopes.iter().all(|slope| slope.abs() < 2e-3), "{slopes:.5}");
+    }
+
+    #[test]
     fn a_penalty_must_be_positive() {
         let one = array![[1.0f32]];
+        assert!(lasso_codes(one.view(), one.view(), -1.0).is_err());
         assert!(lasso_codes(one.view(), one.view(), 0.0).is_err());
         assert!(lasso_codes(one.view(), one.view(), f64::NAN).is_err());
     }
@@ -119,9 +143,10 @@ mod tests {
         /// Karush-Kuhn-Tucker: `D'(s - D c)` equals `penalty sign(c)` where `c` is not 0 and is at most `penalty` elsewhere.
         #[test]
         fn codes_meet_the_optimality_conditions(
-            numbers in prop::collection::vec(-1.0f32..1.0, 12 * 9), penalty in 0.05f64..1.0,
+            numbers in prop::collection::vec(-1.0f32..1.0, 12 * 9), penalty in 0.05f64..1.0, n_rows in 3usize..=12,
         ) {
-            let all = Array::from_shape_vec((12, 9), numbers).unwrap();
+            // Fewer rows than patterns: supports become collinear and the solve has to step aside.
+            let all = Array::from_shape_vec((12, 9), numbers).unwrap().slice_move(ndarray::s![..n_rows, ..]);
             let (patterns, samples) = (all.slice(ndarray::s![.., ..6]), all.slice(ndarray::s![.., 6..]));
             let found = lasso_codes(samples, patterns, penalty).unwrap();
             prop_assert_eq!(found.n_unconverged, 0);

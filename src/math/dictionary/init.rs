@@ -136,3 +136,47 @@ fn spread_units(units: &Units, n_patterns: usize, rng: &mut ChaCha8Rng) -> Vec<u
     }
     chosen
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array;
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    use crate::math::projection::pca;
+
+    /// Series (n_tr x n_units) whose components fall off, of `rank` dimensions.
+    fn falling(n_tr: usize, n_units: usize, rank: usize) -> Array2<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut noise = |rows, columns| -> Array2<f32> {
+            Array::from_shape_simple_fn((rows, columns), || StandardNormal.sample(&mut rng))
+        };
+        let (mut left, right) = (noise(n_tr, rank), noise(rank, n_units));
+        for (k, mut column) in left.columns_mut().into_iter().enumerate() {
+            column *= 0.9f32.powi(k as i32);
+        }
+        left.dot(&right)
+    }
+
+    #[test]
+    fn components_carry_nearly_the_power_of_the_exact_ones() {
+        for (n_tr, n_units) in [(90, 400), (400, 90)] {
+            let series = falling(n_tr, n_units, 80);
+            let units = Units::new(series.view()).unwrap();
+            let found = components(&units, 12, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+            let off = found.dot(&found.t()) - Array2::<f32>::eye(12);
+            assert!(off.iter().all(|d| d.abs() < 1e-4));
+            let carried = found.dot(&units.values.t()).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            let best: f64 = pca(series.view(), 12).unwrap().power_share.iter().sum();
+            let share = carried / units.total_power() / best;
+            assert!(share > 0.99 && share < 1.0 + 1e-5, "{share}");
+        }
+    }
+
+    #[test]
+    fn components_end_where_the_units_span_no_more() {
+        let units = Units::new(falling(50, 200, 5).view()).unwrap();
+        assert_eq!(components(&units, 9, &mut ChaCha8Rng::seed_from_u64(1)).unwrap().nrows(), 5);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Owns the present patterns and codes. When to stop is `../dictionary.rs`; how codes are found is `../lasso/descent.rs`.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, s};
 use rayon::prelude::*;
 
 use super::units::Units;
@@ -14,7 +14,7 @@ use crate::math::lasso::{Descent, DescentEnd, LASSO_MAX_SWEEPS, LASSO_TOLERANCE}
 const LEARNING_TOLERANCE: f64 = 1e-6;
 
 /// Units that one task correlates with the patterns and codes.
-const UNIT_BLOCK: usize = 128;
+const UNIT_BLOCK: usize = 64;
 
 /// The state of learning, for units of mean power 1.
 pub(super) struct Learning<'a> {
@@ -27,6 +27,8 @@ pub(super) struct Learning<'a> {
     /// `||s - D c||^2` of each unit when it was last coded.
     residual_power: Vec<f64>,
     statistics: Statistics,
+    /// Room for the series of a minibatch (n_batch x n_tr).
+    samples: Array2<f32>,
 }
 
 impl<'a> Learning<'a> {
@@ -39,6 +41,7 @@ impl<'a> Learning<'a> {
             residual_power: units.power.clone(),
             statistics: Statistics::new(patterns.nrows(), units.n_tr()),
             patterns,
+            samples: Array2::zeros((0, units.n_tr())),
         }
     }
 
@@ -48,7 +51,10 @@ impl<'a> Learning<'a> {
         let descent = self.descent(quick_gram(self.patterns.view()), LEARNING_TOLERANCE);
         let old = self.codes.select(Axis(0), batch);
         let mut new = old.clone();
-        let mut samples = Array2::zeros((batch.len(), self.units.n_tr()));
+        if self.samples.nrows() < batch.len() {
+            self.samples = Array2::zeros((batch.len(), self.units.n_tr()));
+        }
+        let mut samples = self.samples.slice_mut(s![..batch.len(), ..]);
         let ends: Vec<Vec<DescentEnd>> = samples
             .axis_chunks_iter_mut(Axis(0), UNIT_BLOCK)
             .into_par_iter()
@@ -66,7 +72,7 @@ impl<'a> Learning<'a> {
             self.codes.row_mut(unit).assign(&code);
             self.residual_power[unit] = end.residual_power;
         }
-        self.statistics.replace(samples.view(), old.view(), new.view());
+        self.statistics.replace(self.samples.slice(s![..batch.len(), ..]), old.view(), new.view());
         self.statistics.update_patterns(&mut self.patterns);
     }
 

@@ -110,10 +110,11 @@ impl Descent {
         kept_signs
     }
 
-    /// Jumps to the minimum over the support with its signs held, `G_aa c_a = q_a - penalty sign(c_a)`.
+    /// Moves to the minimum over the support with its signs held, `G_aa c_a = q_a - penalty sign(c_a)`, or to the first
+    /// coordinate on the way that becomes 0 (feature-sign search, Lee 2007, algorithm 1).
     ///
-    /// Inside the orthant the objective is that quadratic, so the jump lowers it; where it would leave the orthant, or the
-    /// support's Gram matrix is singular up to rounding, nothing happens and sweeps go on.
+    /// Inside the orthant the objective is that quadratic, so it falls all along the way. Where the support's Gram matrix is
+    /// singular up to rounding nothing happens, and sweeps go on.
     fn solve_on_support(&self, code: &mut [f64], scratch: &mut Scratch) {
         scratch.support.clear();
         scratch.support.extend((0..code.len()).filter(|&j| code[j] != 0.0));
@@ -134,11 +135,15 @@ impl Descent {
             solution[row] = value;
             solution[..row].iter_mut().zip(lower).for_each(|(x, l)| *x -= value * l);
         }
-        if support.iter().zip(&*solution).any(|(&j, &value)| sign(value) != sign(code[j])) {
-            return;
-        }
+        let crossing =
+            |(&j, &value): (&usize, &f64)| (sign(value) != sign(code[j])).then(|| (code[j] / (code[j] - value), j));
+        let first = support.iter().zip(&*solution).filter_map(crossing).min_by(|a, b| a.0.total_cmp(&b.0));
+        let share = first.map_or(1.0, |(share, _)| share);
         for (&j, &value) in support.iter().zip(&*solution) {
-            code[j] = value;
+            code[j] += share * (value - code[j]);
+        }
+        if let Some((_, j)) = first {
+            code[j] = 0.0;
         }
         self.set_slope(code, scratch);
     }
@@ -186,10 +191,11 @@ impl Descent {
             steepest = steepest.max(slope.abs());
         }
         // ||s - D c||^2 = ||s||^2 - q'c - (q - G c)'c
-        let residual_power = (power - q_dot_c - slope_dot_c).max(0.0);
+        let residual_power = power - q_dot_c - slope_dot_c;
         let scale = if steepest > self.penalty { self.penalty / steepest } else { 1.0 };
         let gap = 0.5 * residual_power * (1.0 + scale * scale) + self.penalty * l1 - scale * (power - q_dot_c);
-        DescentEnd { residual_power, l1, is_converged: gap <= self.tolerance * power }
+        // Rounding of the correlations can make a vanishing residual negative; only the gap needs it as it is.
+        DescentEnd { residual_power: residual_power.max(0.0), l1, is_converged: gap <= self.tolerance * power }
     }
 }
 
