@@ -4,9 +4,11 @@
 //! [`super::projection`]. It does not know models or layers: a unit is a column.
 
 mod init;
+mod learning;
+mod units;
 mod update;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -14,20 +16,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::init::first_patterns;
-use self::update::Statistics;
+use self::learning::Learning;
+use self::units::Units;
 use super::MathError;
-use super::blas::matmul;
-use super::error::require_finite;
-use super::lasso::{Descent, LASSO_MAX_SWEEPS, LASSO_TOLERANCE, require_penalty};
+use super::error::{require_finite, require_shape};
+use super::lasso::require_penalty;
 
-/// Duality gap, relative to a unit's power, at which a unit's codes are good enough for one step of learning.
-const LEARNING_TOLERANCE: f64 = 1e-6;
+/// Passes after each of which minibatches double: the patterns move less and less, and an update of them costs the same
+/// after few units as after many.
+const GROWTH_PASSES: usize = 2;
 
 /// Where the patterns start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DictionaryInit {
-    /// The strongest principal components of the units; further patterns are drawn as by `spread`.
+    /// The strongest principal components of the units, found by random projection; patterns beyond as many as the units
+    /// span are drawn as by `spread`.
     #[default]
     Components,
     /// Units drawn one by one with probability in proportion to what those drawn before leave unexplained
@@ -40,13 +44,14 @@ pub enum DictionaryInit {
 /// How a dictionary is learned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DictionaryOptions {
-    /// Number of patterns K.
+    /// Number of patterns K; it may exceed the number of time points, but not that of units that vary.
     pub n_patterns: usize,
     /// Sparsity penalty for columns of unit norm: near 0 dense codes, from 1 on no codes at all for z-scored columns.
     pub penalty: f64,
     /// Where the patterns start.
     pub init: DictionaryInit,
-    /// Units coded between two updates of the patterns.
+    /// Units coded between two updates of the patterns in the first pass; twice as many in the second, four times as many
+    /// from then on.
     pub batch_size: usize,
     /// Passes over all units after which learning stops.
     pub max_epochs: usize,
@@ -102,7 +107,8 @@ pub struct Dictionary {
     pub codes: Array2<f32>,
     /// The lambda of the objective in the units of the series: `penalty` times the root mean square norm of its columns.
     pub lambda: f64,
-    /// The objective after each pass over the units, and at the end once more with the final codes.
+    /// The objective after each pass over the units, of the patterns and codes as they then are, and at the end once more
+    /// with the final codes.
     pub objective: Vec<f64>,
     /// Caveats of this dictionary.
     pub warnings: Vec<DictionaryWarning>,
@@ -122,45 +128,79 @@ pub struct Dictionary {
 ///
 /// Minibatches of units in a seeded random order: code them with the present patterns, then update the patterns by one
 /// pass of block coordinate descent on the sufficient statistics `A = C C'` and `B = S C'` (Mairal 2009, algorithms 1 and
-/// 2). Since the units are finite in number, a unit's new codes replace its old ones in A and B (ibid. section 3.4), so
-/// that from the second pass on every step lowers the objective. A pattern without codes at the end of a pass is
-/// replaced by the unit that is explained worst. Learning stops on [`DictionaryOptions::tolerance`]; then all units are
-/// coded once more, to a duality gap of [`LASSO_TOLERANCE`].
+/// 2; here with overshooting steps). Since the units are finite in number, a unit's new codes replace its old ones in A
+/// and B (ibid. section 3.4), so that from the second pass on every step lowers the objective. A pattern without codes at
+/// the end of a pass is replaced by the unit that is explained worst. Learning stops on [`DictionaryOptions::tolerance`];
+/// then all units are coded once more, to a duality gap of [`LASSO_TOLERANCE`](super::lasso::LASSO_TOLERANCE).
 ///
 /// The problem is not convex: another seed may find other patterns of a similar objective. `(d, c) -> (-d, -c)` changes
-/// nothing; the sign is fixed by `sum_i C_ki > 0`. Products with the series are f32, the coordinate descents f64.
+/// nothing; the sign is fixed by `sum_i C_ki > 0`. Columns that are 0 get no codes, but count in the mean that sets
+/// lambda; columns that repeat get the same codes up to the tolerance. Products with the series are f32; the descents and
+/// all that is carried from one minibatch to the next are f64.
 ///
 /// # Errors
 /// [`MathError::Empty`] for no patterns or time points, [`MathError::TooMany`] for more patterns than units that are not
 /// 0, [`MathError::Parameter`] for a penalty or tolerance that is not positive or a batch or epoch count of 0,
 /// [`MathError::NotFinite`].
 pub fn learn_dictionary(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<Dictionary, MathError> {
-    check(series, options)?;
-    let norm = (power_of(series) / series.ncols() as f64).sqrt();
-    // Stored unit by unit, so that a minibatch gathers contiguous rows.
-    let units = series.t().mapv(|v| (f64::from(v) / norm) as f32).as_standard_layout().into_owned();
-    let power: Vec<f64> = units.outer_iter().map(|u| u.iter().map(|&v| f64::from(v).powi(2)).sum()).collect();
-    let n_varying = power.iter().filter(|&&p| p > 0.0).count();
-    if options.n_patterns > n_varying {
-        return Err(MathError::TooMany {
-            name: "number of patterns",
-            found: options.n_patterns,
-            expected: n_varying,
-            hint: "there are no more units that vary",
-        });
-    }
+    let units = checked(series, options)?;
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let mut learning = Learning::start(&units, &power, options, &mut rng)?;
-    let mut order: Vec<usize> = (0..units.nrows()).collect();
+    let patterns = first_patterns(&units, options, &mut rng)?;
+    let learning = Learning::start(&units, patterns, options.penalty);
+    Ok(learn(learning, None, &mut rng, options))
+}
+
+/// Learns patterns as [`learn_dictionary`] does, from `patterns` (n_tr x n_patterns) instead of [`DictionaryOptions::init`].
+///
+/// All units are coded with the given patterns before the first of them moves, so every step lowers the objective from
+/// where they stand, and the first pass is compared with them: from patterns that were learned before, to the same
+/// tolerance, a pass or two suffice. Patterns longer than 1 are scaled to length 1; one that is 0 is replaced as an
+/// unused one is.
+///
+/// # Errors
+/// As [`learn_dictionary`], and [`MathError::Shape`] when `patterns` is not n_tr x [`DictionaryOptions::n_patterns`],
+/// [`MathError::NotFinite`] for its entries.
+pub fn learn_dictionary_from(
+    series: ArrayView2<'_, f32>,
+    patterns: ArrayView2<'_, f32>,
+    options: &DictionaryOptions,
+) -> Result<Dictionary, MathError> {
+    require_shape("rows of the patterns", patterns.nrows(), series.nrows(), "patterns and series share time points")?;
+    require_shape("columns of the patterns", patterns.ncols(), options.n_patterns, "options name their number")?;
+    require_finite("patterns", patterns)?;
+    let units = checked(series, options)?;
+    let mut rows = patterns.t().as_standard_layout().into_owned();
+    for mut row in rows.outer_iter_mut() {
+        let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        if norm > 1.0 {
+            row.mapv_inplace(|v| (f64::from(v) / norm) as f32);
+        }
+    }
+    let mut learning = Learning::start(&units, rows, options.penalty);
+    learning.take_in_all();
+    let start = learning.objective();
+    learning.replace_unused();
+    Ok(learn(learning, Some(start), &mut ChaCha8Rng::seed_from_u64(options.seed), options))
+}
+
+/// Passes over the units until one lowers the objective, `start` before the first, by less than the tolerance.
+fn learn(
+    mut learning: Learning<'_>,
+    start: Option<f64>,
+    rng: &mut ChaCha8Rng,
+    options: &DictionaryOptions,
+) -> Dictionary {
+    let mut order: Vec<usize> = (0..learning.units.n_units()).collect();
     let mut objective: Vec<f64> = Vec::new();
     let mut relative_change = f64::INFINITY;
     while objective.len() < options.max_epochs && relative_change > options.tolerance {
-        order.shuffle(&mut rng);
-        for batch in order.chunks(options.batch_size) {
+        order.shuffle(rng);
+        let batch_size = options.batch_size << objective.len().min(GROWTH_PASSES);
+        for batch in order.chunks(batch_size) {
             learning.step(batch);
         }
         let value = learning.objective();
-        if let Some(&previous) = objective.last() {
+        if let Some(&previous) = objective.last().or(start.as_ref()) {
             relative_change = ((previous - value) / previous).max(0.0);
         }
         objective.push(value);
@@ -175,16 +215,16 @@ pub fn learn_dictionary(series: ArrayView2<'_, f32>, options: &DictionaryOptions
             relative_change: relative_change.is_finite().then_some(relative_change),
         });
     }
-    let n_unconverged = learning.code_all();
+    let (final_objective, n_unconverged) = learning.finish();
     if n_unconverged > 0 {
         warnings.push(DictionaryWarning::CodesNotConverged { n_units: n_unconverged });
     }
-    objective.push(learning.objective());
-    Ok(finish(learning, norm, objective, options.penalty, warnings))
+    objective.push(final_objective);
+    finish(learning, objective, warnings)
 }
 
-fn check(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<(), MathError> {
-    require_finite("series", series)?;
+/// The units, once they and the options are known to allow learning.
+fn checked(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<Units, MathError> {
     require_penalty(options.penalty)?;
     for (what, n) in [("time points", series.nrows()), ("patterns", options.n_patterns)] {
         if n == 0 {
@@ -196,122 +236,27 @@ fn check(series: ArrayView2<'_, f32>, options: &DictionaryOptions) -> Result<(),
             return Err(MathError::Parameter { name, found: 0.0, expected: "1 or more" });
         }
     }
-    if options.tolerance.is_finite() && options.tolerance > 0.0 {
-        return Ok(());
+    if !(options.tolerance.is_finite() && options.tolerance > 0.0) {
+        let found = options.tolerance;
+        return Err(MathError::Parameter { name: "tolerance", found, expected: "a positive number" });
     }
-    Err(MathError::Parameter { name: "tolerance", found: options.tolerance, expected: "a positive number" })
-}
-
-fn power_of(series: ArrayView2<'_, f32>) -> f64 {
-    series.outer_iter().map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()).sum()
-}
-
-/// The state of learning, for units of mean power 1.
-struct Learning<'a> {
-    /// Units (n_units x n_tr).
-    units: &'a Array2<f32>,
-    power: &'a [f64],
-    penalty: f64,
-    /// Patterns as rows (n_patterns x n_tr).
-    patterns: Array2<f64>,
-    /// Codes (n_units x n_patterns).
-    codes: Array2<f64>,
-    /// `||s - D c||^2` of each unit when it was last coded.
-    residual_power: Vec<f64>,
-    statistics: Statistics,
-}
-
-impl<'a> Learning<'a> {
-    fn start(
-        units: &'a Array2<f32>,
-        power: &'a [f64],
-        options: &DictionaryOptions,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self, MathError> {
-        Ok(Self {
-            units,
-            power,
-            penalty: options.penalty,
-            codes: Array2::zeros((units.nrows(), options.n_patterns)),
-            residual_power: power.to_vec(),
-            statistics: Statistics::new(options.n_patterns, units.ncols()),
-            patterns: first_patterns(units, power, options, rng)?,
-        })
+    let units = Units::new(series)?;
+    let n_varying = units.varying().len();
+    if options.n_patterns > n_varying {
+        return Err(MathError::TooMany {
+            name: "number of patterns",
+            found: options.n_patterns,
+            expected: n_varying,
+            hint: "there are no more units that vary",
+        });
     }
-
-    fn descent(&self, tolerance: f64) -> Descent {
-        Descent {
-            gram: matmul(self.patterns.view(), self.patterns.t()),
-            penalty: self.penalty,
-            tolerance,
-            max_sweeps: LASSO_MAX_SWEEPS,
-        }
-    }
-
-    /// Codes one minibatch and updates the patterns.
-    fn step(&mut self, batch: &[usize]) {
-        let samples = self.units.select(Axis(0), batch);
-        let narrow = self.patterns.mapv(|v| v as f32);
-        let correlations = matmul(samples.view(), narrow.t()).mapv(f64::from);
-        let power: Vec<f64> = batch.iter().map(|&unit| self.power[unit]).collect();
-        let old = self.codes.select(Axis(0), batch);
-        let mut new = old.clone();
-        let ends = self.descent(LEARNING_TOLERANCE).run_all(correlations.view(), &power, &mut new);
-        for (row, (&unit, end)) in batch.iter().zip(&ends).enumerate() {
-            self.codes.row_mut(unit).assign(&new.row(row));
-            self.residual_power[unit] = end.residual_power;
-        }
-        self.statistics.replace(samples.view(), &old, &new);
-        self.statistics.update_patterns(&mut self.patterns);
-    }
-
-    /// Codes all units to the final tolerance; returns how many did not get there.
-    fn code_all(&mut self) -> usize {
-        let narrow = self.patterns.mapv(|v| v as f32);
-        let correlations = matmul(self.units.view(), narrow.t()).mapv(f64::from);
-        let old = self.codes.clone();
-        let ends = self.descent(LASSO_TOLERANCE).run_all(correlations.view(), self.power, &mut self.codes);
-        self.statistics.replace(self.units.view(), &old, &self.codes);
-        ends.iter().filter(|end| !end.is_converged).count()
-    }
-
-    /// The objective at the present patterns and codes, from the sufficient statistics.
-    fn objective(&self) -> f64 {
-        let power: f64 = self.power.iter().sum();
-        let l1: f64 = self.codes.iter().map(|c| c.abs()).sum();
-        0.5 * (power + self.statistics.fit_power(&self.patterns)) + self.penalty * l1
-    }
-
-    fn unused(&self) -> Vec<usize> {
-        (0..self.codes.ncols()).filter(|&k| self.codes.column(k).iter().all(|&c| c == 0.0)).collect()
-    }
-
-    /// Puts the worst explained units, worst first, in place of patterns that no unit uses.
-    fn replace_unused(&mut self) {
-        let unused = self.unused();
-        if unused.is_empty() {
-            return;
-        }
-        let mut worst: Vec<usize> = (0..self.power.len()).filter(|&i| self.power[i] > 0.0).collect();
-        worst.sort_by(|&a, &b| self.residual_power[b].total_cmp(&self.residual_power[a]).then(a.cmp(&b)));
-        for (&k, &unit) in unused.iter().zip(&worst) {
-            let norm = self.power[unit].sqrt();
-            let replacement = self.units.row(unit).mapv(|v| f64::from(v) / norm);
-            self.patterns.row_mut(k).assign(&replacement);
-            self.statistics.forget(k);
-        }
-    }
+    Ok(units)
 }
 
 /// Orders patterns, fixes their signs and returns to the units of the series.
-fn finish(
-    learning: Learning<'_>,
-    norm: f64,
-    mut objective: Vec<f64>,
-    penalty: f64,
-    mut warnings: Vec<DictionaryWarning>,
-) -> Dictionary {
-    let Learning { patterns, codes, .. } = learning;
+fn finish(learning: Learning<'_>, mut objective: Vec<f64>, mut warnings: Vec<DictionaryWarning>) -> Dictionary {
+    let Learning { units, penalty, patterns, codes, .. } = learning;
+    let norm = units.norm;
     let n_patterns = patterns.nrows();
     let strength: Vec<f64> = (0..n_patterns).map(|k| codes.column(k).iter().map(|c| c * c).sum()).collect();
     let mut order: Vec<usize> = (0..n_patterns).collect();
@@ -325,7 +270,9 @@ fn finish(
     // Negating a code that is 0 would store -0, a second spelling of the same number.
     let signed = |value: f64, k: usize| (sign[k] * value + 0.0) as f32;
     Dictionary {
-        patterns: Array2::from_shape_fn((patterns.ncols(), n_patterns), |(t, k)| signed(patterns[[order[k], t]], k)),
+        patterns: Array2::from_shape_fn((patterns.ncols(), n_patterns), |(t, k)| {
+            signed(f64::from(patterns[[order[k], t]]), k)
+        }),
         codes: Array2::from_shape_fn((n_patterns, codes.nrows()), |(k, i)| signed(codes[[i, order[k]]] * norm, k)),
         lambda: penalty * norm,
         objective,

@@ -11,7 +11,7 @@ use super::blas::matmul;
 use super::eigen::symmetric_eigen;
 use super::error::{require_finite, require_shape};
 
-/// Eigenvalues of `C C'` below this share of the largest count as 0.
+/// Eigenvalues of `C C'` below this share of the largest count as 0: singular values of `C` below 1e-5 of the largest.
 ///
 /// Codes are stored in f32, whose rounding (6e-8 of a code) squares to 4e-15 and grows with the number of patterns.
 pub const RANK_CUTOFF: f64 = 1e-10;
@@ -41,7 +41,7 @@ pub enum ProjectionWarning {
 /// Extends patterns to new samples with frozen codes, `D = S C' (C C')^+`.
 ///
 /// `series` S (n_tr x n_units), `codes` C (n_patterns x n_units): the least-squares patterns `argmin ||S - D C||^2`, of
-/// least norm where `C` has not full row rank. The pseudo-inverse comes from the eigenvalues of `C C'` above
+/// least norm where `C` has not full row rank (Penrose 1955). The pseudo-inverse comes from the eigenvalues of `C C'` above
 /// [`RANK_CUTOFF`] times the largest; all sums are f64. A pattern that no unit uses is 0.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ pub struct Pca {
     pub patterns: Array2<f32>,
     /// Loadings (n_patterns x n_units), so that `patterns codes` approximates the series.
     pub codes: Array2<f32>,
-    /// Share of the total power of the series that each component accounts for.
+    /// Share of the total power of the series that each component accounts for; for centred columns, of their variance.
     pub power_share: Vec<f64>,
 }
 
@@ -136,6 +136,7 @@ pub fn pca(series: ArrayView2<'_, f32>, n_patterns: usize) -> Result<Pca, MathEr
 mod tests {
     use super::*;
     use ndarray::{Array, array};
+    use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
@@ -163,6 +164,57 @@ mod tests {
         let found = project(array![[2.0f32, 4.0, 9.0]].view(), codes.view()).unwrap();
         assert_eq!(found.warnings, [ProjectionWarning::RankDeficient { rank: 1, n_patterns: 3 }]);
         assert!(distance(&found.patterns, &array![[1.0, 1.0, 0.0]]) < 1e-6);
+    }
+
+    #[test]
+    fn unused_and_proportional_patterns_share_by_least_norm() {
+        // The second pattern is half as strong as the first in every unit, so it is given half as much.
+        let codes = array![[2.0f32, 4.0, 6.0], [1.0, 2.0, 3.0], [0.0, 0.0, 0.0]];
+        let found = project(array![[5.0f32, 10.0, 15.0], [0.0, 0.0, 0.0]].view(), codes.view()).unwrap();
+        assert_eq!(found.warnings, [ProjectionWarning::RankDeficient { rank: 1, n_patterns: 3 }]);
+        assert!(distance(&found.patterns, &array![[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]]) < 1e-6);
+        let none = project(noise(4, 3).view(), Array2::zeros((2, 3)).view()).unwrap();
+        assert_eq!(none.patterns, Array2::<f32>::zeros((4, 2)));
+        assert_eq!(none.warnings, [ProjectionWarning::RankDeficient { rank: 0, n_patterns: 2 }]);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let (mut series, mut codes) = (noise(4, 6), noise(2, 6));
+        series[[3, 5]] = f32::NAN;
+        let error = project(series.view(), codes.view()).unwrap_err();
+        assert!(matches!(error, MathError::NotFinite { what: "series", row: 3, column: 5, .. }));
+        assert!(matches!(pca(series.view(), 2), Err(MathError::NotFinite { row: 3, column: 5, .. })));
+        codes[[1, 2]] = f32::NEG_INFINITY;
+        let error = project(noise(4, 6).view(), codes.view()).unwrap_err();
+        assert!(matches!(error, MathError::NotFinite { what: "codes", row: 1, column: 2, .. }));
+    }
+
+    proptest! {
+        /// Normal equations `D C C' = S C'`, and least norm: `D` has no part in the null space of `C C'`.
+        #[test]
+        fn projection_is_the_least_squares_solution_of_least_norm(
+            numbers in prop::collection::vec(-1.0f32..1.0, 5 * 12 + 4 * 12),
+            n_distinct in 1usize..=5,
+            scale in 0.25f32..4.0,
+        ) {
+            let series = Array::from_shape_vec((4, 12), numbers[60..].to_vec()).unwrap();
+            let mut codes = Array::from_shape_vec((5, 12), numbers[..60].to_vec()).unwrap();
+            for k in n_distinct..5 {
+                let copied = &codes.row(k - n_distinct) * scale;
+                codes.row_mut(k).assign(&copied);
+            }
+            let found = project(series.view(), codes.view()).unwrap();
+            let left = found.patterns.dot(&codes).dot(&codes.t());
+            prop_assert!(distance(&left, &series.dot(&codes.t())) < 1e-3);
+            for k in n_distinct..5 {
+                // A copy that is `scale` times as strong gets `scale` times as much.
+                let apart = &found.patterns.column(k) - &(&found.patterns.column(k - n_distinct) * scale);
+                let size = found.patterns.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+                prop_assert!(apart.iter().all(|d| d.abs() < 1e-3 * size));
+            }
+            prop_assert_eq!(found.warnings.is_empty(), n_distinct == 5);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Sparse codes and dictionaries against scikit-learn.
+//! Sparse codes, dictionaries and principal components against scikit-learn, projections against NumPy.
 
-use hebb::math::dictionary::{DictionaryOptions, learn_dictionary};
+use hebb::math::dictionary::{DictionaryOptions, learn_dictionary, learn_dictionary_from};
 use hebb::math::lasso::lasso_codes;
+use hebb::math::projection::{ProjectionWarning, pca, project};
 use ndarray::Array2;
 use serde::Deserialize;
 
@@ -58,5 +59,54 @@ fn objective_is_no_worse_than_scikit_learn() {
         );
         assert!(batch < 1.01 && minibatch < 1.01, "{batch} {minibatch}");
         assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+        let again = learn_dictionary_from(series.view(), found.patterns.view(), &options).unwrap();
+        let warm = again.objective.last().unwrap() / found.objective.last().unwrap();
+        println!("  from its own patterns: {warm:.8} after {} epochs", again.objective.len() - 1);
+        assert!(warm < 1.0 + 3e-7 && again.objective.len() <= 3);
     }
+}
+
+#[derive(Deserialize)]
+struct Linear {
+    components: Vec<Components>,
+    projection: Rank,
+}
+
+#[derive(Deserialize)]
+struct Components {
+    name: String,
+    ratio: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Rank {
+    rank: usize,
+}
+
+/// More time points than units, and fewer.
+#[test]
+fn components_equal_scikit_learn() {
+    for Components { name, ratio } in table::<Linear>("components").components {
+        let series: Array2<f32> = matrix(&format!("components_{name}_series"));
+        let found = pca(series.view(), ratio.len()).unwrap();
+        let patterns: Array2<f32> = matrix(&format!("components_{name}_patterns"));
+        let codes: Array2<f32> = matrix(&format!("components_{name}_codes"));
+        let error = relative_error(&found.patterns, patterns.view()).max(relative_error(&found.codes, codes.view()));
+        let share = found.power_share.iter().zip(&ratio).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        println!("{name}: relative error {error:.1e}, of the shares {share:.1e}");
+        assert!(error < 1e-5 && share < 1e-9, "{error} {share}");
+    }
+}
+
+/// One pattern is half of another, one has no unit.
+#[test]
+fn projection_equals_the_pseudo_inverse_of_numpy() {
+    let (series, codes): (Array2<f32>, Array2<f32>) = (matrix("projection_series"), matrix("projection_codes"));
+    let expected: Array2<f32> = matrix("projection_patterns");
+    let Rank { rank } = table::<Linear>("components").projection;
+    let found = project(series.view(), codes.view()).unwrap();
+    let error = relative_error(&found.patterns, expected.view());
+    println!("relative error {error:.1e}");
+    assert!(error < 1e-6, "{error}");
+    assert_eq!(found.warnings, [ProjectionWarning::RankDeficient { rank, n_patterns: codes.nrows() }]);
 }
