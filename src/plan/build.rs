@@ -123,7 +123,7 @@ impl<'a> Build<'a, '_> {
             Some(before) => self.again(&before.models),
             None => self.stage(Self::models)?,
         };
-        let has_patterns = design.encoding.features.contains(&Features::Patterns);
+        let has_patterns = design.encoding.features().contains(&Features::Patterns);
         let patterns: Vec<Option<NodeIndex>> = design
             .models
             .iter()

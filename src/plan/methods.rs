@@ -6,11 +6,11 @@ use crate::{
         regions::NetworkChanges,
     },
     format::runs::SeriesKind,
-    math::{ridge::CvScore, series::Hrf},
+    math::{ols::Noise, ridge::CvScore, series::Hrf},
     model::Kind,
     spec::{
         Design, ModelSource, Subjects,
-        written::{Folds, Patterns, Rest},
+        written::{Bands, Encoding, Folds, Patterns, Rearranged, Rest},
     },
 };
 
@@ -18,10 +18,25 @@ use crate::{
 pub(super) fn paragraphs(design: &Design) -> Vec<String> {
     let mut all = vec![units(design), time(design), brains(design), patterns(design), encoding(design)];
     if let Some(options) = &design.significance {
+        let how = match options.method {
+            Rearranged::Blocks => format!("permutations of {} s blocks of the test series", options.block_s),
+            Rearranged::CircularShift => format!("circular shifts of the test series by {} s at least", options.block_s),
+        };
+        let stop = options.stop_after.map_or(String::new(), |n| {
+            format!(
+                "; a voxel took no more once {n} of them had reached its own score (Besag and Clifford 1991), and its p value is {n} over those it took"
+            )
+        });
         all.push(format!(
-            "Chance was estimated by {} permutations of {} s blocks of the test series; the false discovery rate over voxels was controlled at {} \
-             (Benjamini and Hochberg 1995).",
-            options.n_permutations, options.block_s, options.fdr
+            "Chance was estimated by {} {how}{stop}; the false discovery rate over voxels was controlled at {} (Benjamini and Hochberg 1995).",
+            options.n_permutations, options.fdr
+        ));
+    }
+    if let Some(ceiling) = &design.ceiling {
+        all.push(format!(
+            "Noise ceilings come from runs {}, in which the same was shown: the power that repeats share, over that of their mean (Schoppe et al. 2016). The \
+             normalised score is the correlation with the mean over repeats divided by the ceiling.",
+            ceiling.repeats.join(", ")
         ));
     }
     if let Some(options) = &design.redundancy {
@@ -57,6 +72,12 @@ pub(super) fn seeds(design: &Design) -> Vec<(String, u64)> {
     }
     if let Patterns::Dictionary(dictionary) = &design.patterns {
         all.push(("dictionary".to_owned(), dictionary.seed));
+    }
+    if let Encoding::Banded(banded) = &design.encoding {
+        all.push(("weights of bands".to_owned(), banded.seed));
+    }
+    if let Some((Folds::Shuffled(shuffled), _)) = design.encoding.folds() {
+        all.push(("order of shuffled volumes".to_owned(), shuffled.seed));
     }
     all.extend(design.significance.iter().map(|options| ("significance".to_owned(), options.seed)));
     all.extend(design.redundancy.iter().map(|options| ("redundancy".to_owned(), options.seed)));
@@ -285,19 +306,54 @@ fn encoding(design: &Design) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let folds = match design.encoding.folds {
-        Folds::Runs => "leaving one training run out".to_owned(),
-        Folds::Blocks(blocks) => format!("over {} contiguous blocks with gaps of {} s", blocks.n, blocks.gap_s),
+    let held_out = match design.encoding.folds() {
+        None => String::new(),
+        Some((Folds::Runs, _)) => "leaving one training run out".to_owned(),
+        Some((Folds::Blocks(blocks), _)) => {
+            format!("over {} contiguous blocks with gaps of {} s", blocks.n, blocks.gap_s)
+        }
+        Some((Folds::Shuffled(shuffled), _)) => format!(
+            "over {} parts of shuffled volumes, whose neighbours were fitted: penalties are chosen by inflated scores",
+            shuffled.n
+        ),
     };
-    let score = match design.encoding.score {
-        CvScore::R2 => "R2",
-        CvScore::Pearson => "Pearson's r",
+    let chosen = |score: CvScore| {
+        let score = match score {
+            CvScore::R2 => "R2",
+            CvScore::Pearson => "Pearson's r",
+        };
+        format!("by cross-validation ({held_out}, compared by {score})")
     };
-    format!(
-        "Encoding: ridge regression on runs {}, its penalty chosen among {} values by cross-validation ({folds}, compared by {score}); scores are Pearson's r \
-         on runs {}, which no fit has seen.",
-        names(false),
-        design.encoding.alphas.len(),
-        names(true)
-    )
+    let (train, test) = (names(false), names(true));
+    let fit = match &design.encoding {
+        Encoding::Ridge(ridge) => format!(
+            "ridge regression on runs {train}, its penalty chosen among {} values {}",
+            ridge.alphas.len(),
+            chosen(ridge.score)
+        ),
+        Encoding::Banded(banded) => format!(
+            "banded ridge regression (Dupre la Tour et al. 2022) on runs {train}, the units of each {} a band; {} weights of the bands and {} penalties were \
+             compared {}; R2 on test runs is split among bands so that their shares add up to it",
+            match banded.bands {
+                Bands::Modules => "module",
+                Bands::Layers => "layer",
+            },
+            banded.n_candidates,
+            banded.alphas.len(),
+            chosen(banded.score)
+        ),
+        Encoding::Lasso(lasso) => format!(
+            "lasso regression (Tibshirani 1996) on runs {train}, its penalty chosen among {} values {}",
+            lasso.n_alphas,
+            chosen(lasso.score)
+        ),
+        Encoding::Ols(ols) => format!(
+            "least squares on the patterns on runs {train}; t values {}",
+            match ols.noise {
+                Noise::White => "take noise to be independent from volume to volume",
+                Noise::Ar1 => "follow from series whitened by each voxel's own lag-1 autocorrelation within runs",
+            }
+        ),
+    };
+    format!("Encoding: {fit}; scores are Pearson's r on runs {test}, which no fit has seen.")
 }

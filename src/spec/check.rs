@@ -11,9 +11,9 @@ mod stimuli;
 use super::{
     diagnostic::Diagnostic,
     document::{Document, FieldPath},
-    study::{Design, Encoding, Model, Run},
+    study::{Design, Model, Run},
     written::{
-        Blocks, Encoding as WrittenEncoding, Features, Folds, Patterns, Ridge, Runs, Statistics, Stimuli, Unreadable,
+        Bands, Blocks, CeilingRuns, Encoding, Features, Folds, Patterns, Runs, Shuffled, Statistics, Stimuli, Unreadable,
         WrittenStudy,
     },
 };
@@ -88,7 +88,8 @@ impl Check<'_, '_> {
     fn study(&mut self, written: WrittenStudy) -> Option<Design> {
         self.name(&written.study.name);
         self.runs(&written.runs);
-        let encoding = self.encoding(written.encoding, written.runs.train.len());
+        let encoding = written.encoding;
+        self.encoding(&encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
         let stimuli = stimuli?;
         let (outline, scenes) = (Arc::clone(&stimuli.outline), stimuli.scenes.clone());
@@ -129,6 +130,9 @@ impl Check<'_, '_> {
             .map(|((name, is_test), n_tr)| Run { clips: self.clips(&written.runs, &name), name, is_test, n_tr: *n_tr })
             .collect();
         self.questions(&written.statistics, &encoding);
+        if let Some(ceiling) = &written.statistics.ceiling {
+            self.ceiling(ceiling, &runs);
+        }
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
         Some(Design {
             runs,
@@ -150,6 +154,7 @@ impl Check<'_, '_> {
             patterns: written.patterns,
             encoding,
             significance: written.statistics.significance,
+            ceiling: written.statistics.ceiling,
             redundancy: written.statistics.redundancy,
             polarity: written.statistics.polarity,
         })
@@ -200,9 +205,46 @@ impl Check<'_, '_> {
             .collect()
     }
 
-    fn encoding(&mut self, WrittenEncoding::Ridge(ridge): WrittenEncoding, n_train: usize) -> Encoding {
-        let Ridge { alphas, alpha, folds, score, features } = ridge;
-        let list = FieldPath::of("encoding.ridge.alphas");
+    fn encoding(&mut self, encoding: &Encoding, n_train: usize) {
+        let table = FieldPath::of("encoding").key(encoding.name());
+        self.ascending(&table.key("alphas"), encoding.alphas());
+        if let Some((folds, allow_shuffled)) = encoding.folds() {
+            if folds == Folds::Runs && n_train < 2 {
+                let path = FieldPath::of("runs.train");
+                let hint = format!("name more training runs, or set `folds = {{ blocks = {{ n = 5 }} }}` in `[{table}]`");
+                self.wrong_with_hint(&path, "one training run cannot be held out in turn", "expected at least two", hint);
+            }
+            if matches!(folds, Folds::Shuffled(_)) && !allow_shuffled {
+                let path = table.key("folds");
+                let hint = "hold out `\"runs\"` or `{ blocks = { n = 5 } }`; if volumes really are exchangeable, set `allow_shuffled = true` beside it";
+                self.wrong_with_hint(
+                    &path,
+                    format!("`{path}` holds out single volumes, whose neighbours would be fitted: scores would be inflated"),
+                    "leaks in time series",
+                    hint,
+                );
+            }
+        }
+        let features = encoding.features();
+        for (index, entry) in features.iter().enumerate() {
+            if features[..index].contains(entry) {
+                let path = table.key("features").index(index);
+                self.wrong(&path, format!("`{path}` names what was named before"), "keep one of them");
+            }
+        }
+        if let Encoding::Banded(banded) = encoding {
+            for (index, concentration) in banded.concentrations.iter().enumerate() {
+                if *concentration <= 0.0 {
+                    let path = table.key("concentrations").index(index);
+                    let message = format!("`{path}` is {concentration}, expected more than 0");
+                    self.wrong(&path, message, "a concentration is positive");
+                }
+            }
+        }
+    }
+
+    /// Penalties are positive and ascend.
+    fn ascending(&mut self, list: &FieldPath, alphas: &[f64]) {
         let mut before = 0.0;
         for (index, penalty) in alphas.iter().enumerate() {
             let path = list.index(index);
@@ -217,18 +259,6 @@ impl Check<'_, '_> {
             }
             before = penalty.max(before);
         }
-        if folds == Folds::Runs && n_train < 2 {
-            let path = FieldPath::of("runs.train");
-            let hint = "name more training runs, or set `folds = { blocks = { n = 5 } }` in `[encoding.ridge]`";
-            self.wrong_with_hint(&path, "one training run cannot be held out in turn", "expected at least two", hint);
-        }
-        for (index, entry) in features.iter().enumerate() {
-            if features[..index].contains(entry) {
-                let path = FieldPath::of("encoding.ridge.features").index(index);
-                self.wrong(&path, format!("`{path}` names what was named before"), "keep one of them");
-            }
-        }
-        Encoding { alphas, alpha, folds, score, features }
     }
 
     /// Statistics ask about the maps of patterns, so there must be such maps.
@@ -236,12 +266,13 @@ impl Check<'_, '_> {
         let asked = [
             ("significance", statistics.significance.is_some()),
             ("redundancy", statistics.redundancy.is_some()),
+            ("ceiling", statistics.ceiling.is_some()),
             ("polarity", statistics.polarity.is_some()),
         ];
-        if !encoding.features.contains(&Features::Patterns) {
+        if !encoding.features().contains(&Features::Patterns) {
             for (name, _) in asked.iter().filter(|(_, is_asked)| *is_asked) {
                 let path = FieldPath::of("statistics").key(name);
-                let hint = "add `\"patterns\"` to `encoding.ridge.features`, or remove this table";
+                let hint = "predict voxels from `\"patterns\"` in `[encoding.ridge]`, `[encoding.lasso]` or `[encoding.ols]`, or remove this table";
                 self.wrong_with_hint(
                     &path,
                     format!("`{path}` asks about patterns, from which no voxel is predicted"),
@@ -289,16 +320,75 @@ impl Check<'_, '_> {
                 self.wrong(&path, message, format!("expected at most {most}"));
             }
         }
-        if let Folds::Blocks(Blocks { n, gap_s }) = encoding.folds {
-            let gap = (gap_s / repetition_time_s).ceil() as usize;
-            let block = n_train / n;
-            if block == 0 || block + 2 * gap >= n_train {
-                let path = FieldPath::of("encoding.ridge.folds");
-                self.wrong(
-                    &path,
-                    format!("{n} blocks with gaps of {gap_s} s leave nothing of {n_train} training volumes to fit on"),
-                    "too many, or too wide",
-                );
+        let table = FieldPath::of("encoding").key(encoding.name());
+        match encoding.folds() {
+            Some((Folds::Blocks(Blocks { n, gap_s }), _)) => {
+                let gap = (gap_s / repetition_time_s).ceil() as usize;
+                let block = n_train / n;
+                if block == 0 || block + 2 * gap >= n_train {
+                    self.wrong(
+                        &table.key("folds"),
+                        format!("{n} blocks with gaps of {gap_s} s leave nothing of {n_train} training volumes to fit on"),
+                        "too many, or too wide",
+                    );
+                }
+            }
+            Some((Folds::Shuffled(Shuffled { n, .. }), _)) if n > n_train => {
+                let message = format!("{n} parts of {n_train} training volumes would be empty");
+                self.wrong(&table.key("folds"), message, "too many");
+            }
+            _ => {}
+        }
+        if let Encoding::Ols(_) = encoding
+            && n_patterns + 1 >= n_train
+        {
+            let message = format!("{n_patterns} patterns and a constant leave nothing of {n_train} training volumes to measure errors by");
+            self.wrong_with_hint(&table, message, "expected fewer patterns", "use `[encoding.ridge]`, or fewer patterns");
+        }
+        if let Encoding::Banded(banded) = encoding {
+            self.bands(models, &banded.bands, &table.key("bands"));
+        }
+    }
+
+    /// Bands are two or more for some model, or there is nothing to weigh.
+    fn bands(&mut self, models: &[Model], bands: &Bands, path: &FieldPath) {
+        let n_bands = |model: &Model| match bands {
+            Bands::Modules => model.modules.len(),
+            Bands::Layers => model.modules.iter().map(|units| units.layers().len()).sum(),
+        };
+        if let Some(model) = models.iter().find(|model| n_bands(model) < 2) {
+            self.wrong_with_hint(
+                path,
+                format!("`{}` has one band only, so there is nothing to weigh", model.name),
+                "expected two bands or more",
+                "take more modules, or use `\"layers\"` as bands, or `[encoding.ridge]`",
+            );
+        }
+    }
+
+    /// Runs that repeat one another are test runs of one length.
+    fn ceiling(&mut self, ceiling: &CeilingRuns, runs: &[Run]) {
+        let list = FieldPath::of("statistics.ceiling.repeats");
+        let mut first: Option<&Run> = None;
+        for (index, name) in ceiling.repeats.iter().enumerate() {
+            let path = list.index(index);
+            if ceiling.repeats[..index].contains(name) {
+                self.wrong(&path, format!("`{path}` names run `{name}` again"), "named before");
+                continue;
+            }
+            let Some(run) = runs.iter().find(|run| run.is_test && run.name == *name) else {
+                let known: Vec<&str> = runs.iter().filter(|run| run.is_test).map(|run| run.name.as_str()).collect();
+                let message = format!("`{path}` is `{name}`, expected a test run: {}", known.join(", "));
+                self.wrong(&path, message, "not a test run");
+                continue;
+            };
+            match first {
+                Some(first) if first.n_tr != run.n_tr => {
+                    let message = format!("run `{name}` has {} volumes, `{}` has {}", run.n_tr, first.name, first.n_tr);
+                    self.wrong(&path, message, "repeats are of one length");
+                }
+                Some(_) => {}
+                None => first = Some(run),
             }
         }
     }

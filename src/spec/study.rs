@@ -5,15 +5,12 @@
 
 use super::{
     diagnostic::Source,
-    written::{Features, Folds, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable},
+    written::{CeilingRuns, Encoding, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable},
 };
 use crate::{
     brain::{assign::AtlasOptions, mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
     format::bids::RunFiles,
-    math::{
-        ridge::{AlphaChoice, CvScore},
-        series::Hrf,
-    },
+    math::series::Hrf,
     model::{Device, LayerUnits, ModelFacts, Module, RandomModel, UnitSelection},
     stimulus::{Generate, Schedule, video::Ffmpeg},
 };
@@ -111,6 +108,8 @@ pub struct Design {
     pub encoding: Encoding,
     /// Which voxels are predicted better than chance, if asked.
     pub significance: Option<Significance>,
+    /// Noise ceilings, if asked.
+    pub ceiling: Option<CeilingRuns>,
     /// Overlap of patterns, if asked.
     pub redundancy: Option<Redundancy>,
     /// Opposition of patterns, if asked.
@@ -277,19 +276,4 @@ pub struct RecordedSubject {
     pub n_brain_voxels: usize,
     /// What a reader of the results should know about the choice of its files.
     pub caveats: Vec<String>,
-}
-
-/// How voxels are predicted.
-#[derive(Clone, Debug)]
-pub struct Encoding {
-    /// Penalties, ascending.
-    pub alphas: Vec<f64>,
-    /// Whether each voxel has its own.
-    pub alpha: AlphaChoice,
-    /// How training runs are held out.
-    pub folds: Folds,
-    /// What penalties are compared by.
-    pub score: CvScore,
-    /// What voxels are predicted from.
-    pub features: Vec<Features>,
 }

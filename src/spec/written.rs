@@ -14,10 +14,7 @@ use crate::{
         simulate::Simulation,
     },
     format::{hcp::Registration, runs::SeriesKind},
-    math::{
-        ridge::{AlphaChoice, CvScore},
-        series::Hrf,
-    },
+    math::series::Hrf,
     model::{Device, Module, RandomModel, UnitSelection},
     stimulus::Generate,
 };
@@ -535,103 +532,38 @@ pub struct PrincipalComponents {
     pub n_patterns: usize,
 }
 
-/// How voxels are predicted.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Encoding {
-    /// Ridge regression with the penalty chosen by cross-validation over the training runs.
-    Ridge(Ridge),
-}
-
-/// Ridge regression with the penalty chosen by cross-validation over the training runs.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ridge {
-    /// Penalties to choose from.
-    #[schemars(length(min = 1))]
-    #[schemars(example = [1.0, 10.0, 100.0, 1000.0])]
-    pub alphas: Vec<f64>,
-    /// Whether each voxel has a penalty of its own.
-    #[serde(default)]
-    pub alpha: AlphaChoice,
-    /// How training runs are held out in turn.
-    #[serde(default)]
-    pub folds: Folds,
-    /// What penalties are compared by.
-    #[serde(default)]
-    pub score: CvScore,
-    /// What voxels are predicted from; every entry is fitted and scored on its own.
-    #[serde(default = "default_features")]
-    #[schemars(length(min = 1))]
-    #[schemars(example = ["patterns", "layers"])]
-    pub features: Vec<Features>,
-}
-
-fn default_features() -> Vec<Features> {
-    vec![Features::Patterns, Features::Layers]
-}
-
-/// What voxels are predicted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Features {
-    /// The patterns of a model; redundancy and polarity ask about these maps.
-    Patterns,
-    /// The units of each layer on their own: which layer predicts which network.
-    Layers,
-}
-
-/// How training runs are held out in turn to choose a penalty.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Folds {
-    /// Each training run once.
-    #[default]
-    Runs,
-    /// Blocks of the joined training runs.
-    Blocks(Blocks),
-}
-
-/// Contiguous blocks of volumes, held out in turn.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Blocks {
-    /// Number of blocks.
-    #[schemars(range(min = 2, max = 1000))]
-    #[schemars(example = 5)]
-    pub n: usize,
-    /// Seconds left out on both sides of the held-out block, so that one response is not in both.
-    #[serde(default = "default_gap")]
-    #[schemars(range(min = 0))]
-    pub gap_s: f64,
-}
-
-fn default_gap() -> f64 {
-    20.0
-}
-
 /// What is asked of the fitted maps; each table switches one statistic on.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Statistics {
     /// Which voxels are predicted better than chance.
     pub significance: Option<Significance>,
+    /// Noise ceilings, and scores as a share of them.
+    pub ceiling: Option<CeilingRuns>,
     /// How far the patterns' voxel sets and unit groups overlap.
     pub redundancy: Option<Redundancy>,
     /// Which patterns drive opposite maps, and whether their layers mirror each other.
     pub polarity: Option<Polarity>,
 }
 
-/// Block-permutation test of each voxel's score (patterns only).
+/// Permutation test of each voxel's score (patterns only).
 #[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Significance {
     /// Permutations of the test series.
     #[schemars(range(min = 19, max = 1000000))]
     pub n_permutations: usize,
-    /// Seconds of test series that stay together, so that their autocorrelation is kept.
+    /// How the test series is rearranged.
+    pub method: Rearranged,
+    /// Seconds of test series that stay together, so that their autocorrelation is kept; of circular shifts, the smallest.
     #[schemars(range(min = 0.1))]
     pub block_s: f64,
+    /// A voxel stops at the permutation with which so many have reached its own score (Besag and Clifford 1991): voxels without
+    /// signal, which are most, take a few dozen instead of all. Its p value is then this number over the permutations it took,
+    /// which the table of results tells. Absent: every voxel takes all.
+    #[schemars(range(min = 1, max = 1000000))]
+    #[schemars(example = 20)]
+    pub stop_after: Option<usize>,
     /// False discovery rate over voxels.
     #[schemars(range(min = 0.000001, max = 0.999999))]
     pub fdr: f64,
@@ -641,8 +573,36 @@ pub struct Significance {
 
 impl Default for Significance {
     fn default() -> Self {
-        Self { n_permutations: 1000, block_s: 20.0, fdr: 0.05, seed: 0 }
+        Self {
+            n_permutations: 1000,
+            method: Rearranged::default(),
+            block_s: 20.0,
+            stop_after: None,
+            fdr: 0.05,
+            seed: 0,
+        }
     }
+}
+
+/// How a test series is rearranged, so that it has lost its relation to the prediction and kept its memory of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rearranged {
+    /// Blocks of `block_s` in random order.
+    #[default]
+    Blocks,
+    /// The whole series shifted in a circle, by `block_s` at least.
+    CircularShift,
+}
+
+/// How much of each voxel's test series is signal, as far as runs that were shown again tell.
+#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CeilingRuns {
+    /// Test runs in which the same was shown, two or more.
+    #[schemars(length(min = 2))]
+    #[schemars(example = ["4", "5"])]
+    pub repeats: Vec<String>,
 }
 
 /// Overlap of the voxels that patterns drive, against permuted memberships.

@@ -1,47 +1,59 @@
-//! Predicts every voxel of a subject from patterns or from the units of one layer, and scores the prediction on test runs.
+//! Predicts every voxel of a subject from patterns, from the units of one layer or from bands of units, and scores the prediction
+//! on test runs.
 //!
 //! Rows are the volumes that both sides use: a volume that the study trims or that the preparation dropped is in neither.
-//! A voxel without variance in any run is dropped and counted; it has no row in `scores.tsv`.
+//! A voxel without variance in any run is dropped and counted; it has no row in `scores.tsv`. Voxels are read and fitted in pieces
+//! (`encode/rows.rs`); what can be fitted to them is in `encode/regression.rs`.
 
+mod regression;
+mod rows;
+
+pub use regression::{BandedParameters, LassoParameters, OlsParameters, Regression, RidgeParameters};
+pub(super) use rows::{Brain, Rows};
+
+use self::regression::{Caveats, Fitter, Regressors};
 use super::{
-    Compute, Kind, TaskError, Workbench, bold, joined,
+    Compute, Kind, TaskError, Workbench, joined,
     pattern::{Features, read_patterns, used_series},
 };
 use crate::{
     format::{
-        npy::{read_matrix, write_matrix},
+        npy::write_matrix,
         tsv::{MISSING, Table},
     },
     math::{
-        folds::{Fold, contiguous_blocks, leave_one_run_out},
-        ridge::{AlphaChoice, CvScore, Ridge, RidgeOptions, RidgeWarning},
+        folds::{AllowShuffled, Fold, contiguous_blocks, leave_one_run_out, shuffled},
         scores::{pearson_columns, r2_columns},
     },
-    spec::written::{Blocks, Folds},
+    spec::written::{Blocks, Folds, Shuffled},
 };
 use ndarray::{Array2, Axis, s};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 /// Scores of every voxel that was fitted: `voxel` is a row of the mask's `voxels.tsv`.
 pub const SCORES: &str = "scores.tsv";
 /// Weights (features x scored voxels), where they are kept.
 pub const WEIGHTS: &str = "weights.npy";
+/// Their t values, where the regression has them; 0 where there is none.
+pub const T_VALUES: &str = "t.npy";
+/// R2 of every band for every voxel that was fitted, where there are bands.
+pub const BANDS: &str = "bands.tsv";
 /// How the fit went.
 pub const FACTS: &str = "encode.json";
 
+/// Voxels that are read and fitted at once: enough that products run at their full rate.
+const PIECE: usize = 8192;
+
 /// One fit. Inputs `bold` are the subject's runs in the study's order; features are the input `patterns`, or inputs
-/// `series`, one module in the study's order of runs.
+/// `series`, one module after another, each in the study's order of runs.
 #[derive(Debug, Serialize)]
 pub struct Encode {
     /// What voxels are predicted from.
     pub features: EncodeFeatures,
     /// How.
-    #[serde(rename = "encoding.ridge")]
-    pub ridge: RidgeParameters,
+    #[serde(rename = "encoding")]
+    pub regression: Regression,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,
     /// Volumes left out on both sides of a held-out block.
@@ -70,19 +82,13 @@ pub enum EncodeFeatures {
         /// Number of columns.
         n_units: usize,
     },
-}
-
-/// The parameters of the regression.
-#[derive(Clone, Debug, Serialize)]
-pub struct RidgeParameters {
-    /// Penalties, ascending.
-    pub alphas: Vec<f64>,
-    /// Whether each voxel has its own.
-    pub alpha: AlphaChoice,
-    /// How training runs are held out in turn.
-    pub folds: Folds,
-    /// What penalties are compared by.
-    pub score: CvScore,
+    /// Several groups of units, each with a weight of its own.
+    Bands {
+        /// Modules, each with as many inputs `series` as there are runs.
+        n_modules: usize,
+        /// Name and number of units of every band, in the order of the modules' columns.
+        bands: Vec<(String, usize)>,
+    },
 }
 
 /// How the fit went, as the artifact keeps it.
@@ -100,174 +106,182 @@ impl Compute for Encode {
 
     fn memory_bytes(&self) -> u64 {
         let (samples, features, voxels) = (self.n_samples, self.n_features, self.n_voxels);
-        // Voxel series, joined and split; features in f32 and f64; a square factor for each fold in f64; weights.
-        let factors = 4 * samples.min(features).pow(2) * 8;
-        (2 * samples * voxels * 4 + samples * features * 16 + factors + features.min(4096) * voxels * 4) as u64
-            + (64 << 20)
+        let smaller = samples.min(features);
+        // Features as they are read, joined and split.
+        let of_features = samples * features * 12;
+        let (at_once, of_regression) = match &self.regression {
+            Regression::Ridge(_) => (voxels.min(PIECE), (8 + 4 * 6) * smaller.pow(2) + 4 * samples * smaller * 8),
+            Regression::Banded(_) => {
+                let n_bands = if let EncodeFeatures::Bands { bands, .. } = &self.features { bands.len() } else { 1 };
+                (voxels, (n_bands + 16) * samples.pow(2) * 8 + n_bands * samples * voxels * 4)
+            }
+            Regression::Ols(_) => (voxels.min(PIECE), features.pow(2) * 32),
+            Regression::Lasso(_) => (voxels.min(PIECE), features.min(6000).pow(2) * 32),
+        };
+        let kept = if matches!(self.features, EncodeFeatures::Patterns) { 2 * features * voxels * 4 } else { 0 };
+        (of_features + of_regression + 5 * samples * at_once * 4 + kept) as u64 + (64 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
-        let brain = Brain::read(bench.inputs("bold"))?;
-        let rows = self.features(bench)?.aligned_with(&brain)?;
-        let n_train = rows.run_of_row.iter().filter(|run| **run < self.n_train_runs).count();
+        let brain = Brain::open(bench.inputs("bold"))?;
+        let rows = brain.aligned_with(self.features(bench)?);
+        let (n_train, n_voxels) = (rows.n_train(self.n_train_runs), rows.brain.kept.len());
         if n_train == 0 || n_train == rows.run_of_row.len() {
             return Err(TaskError::Unanswerable(
                 "no volume is left in the training runs or in the test runs".to_owned(),
             ));
         }
-        if !brain.dropped.is_empty() {
-            bench.warn(
-                "dropped-voxels",
-                format!(
-                    "{} of {} voxels do not vary in every run and were dropped",
-                    brain.dropped.len(),
-                    brain.n_voxels
-                ),
-            );
+        if rows.brain.n_dropped > 0 {
+            let (dropped, all) = (rows.brain.n_dropped, rows.brain.n_voxels);
+            bench.warn("dropped-voxels", format!("{dropped} of {all} voxels do not vary in every run and were dropped"));
         }
-        bench.step(0, 3)?;
-
-        let keep_weights = matches!(self.features, EncodeFeatures::Patterns);
-        let options = RidgeOptions {
-            alphas: self.ridge.alphas.clone(),
-            alpha_choice: self.ridge.alpha,
-            score: self.ridge.score,
-            coefficients: keep_weights,
-            ..RidgeOptions::default()
-        };
         let folds = self.folds(&rows.run_of_row[..n_train])?;
-        let (x_train, x_test) = (rows.x.slice(s![..n_train, ..]), rows.x.slice(s![n_train.., ..]));
-        let (y_train, y_test) = (rows.y.slice(s![..n_train, ..]), rows.y.slice(s![n_train.., ..]));
-        let ridge = Ridge::factorise(x_train, &folds, options)?;
-        bench.step(1, 3)?;
-        let (fit, prediction) = ridge.fit_predict(y_train, x_test)?;
-        bench.step(2, 3)?;
-        for warning in &fit.warnings {
-            match warning {
-                RidgeWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest } => bench.warn(
-                    "alpha-at-edge",
-                    format!(
-                        "{n_at_smallest} of {} voxels chose the smallest penalty and {n_at_largest} the largest; voxels without signal \
-                         choose the largest, but if predicted voxels lie at an edge, widen `alphas`",
-                        brain.kept.len()
-                    ),
-                ),
-                RidgeWarning::UnscoredTargets { n_targets } => {
-                    bench.warn("unscored-voxels", format!("{n_targets} voxels are constant in every fold, so no penalty could be chosen"));
+        if let Some(Folds::Shuffled(_)) = self.regression.folds() {
+            let message = "volumes were held out in a random order with their neighbours fitted: penalties are too small if volumes are alike";
+            bench.warn("shuffled-folds", message);
+        }
+        let regressors = Regressors {
+            x: rows.x.view(),
+            n_train,
+            run_of_row: &rows.run_of_row,
+            folds: &folds,
+            bands: self.bands().iter().map(|(_, n_units)| *n_units).collect(),
+            keep_weights: matches!(self.features, EncodeFeatures::Patterns),
+            n_voxels,
+        };
+        bench.step(0, n_voxels)?;
+        let fitter = Fitter::new(&self.regression, &regressors)?;
+        let mut found = Results::new(self, n_voxels);
+        for piece in rows.pieces(fitter.piece(n_voxels)) {
+            let y = rows.voxels(piece.clone())?;
+            let fitted = fitter.fit(&regressors, y.view(), &mut found.caveats)?;
+            let y_test = y.slice(s![n_train.., ..]);
+            let r = pearson_columns(y_test, fitted.prediction.view())?;
+            let r2 = r2_columns(y_test, fitted.prediction.view())?;
+            for (column, voxel) in rows.brain.kept[piece.clone()].iter().enumerate() {
+                let name = voxel.to_string();
+                found.scores.push([name.clone(), cell(r[column]), cell(r2[column]), cell(fitted.alphas[column])]);
+                if let Some(split) = &fitted.band_r2 {
+                    let of_bands = split.column(column).iter().map(|share| cell(*share)).collect::<Vec<_>>();
+                    found.bands.push([vec![name], of_bands].concat());
                 }
             }
+            found.keep(piece.start, fitted.weights.as_ref(), fitted.t_values.as_ref());
+            bench.step(piece.end, n_voxels)?;
         }
-
-        let r = pearson_columns(y_test, prediction.view())?;
-        let r2 = r2_columns(y_test, prediction.view())?;
-        let mut scores = Table::new(["voxel", "r", "r2", "alpha"]);
-        for (column, voxel) in brain.kept.iter().enumerate() {
-            let alpha = fit.best_alpha[column].map(|index| self.ridge.alphas[index]);
-            scores.push([voxel.to_string(), cell(r[column]), cell(r2[column]), cell(alpha)]);
-        }
-        scores.write(&bench.out.join(SCORES))?;
-        if let Some(weights) = &fit.coefficients {
-            write_matrix(&bench.out.join(WEIGHTS), weights.view())?;
-        }
+        found.write(bench)?;
         bench.write_json(
             FACTS,
             &EncodeFacts {
                 n_train_samples: n_train,
                 n_test_samples: rows.run_of_row.len() - n_train,
                 n_features: rows.x.ncols(),
-                n_voxels: brain.kept.len(),
-                n_dropped_voxels: brain.dropped.len(),
+                n_voxels,
+                n_dropped_voxels: rows.brain.n_dropped,
             },
         )
     }
 }
 
+/// What the pieces gave, joined.
+struct Results {
+    scores: Table,
+    bands: Table,
+    weights: Option<Array2<f32>>,
+    t_values: Option<Array2<f32>>,
+    caveats: Caveats,
+    n_voxels: usize,
+    has_bands: bool,
+}
+
+impl Results {
+    fn new(task: &Encode, n_voxels: usize) -> Self {
+        let names = ["voxel".to_owned()].into_iter().chain(task.bands().iter().map(|(name, _)| name.clone()));
+        let matrix = |is_kept: bool| is_kept.then(|| Array2::zeros((task.n_features, n_voxels)));
+        let has_weights = matches!(task.features, EncodeFeatures::Patterns);
+        Self {
+            scores: Table::new(["voxel", "r", "r2", "alpha"]),
+            bands: Table::new(names),
+            weights: matrix(has_weights),
+            t_values: matrix(has_weights && matches!(task.regression, Regression::Ols(_))),
+            caveats: Caveats::default(),
+            n_voxels,
+            has_bands: !task.bands().is_empty(),
+        }
+    }
+
+    fn keep(&mut self, start: usize, weights: Option<&Array2<f32>>, t_values: Option<&Array2<Option<f32>>>) {
+        if let (Some(kept), Some(weights)) = (&mut self.weights, weights) {
+            kept.slice_mut(s![.., start..start + weights.ncols()]).assign(weights);
+        }
+        if let (Some(kept), Some(t_values)) = (&mut self.t_values, t_values) {
+            let part = t_values.mapv(|t| t.unwrap_or(0.0));
+            kept.slice_mut(s![.., start..start + part.ncols()]).assign(&part);
+        }
+    }
+
+    fn write(self, bench: &Workbench<'_>) -> Result<(), TaskError> {
+        self.scores.write(&bench.out.join(SCORES))?;
+        if self.has_bands {
+            self.bands.write(&bench.out.join(BANDS))?;
+        }
+        for (name, matrix) in [(WEIGHTS, &self.weights), (T_VALUES, &self.t_values)] {
+            if let Some(matrix) = matrix {
+                write_matrix(&bench.out.join(name), matrix.view())?;
+            }
+        }
+        self.caveats.tell(self.n_voxels, bench);
+        Ok(())
+    }
+}
+
 impl Encode {
+    /// Name and units of every band, none where features are one group.
+    fn bands(&self) -> &[(String, usize)] {
+        if let EncodeFeatures::Bands { bands, .. } = &self.features { bands } else { &[] }
+    }
+
     fn features(&self, bench: &Workbench<'_>) -> Result<Features, TaskError> {
         match self.features {
             EncodeFeatures::Patterns => read_patterns(bench.input("patterns")),
             EncodeFeatures::Layer { first_unit, n_units } => {
-                let mut samples = Vec::new();
-                let mut parts = Vec::new();
-                for (run, artifact) in bench.inputs("series").iter().enumerate() {
-                    let used = used_series(std::slice::from_ref(artifact))?;
-                    samples.extend(used.volumes.iter().map(|volume| (run, *volume)));
-                    parts.push(used.series.slice(s![.., first_unit..first_unit + n_units]).to_owned());
-                }
-                Ok(Features { matrix: joined(Axis(0), &parts)?, samples })
+                unit_features(bench.inputs("series"), 1, first_unit..first_unit + n_units)
+            }
+            EncodeFeatures::Bands { n_modules, .. } => {
+                unit_features(bench.inputs("series"), n_modules, 0..self.n_features)
             }
         }
     }
 
     fn folds(&self, run_of_row: &[usize]) -> Result<Vec<Fold>, TaskError> {
-        Ok(match self.ridge.folds {
-            Folds::Runs => leave_one_run_out(run_of_row)?,
-            Folds::Blocks(Blocks { n, .. }) => contiguous_blocks(run_of_row.len(), n, self.gap_tr)?,
+        Ok(match self.regression.folds() {
+            None => Vec::new(),
+            Some(Folds::Runs) => leave_one_run_out(run_of_row)?,
+            Some(Folds::Blocks(Blocks { n, .. })) => contiguous_blocks(run_of_row.len(), n, self.gap_tr)?,
+            // The study said that they may be: `spec` refuses them without.
+            Some(Folds::Shuffled(Shuffled { n, seed })) => {
+                shuffled(run_of_row.len(), n, seed, AllowShuffled(true))?
+            }
         })
     }
 }
 
-/// A subject's prepared runs.
-pub(super) struct Brain {
-    /// Each run: kept volumes and their series, columns as in `kept`.
-    runs: Vec<(Vec<usize>, Array2<f32>)>,
-    /// Voxels that vary in every run, as rows of `voxels.tsv`.
-    pub(super) kept: Vec<usize>,
-    dropped: BTreeSet<usize>,
-    n_voxels: usize,
-}
-
-/// Features and voxels in the same volumes.
-pub(super) struct Rows {
-    pub(super) x: Array2<f32>,
-    pub(super) y: Array2<f32>,
-    pub(super) run_of_row: Vec<usize>,
-}
-
-impl Brain {
-    pub(super) fn read(artifacts: &[PathBuf]) -> Result<Self, TaskError> {
-        let mut dropped = BTreeSet::new();
-        for artifact in artifacts {
-            let facts = bold::facts(artifact)?;
-            dropped.extend(facts.constant.into_iter().chain(facts.non_finite));
-        }
-        let mut runs = Vec::with_capacity(artifacts.len());
-        let (mut kept, mut n_voxels) = (Vec::new(), 0);
-        for artifact in artifacts {
-            let series = read_matrix(&artifact.join(bold::BOLD))?;
-            n_voxels = series.ncols();
-            kept = (0..n_voxels).filter(|voxel| !dropped.contains(voxel)).collect();
-            let series = if dropped.is_empty() { series } else { series.select(Axis(1), &kept) };
-            runs.push((bold::kept_volumes(artifact)?, series));
-        }
-        if kept.is_empty() {
-            return Err(TaskError::Unanswerable(format!(
-                "none of {n_voxels} voxels varies in every run, so there is nothing to predict"
-            )));
-        }
-        Ok(Self { runs, kept, dropped, n_voxels })
+/// Some units of a model's modules, run by run, in the volumes that are used.
+fn unit_features(
+    series: &[std::path::PathBuf],
+    n_modules: usize,
+    units: std::ops::Range<usize>,
+) -> Result<Features, TaskError> {
+    let n_runs = series.len() / n_modules.max(1);
+    let (mut samples, mut parts) = (Vec::new(), Vec::new());
+    for run in 0..n_runs {
+        // Module after module, each with all its runs.
+        let of_run: Vec<_> = (0..n_modules).map(|module| series[module * n_runs + run].clone()).collect();
+        let used = used_series(&of_run)?;
+        samples.extend(used.volumes.iter().map(|volume| (run, *volume)));
+        parts.push(used.series.slice(s![.., units.clone()]).to_owned());
     }
-}
-
-impl Features {
-    /// The rows whose volume both sides have, in the order of runs and volumes.
-    pub(super) fn aligned_with(self, brain: &Brain) -> Result<Rows, TaskError> {
-        let (mut x_rows, mut run_of_row, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-        for (run, (volumes, series)) in brain.runs.iter().enumerate() {
-            let mut y_rows = Vec::new();
-            for (row, (of_run, volume)) in self.samples.iter().enumerate() {
-                if *of_run == run
-                    && let Ok(place) = volumes.binary_search(volume)
-                {
-                    x_rows.push(row);
-                    y_rows.push(place);
-                    run_of_row.push(run);
-                }
-            }
-            parts.push(series.select(Axis(0), &y_rows));
-        }
-        Ok(Rows { x: self.matrix.select(Axis(0), &x_rows), y: joined(Axis(0), &parts)?, run_of_row })
-    }
+    Ok(Features { matrix: joined(Axis(0), &parts)?, samples })
 }
 
 /// A number as TSV tables hold it; an absent one is `n/a`.
@@ -286,31 +300,4 @@ pub(super) fn read_scores(artifact: &Path) -> Result<VoxelValues, TaskError> {
         .into_iter()
         .map(|voxel| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default());
     Ok(voxels.zip(table.numbers("r")?).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn rows_are_joined_by_run_and_volume() {
-        let features = Features {
-            matrix: array![[0.0_f32], [1.0], [2.0], [10.0], [11.0]],
-            samples: vec![(0, 1), (0, 2), (0, 3), (1, 0), (1, 1)],
-        };
-        let brain = Brain {
-            runs: vec![
-                (vec![0, 2, 3], array![[100.0_f32], [102.0], [103.0]]),
-                (vec![1, 2], array![[111.0_f32], [112.0]]),
-            ],
-            kept: vec![0],
-            dropped: BTreeSet::new(),
-            n_voxels: 1,
-        };
-        let rows = features.aligned_with(&brain).expect("alignable");
-        assert_eq!(rows.x, array![[1.0], [2.0], [11.0]]);
-        assert_eq!(rows.y, array![[102.0], [103.0], [111.0]]);
-        assert_eq!(rows.run_of_row, [0, 0, 1]);
-    }
 }

@@ -7,6 +7,7 @@
 //! paths by role, and everything is written into one empty folder: see [`Workbench`].
 
 pub mod bold;
+pub mod ceiling;
 pub mod encode;
 pub mod export;
 pub mod extract;
@@ -57,6 +58,8 @@ pub enum Kind {
     Encode,
     /// Held-out predictions -> significance of each voxel's score.
     Null,
+    /// Runs that were shown again -> noise ceiling of each voxel, scores as a share of it.
+    Ceiling,
     /// Voxel maps of patterns -> overlap statistics.
     Redundancy,
     /// Voxel maps and codes of patterns -> opposed pairs.
@@ -67,7 +70,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Stimuli,
         Self::Frames,
         Self::Weights,
@@ -80,6 +83,7 @@ impl Kind {
         Self::Pattern,
         Self::Encode,
         Self::Null,
+        Self::Ceiling,
         Self::Redundancy,
         Self::Polarity,
         Self::Report,
@@ -89,8 +93,16 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Export | Self::Report => 3,
-            Self::Weights | Self::Extract | Self::Mask | Self::Bold | Self::Simulate => 2,
+            Self::Report => 4,
+            Self::Export => 3,
+            Self::Weights
+            | Self::Extract
+            | Self::Mask
+            | Self::Bold
+            | Self::Simulate
+            | Self::Pattern
+            | Self::Encode
+            | Self::Null => 2,
             _ => 1,
         }
     }
@@ -111,6 +123,7 @@ impl Kind {
             Self::Pattern => "pattern",
             Self::Encode => "encode",
             Self::Null => "null",
+            Self::Ceiling => "ceiling",
             Self::Redundancy => "redundancy",
             Self::Polarity => "polarity",
             Self::Report => "report",

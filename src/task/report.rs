@@ -33,7 +33,8 @@ const MAPS: &str = "maps.json";
 /// Everything that was asked, subject by subject and, within a subject, model by model.
 ///
 /// Inputs: `voxels` and `bold` (all runs) of each subject; `patterns` of each model; then for each subject and model
-/// `encode`, `null`, `redundancy`, `polarity` (each if asked), and `layers`, one for each layer of each module.
+/// `encode` (on patterns or bands), `null`, `ceiling`, `redundancy`, `polarity` (each if asked), and `layers`, one for each layer of
+/// each module.
 #[derive(Debug, Serialize)]
 pub struct Gather {
     /// The subjects.
@@ -50,6 +51,12 @@ pub struct Gather {
     pub has_patterns: bool,
     /// Whether voxels were predicted from each layer.
     pub has_layers: bool,
+    /// Whether voxels were predicted from bands of units.
+    pub has_bands: bool,
+    /// Whether weights of patterns have t values.
+    pub has_t_values: bool,
+    /// Whether noise ceilings were asked.
+    pub has_ceiling: bool,
     /// False discovery rate, if significance was asked.
     pub fdr: Option<f64>,
     /// Whether redundancy was asked.
@@ -155,8 +162,8 @@ impl Compute for Gather {
             }
         }
         columns::write(bench, "scores", &scores)?;
-        for (at, model) in self.models.iter().enumerate() {
-            page.patterns.push(self.pattern_set(model, &bench.inputs("patterns")[at])?);
+        for (model, artifact) in self.models.iter().zip(bench.inputs("patterns")) {
+            page.patterns.push(self.pattern_set(model, artifact)?);
         }
         page.models = self.models.iter().map(|model| model.name.clone()).collect();
         page.prediction.q = self.fdr;
@@ -203,9 +210,14 @@ impl Gather {
         Ok(contents::grouped(all))
     }
 
-    /// The fit on patterns of a pair, if there is one.
+    /// The fit of a pair on all units at once, by patterns or by bands, if there is one.
     fn encode<'a>(&self, pair: &Pair<'_>, bench: &'a Workbench<'_>) -> Option<&'a Path> {
-        self.has_patterns.then(|| bench.inputs("encode")[pair.index].as_path())
+        (self.has_patterns || self.has_bands).then(|| bench.inputs("encode")[pair.index].as_path())
+    }
+
+    /// What that fit is on.
+    fn main_features(&self) -> &'static str {
+        if self.has_bands { "bands" } else { "patterns" }
     }
 
     /// The fits on layers of a pair, module by module.
@@ -226,7 +238,7 @@ impl Gather {
         voxels: &VoxelTable,
         bench: &Workbench<'_>,
     ) -> Result<crate::report::Subject, TaskError> {
-        let any = if self.has_patterns {
+        let any = if self.has_patterns || self.has_bands {
             Some(&bench.inputs("encode")[place * self.models.len()])
         } else {
             let per_subject: usize = self.models.iter().map(GatheredModel::n_layers).sum();

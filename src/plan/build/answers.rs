@@ -5,11 +5,14 @@ use crate::{
     plan::methods,
     spec::{
         Model,
-        written::{Blocks, Features, Folds},
+        written::{Bands, Blocks, Encoding, Features, Folds},
     },
     task::{
-        encode::{Encode, EncodeFeatures, RidgeParameters},
-        null::PermuteBlocks,
+        ceiling::MeasureCeiling,
+        encode::{
+            BandedParameters, Encode, EncodeFeatures, LassoParameters, OlsParameters, Regression, RidgeParameters,
+        },
+        null::Permute,
         polarity::MeasurePolarity,
         redundancy::MeasureRedundancy,
         report::{Gather, GatheredModel},
@@ -35,12 +38,15 @@ impl Build<'_, '_> {
                 if let Some(patterns) = patterns {
                     inputs.extend(self.questions(subject, model, *patterns));
                 }
-                if design.encoding.features.contains(&Features::Layers) {
+                if let Encoding::Banded(banded) = &design.encoding {
+                    inputs.push(("encode", self.bands(subject, model, tasks, &banded.bands)));
+                }
+                if design.encoding.features().contains(&Features::Layers) {
                     inputs.extend(self.layers(subject, model, tasks));
                 }
             }
         }
-        let has = |feature| design.encoding.features.contains(&feature);
+        let has = |feature| design.encoding.features().contains(&feature);
         let gathered = |model: &Model| GatheredModel {
             name: model.name.clone(),
             modules: model.modules.iter().map(|units| (units.module.to_string(), units.layer_numbers())).collect(),
@@ -53,6 +59,9 @@ impl Build<'_, '_> {
             repetition_time_s: design.repetition_time_s,
             has_patterns: has(Features::Patterns),
             has_layers: has(Features::Layers),
+            has_bands: matches!(design.encoding, Encoding::Banded(_)),
+            has_t_values: matches!(design.encoding, Encoding::Ols(_)),
+            has_ceiling: design.ceiling.is_some(),
             fdr: design.significance.as_ref().map(|options| options.fdr),
             has_redundancy: design.redundancy.is_some(),
             has_polarity: design.polarity.is_some(),
@@ -78,9 +87,11 @@ impl Build<'_, '_> {
         let encode = self.plan.add(name("encode") + "/patterns", task, &fit_inputs, Vec::new());
         let mut asked = vec![("encode", encode)];
         if let Some(options) = &design.significance {
-            let task = PermuteBlocks {
+            let task = Permute {
                 n_permutations: options.n_permutations,
+                method: options.method,
                 block_tr: self.volumes(options.block_s).max(1),
+                stop_after: options.stop_after,
                 fdr: options.fdr,
                 seed: options.seed,
                 n_train_runs: self.n_train_runs(),
@@ -89,6 +100,16 @@ impl Build<'_, '_> {
             };
             let inputs = [fit_inputs.as_slice(), &[("encode", encode)]].concat();
             asked.push(("null", self.plan.add(name("null"), task, &inputs, Vec::new())));
+        }
+        if let Some(ceiling) = &design.ceiling {
+            let place = |name: &String| design.runs.iter().position(|run| run.name == *name);
+            let task = MeasureCeiling {
+                repeats: ceiling.repeats.iter().filter_map(place).collect(),
+                n_samples: self.n_samples(),
+                n_voxels,
+            };
+            let inputs = [fit_inputs.as_slice(), &[("encode", encode)]].concat();
+            asked.push(("ceiling", self.plan.add(name("ceiling"), task, &inputs, Vec::new())));
         }
         let inputs: Inputs = vec![("encode", encode), ("patterns", patterns), ("voxels", subject.voxels)];
         if let Some(options) = design.redundancy.clone() {
@@ -120,26 +141,67 @@ impl Build<'_, '_> {
         fits
     }
 
+    /// The fit on all modules of a model at once, by bands.
+    fn bands(&mut self, subject: &SubjectTasks, model: &Model, tasks: &ModelTasks, bands: &Bands) -> NodeIndex {
+        let mut inputs: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
+        for place in 0..model.modules.len() {
+            inputs.extend(tasks.series.iter().map(|of_run| ("series", of_run[place])));
+        }
+        let mut named = Vec::new();
+        for units in &model.modules {
+            match bands {
+                Bands::Modules => named.push((units.module.to_string(), units.n_units())),
+                Bands::Layers => {
+                    let of_layer = |(layer, n_units)| (format!("{}/{layer}", units.module), n_units);
+                    named.extend(units.layers().into_iter().map(of_layer));
+                }
+            }
+        }
+        let features = EncodeFeatures::Bands { n_modules: model.modules.len(), bands: named };
+        let task = self.encode(features, model.n_units(), subject.n_brain_voxels);
+        let id = format!("encode/{}/{}/bands", subject.name, model.name);
+        self.plan.add(id, task, &inputs, Vec::new())
+    }
+
     fn encode(&self, features: EncodeFeatures, n_features: usize, n_voxels: usize) -> Encode {
-        let encoding = &self.design.encoding;
-        let gap_tr = match encoding.folds {
-            Folds::Runs => 0,
-            Folds::Blocks(Blocks { gap_s, .. }) => self.volumes(gap_s),
-        };
-        let ridge = RidgeParameters {
-            alphas: encoding.alphas.clone(),
-            alpha: encoding.alpha,
-            folds: encoding.folds,
-            score: encoding.score,
+        let gap_tr = match self.design.encoding.folds() {
+            Some((Folds::Blocks(Blocks { gap_s, .. }), _)) => self.volumes(gap_s),
+            _ => 0,
         };
         Encode {
             features,
-            ridge,
+            regression: self.regression(),
             n_train_runs: self.n_train_runs(),
             gap_tr,
             n_samples: self.n_samples(),
             n_features,
             n_voxels,
+        }
+    }
+
+    fn regression(&self) -> Regression {
+        match &self.design.encoding {
+            Encoding::Ridge(ridge) => Regression::Ridge(RidgeParameters {
+                alphas: ridge.alphas.clone(),
+                alpha: ridge.alpha,
+                folds: ridge.folds,
+                score: ridge.score,
+            }),
+            Encoding::Banded(banded) => Regression::Banded(BandedParameters {
+                alphas: banded.alphas.clone(),
+                n_candidates: banded.n_candidates,
+                concentrations: banded.concentrations.clone(),
+                seed: banded.seed,
+                folds: banded.folds,
+                score: banded.score,
+            }),
+            Encoding::Ols(ols) => Regression::Ols(OlsParameters { noise: ols.noise }),
+            Encoding::Lasso(lasso) => Regression::Lasso(LassoParameters {
+                n_alphas: lasso.n_alphas,
+                smallest_share: lasso.smallest_share,
+                folds: lasso.folds,
+                score: lasso.score,
+            }),
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     },
     task::{
         TaskError, Workbench,
-        encode::cell,
+        ceiling::read_ceilings,
+        encode::{BANDS, SCORES, cell},
         pattern::{CODES, PATTERNS, SAMPLES},
         polarity::{self, PolarityFacts, read_layers},
         redundancy::{self, RedundancyFacts},
@@ -88,7 +89,7 @@ impl Gather {
             }
         };
         if let Some(patterns) = &patterns {
-            row("patterns", patterns, significant.as_ref());
+            row(self.main_features(), patterns, significant.as_ref());
         }
         for (scores, name) in layers.iter().zip(&names) {
             row(&format!("{}/{}", name.module, name.layer), scores, None);
@@ -115,8 +116,15 @@ impl Gather {
         Ok(())
     }
 
-    /// Redundancy and polarity of one pair, if asked; their tables are copied beside the page.
+    /// What else was asked of one pair; tables are laid beside the page.
     pub(super) fn statistics(&self, pair: &Pair<'_>, bench: &Workbench<'_>, page: &mut Page) -> Result<(), TaskError> {
+        if let Some(artifact) = self.encode(pair, bench).filter(|_| self.has_bands) {
+            columns::write(bench, &format!("{}_bands", pair.file_stem()), &bands_by_network(pair, artifact)?)?;
+        }
+        if self.has_ceiling {
+            let table = ceilings_by_network(pair, &bench.inputs("ceiling")[pair.index])?;
+            columns::write(bench, &format!("{}_ceilings", pair.file_stem()), &table)?;
+        }
         if self.has_redundancy {
             let artifact = &bench.inputs("redundancy")[pair.index];
             self.keep_table(pair, bench, artifact, redundancy::PAIRS, "redundancy_pairs")?;
@@ -177,6 +185,52 @@ impl Gather {
     }
 }
 
+/// R2 of every band in every network: mean over its voxels of the share that the band has of the joint prediction's R2.
+fn bands_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError> {
+    let (bands, scores) = (Table::read(&artifact.join(BANDS))?, Table::read(&artifact.join(SCORES))?);
+    let voxels = scored_voxels(&bands)?;
+    let by_network = |values: Vec<Option<f64>>| {
+        super::by_network(pair.voxels, &voxels.iter().copied().zip(values).collect::<Vec<_>>())
+    };
+    let joint = by_network(scores.numbers("r2")?);
+    let mut table = Table::new(["network", "band", "n_voxels", "mean_band_r2", "mean_r2"]);
+    for band in &bands.columns()[1..] {
+        let of_band = by_network(bands.numbers(band)?);
+        for ((network, shares), r2) in pair.voxels.networks.iter().zip(&of_band).zip(&joint) {
+            let n_voxels = shares.len().to_string();
+            table.push([network.name.clone(), band.clone(), n_voxels, cell(mean(shares)), cell(mean(r2))]);
+        }
+    }
+    Ok(table)
+}
+
+/// Noise ceilings and normalised scores of every network; voxels without a ceiling are counted, not averaged.
+fn ceilings_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError> {
+    let all = read_ceilings(artifact)?;
+    let of = |part: fn(&(usize, Option<f64>, Option<f64>)) -> Option<f64>| {
+        super::by_network(pair.voxels, &all.iter().map(|row| (row.0, part(row))).collect::<Vec<_>>())
+    };
+    let (ceilings, normalised) = (of(|row| row.1), of(|row| row.2));
+    let mut table = Table::new(["network", "n_voxels", "n_without_ceiling", "mean_ceiling", "mean_r_norm", "median_r_norm"]);
+    for ((network, ceilings), r_norm) in pair.voxels.networks.iter().zip(&ceilings).zip(&normalised) {
+        let without = ceilings.iter().filter(|ceiling| ceiling.is_none()).count();
+        table.push([
+            network.name.clone(),
+            ceilings.len().to_string(),
+            without.to_string(),
+            cell(mean(ceilings)),
+            cell(mean(r_norm)),
+            cell(median(r_norm)),
+        ]);
+    }
+    Ok(table)
+}
+
+fn scored_voxels(table: &Table) -> Result<Vec<usize>, TaskError> {
+    let place = |voxel: Option<i32>| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default();
+    Ok(table.integers("voxel")?.into_iter().map(place).collect())
+}
+
 /// Caveats as the page tells them: equal ones of many tasks in one line.
 pub(super) fn grouped(sorted: Vec<(String, String, String)>) -> Vec<Warning> {
     let mut groups: Vec<(String, String, String, usize)> = Vec::new();
@@ -207,7 +261,7 @@ pub(super) fn grouped(sorted: Vec<(String, String, String)>) -> Vec<Warning> {
 /// The stage that a role of the report's inputs stands for.
 fn place_in_words(role: &str) -> &str {
     match role {
-        "encode" => "fits on patterns",
+        "encode" => "fits",
         "layers" => "fits on layers",
         "null" => "significance",
         "bold" => "BOLD runs",

@@ -8,7 +8,8 @@ use crate::{
     format::npy::MatrixReader,
     task::{
         TaskError, Workbench,
-        encode::{WEIGHTS, read_scores},
+        ceiling::read_ceilings,
+        encode::{T_VALUES, WEIGHTS, read_scores},
     },
 };
 use serde_json::json;
@@ -18,11 +19,18 @@ use std::path::Path;
 type Kind = (&'static str, &'static str, &'static str);
 
 const SCORE: Kind = ("stat-r_statmap", "Pearson's r between held-out series and prediction", "correlation");
+const CEILING: Kind = ("stat-ceiling_statmap", "largest correlation with the mean over repeats that is to be expected", "correlation");
+const NORMALISED: Kind = (
+    "stat-rnorm_statmap",
+    "Pearson's r with the mean over repeats, divided by the noise ceiling",
+    "share of the noise ceiling",
+);
+const T: Kind = ("stat-t_statmap", "t value of the weight of every pattern, one map each", "Student's t");
 const CONFIDENCE: Kind =
     ("stat-confidence_statmap", "1 minus the false discovery rate of the prediction", "share from 0 to 1");
 
 impl Gather {
-    /// Writes the maps of one pair and tells them; absent where voxels were not predicted from patterns.
+    /// Writes the maps of one pair and tells them; absent where voxels were predicted from single layers alone.
     pub(super) fn maps(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Option<MapEntry>, TaskError> {
         let Some(encode) = self.encode(pair, bench) else { return Ok(None) };
         let (voxels, subject) = (pair.voxels, pair.subject);
@@ -32,7 +40,7 @@ impl Gather {
         let mut told = |path: &Path, (_, holds, units): Kind| -> Result<String, TaskError> {
             let name = format!("maps/{}", path.file_name().expect("a map has a name").to_string_lossy());
             let bare = name.trim_end_matches(".nii.gz").trim_end_matches(".dscalar.nii");
-            let holds = format!("{holds}, {subject}, patterns of {}", pair.model.name);
+            let holds = format!("{holds}, {subject}, {} of {}", self.main_features(), pair.model.name);
             let described = json!({
                 "Description": holds,
                 "Units": units,
@@ -50,7 +58,7 @@ impl Gather {
             Scale::PercentChange => "percent",
             Scale::None => "as recorded",
         };
-        let weight = ("stat-weight_statmap", "ridge weight of every pattern, one map each", units);
+        let weight = ("stat-weight_statmap", "regression weight of every pattern, one map each", units);
         let scores = read_scores(encode)?;
         let map = told(&voxels.write_map(&stem(SCORE), &spread(pair, &scores), 0.0)?, SCORE)?;
         if let Some(q) = self.significance(pair, bench)? {
@@ -58,22 +66,34 @@ impl Gather {
             let certain: Vec<_> = q.into_iter().map(|(voxel, q)| (voxel, q.map(|q| 1.0 - q))).collect();
             told(&voxels.write_map(&stem(CONFIDENCE), &spread(pair, &certain), 0.0)?, CONFIDENCE)?;
         }
-        let mut weights = MatrixReader::open(&encode.join(WEIGHTS))?;
-        let names: Vec<String> = (0..weights.n_rows()).map(|pattern| format!("pattern {pattern}")).collect();
-        let path = voxels.write_maps(&stem(weight), &names, 0.0, |pattern| {
-            let row = weights.rows(pattern..pattern + 1)?;
-            let mut all = vec![None; voxels.n_voxels()];
-            scores.iter().zip(row.iter()).for_each(|((voxel, _), weight)| all[*voxel] = Some(*weight));
-            Ok::<_, TaskError>(all)
-        })?;
-        told(&path, weight)?;
+        if self.has_ceiling {
+            let ceilings = read_ceilings(&bench.inputs("ceiling")[pair.index])?;
+            for (kind, place) in [(CEILING, 0), (NORMALISED, 1)] {
+                let values: Vec<_> =
+                    ceilings.iter().map(|(voxel, ceiling, r_norm)| (*voxel, [*ceiling, *r_norm][place])).collect();
+                told(&voxels.write_map(&stem(kind), &spread(pair, &values), 0.0)?, kind)?;
+            }
+        }
+        let of_patterns = [(WEIGHTS, weight, self.has_patterns), (T_VALUES, T, self.has_t_values)];
+        for (file, kind, _) in of_patterns.into_iter().filter(|(_, _, is_there)| *is_there) {
+            let mut matrix = MatrixReader::open(&encode.join(file))?;
+            let names: Vec<String> = (0..matrix.n_rows()).map(|pattern| format!("pattern {pattern}")).collect();
+            let path = voxels.write_maps(&stem(kind), &names, 0.0, |pattern| {
+                let row = matrix.rows(pattern..pattern + 1)?;
+                let mut all = vec![None; voxels.n_voxels()];
+                scores.iter().zip(row.iter()).for_each(|((voxel, _), value)| all[*voxel] = Some(*value));
+                Ok::<_, TaskError>(all)
+            })?;
+            told(&path, kind)?;
+        }
         let inside: Vec<Option<f32>> = vec![Some(1.0); voxels.n_voxels()];
         let path =
             voxels.write_map(&bench.out.join("maps").join(format!("{subject}_desc-studied_mask")), &inside, 0.0)?;
         let mask = format!("maps/{}", path.file_name().expect("a mask has a name").to_string_lossy());
         // Surfaces are for a viewer that knows their shape.
         let drawn = voxels.locations.grid().map(|_| Drawn { map, mask });
-        Ok(Some(MapEntry { title: format!("{subject}, patterns of {}", pair.model.name), drawn, files }))
+        let title = format!("{subject}, {} of {}", self.main_features(), pair.model.name);
+        Ok(Some(MapEntry { title, drawn, files }))
     }
 
     /// A model's name as BIDS allows it, letters and digits only, unlike that of any other model in upper or lower case.
