@@ -42,6 +42,24 @@ pub(super) fn runs_in_order(run_of_sample: &[usize]) -> Result<Vec<std::ops::Ran
     Ok(runs)
 }
 
+/// Refuses folds that are empty on one side or point outside the samples.
+pub(super) fn require_folds(folds: &[Fold], n_samples: usize) -> Result<(), MathError> {
+    if folds.is_empty() {
+        return Err(MathError::Empty { what: "folds" });
+    }
+    for fold in folds {
+        for (name, rows) in [("rows to fit on", &fold.train), ("rows to score on", &fold.validation)] {
+            if rows.is_empty() {
+                return Err(MathError::TooFew { name, found: 0, expected: 1, hint: "use fewer folds" });
+            }
+            if let Some(&found) = rows.iter().find(|&&row| row >= n_samples) {
+                return Err(MathError::Index { name, found, expected: n_samples });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Holds out each run in turn.
 ///
 /// Runs appear in the order of their first sample; `run_of_sample` gives the run of each row.

@@ -12,6 +12,7 @@
 //! | [`series`] | stimuli to repetition times, the haemodynamic response, z-scores |
 //! | [`dictionary`] | sparse dictionary of time courses, its coding step [`lasso`], [`projection`] to new samples, PCA |
 //! | [`folds`] | which samples validate which |
+//! | [`ols`] | least squares with t values, white or first-order autoregressive noise |
 //! | [`ridge`] | ridge regression with cross-validated penalties |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
@@ -28,6 +29,7 @@ pub mod fdr;
 pub mod folds;
 pub mod lasso;
 pub mod null;
+pub mod ols;
 pub mod overlap;
 pub mod polarity;
 pub mod projection;

@@ -13,7 +13,7 @@ use super::series::column_means;
 const COLUMN_BLOCK: usize = 256;
 
 /// Rounding of f32 input: below this share of the offset's power a column is constant.
-const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
+pub(super) const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
 
 /// Mean and power of each column of one block, with sums in f64 and in row order.
 pub(super) struct Columns {
