@@ -13,6 +13,7 @@
 //! | [`dictionary`] | sparse dictionary of time courses, its coding step [`lasso`], [`projection`] to new samples, PCA |
 //! | [`folds`] | which samples validate which |
 //! | [`ols`] | least squares with t values, white or first-order autoregressive noise |
+//! | [`lasso_cv`] | lasso regression with cross-validated penalties |
 //! | [`ridge`] | ridge regression with cross-validated penalties |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
@@ -28,6 +29,7 @@ mod error;
 pub mod fdr;
 pub mod folds;
 pub mod lasso;
+pub mod lasso_cv;
 pub mod null;
 pub mod ols;
 pub mod overlap;

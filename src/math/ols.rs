@@ -10,7 +10,6 @@ mod held_out;
 mod noise;
 
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::function::beta::beta_reg;

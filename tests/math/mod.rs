@@ -1,8 +1,10 @@
 //! `math` against independent implementations: nilearn, scikit-learn, himalaya, SciPy and statsmodels.
 //!
-//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py`.
+//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` and, where a
+//! name begins with `glm`, `tests/scripts/make_glm_fixtures.py`.
 
 mod dictionary;
+mod glm;
 mod ridge;
 mod statistics;
 

@@ -172,7 +172,8 @@ impl Whitened {
         let unit_errors = rows.map(|rows| {
             let Some(rows) = rows else { return Vec::new() };
             let spread = matmul(rows.weights.view(), inverse.view());
-            let power = |(a, b): (ndarray::ArrayView1<'_, f64>, ndarray::ArrayView1<'_, f64>)| a.dot(&b).max(0.0).sqrt();
+            let power =
+                |(a, b): (ndarray::ArrayView1<'_, f64>, ndarray::ArrayView1<'_, f64>)| a.dot(&b).max(0.0).sqrt();
             spread.outer_iter().zip(rows.weights.outer_iter()).map(power).collect()
         });
         Ok(Self { rho, basis, inverse, unit_errors })

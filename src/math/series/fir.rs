@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn hostile_delays_are_refused() {
         let series = Array2::<f32>::zeros((5, 1));
-        let delay = |runs: &[usize], delays: &[usize]| delay_columns(series.view(), runs, delays).unwrap_err().to_string();
+        let delay =
+            |runs: &[usize], delays: &[usize]| delay_columns(series.view(), runs, delays).unwrap_err().to_string();
         assert_eq!(
             delay(&[0, 0, 0, 1, 1], &[1, 2]),
             "`delay in repetition times` is 2, expected 1 at most: a run must be longer than every delay"

@@ -63,7 +63,10 @@ struct Step {
 }
 
 impl Step {
-    fn difference(&self, sample: impl Fn(&GammaPair, f64) -> Result<Vec<f64>, MathError>) -> Result<Vec<f64>, MathError> {
+    fn difference(
+        &self,
+        sample: impl Fn(&GammaPair, f64) -> Result<Vec<f64>, MathError>,
+    ) -> Result<Vec<f64>, MathError> {
         let (before, after) = (sample(&self.before, 0.0)?, sample(&self.after, self.delay_s)?);
         Ok(before.iter().zip(&after).map(|(b, a)| (b - a) / self.size_s).collect())
     }
