@@ -27,6 +27,46 @@ pub(super) fn distinct_runs(run_of_sample: &[usize]) -> Vec<usize> {
     run_of_sample.iter().copied().filter(|&run| seen.insert(run)).collect()
 }
 
+/// The rows of each run in order of appearance, for steps that look back in time.
+///
+/// Rows of one run that are not adjacent have no order in time that could be known here, so they are refused.
+pub(super) fn runs_in_order(run_of_sample: &[usize]) -> Result<Vec<std::ops::Range<usize>>, MathError> {
+    let mut seen = std::collections::HashSet::new();
+    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+    for (row, &run) in run_of_sample.iter().enumerate() {
+        match runs.last_mut() {
+            Some(last) if run_of_sample[last.start] == run => last.end = row + 1,
+            _ if seen.insert(run) => runs.push(row..row + 1),
+            _ => {
+                return Err(MathError::Parameter {
+                    name: "run_of_sample",
+                    found: run as f64,
+                    expected: "the samples of each run side by side",
+                });
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// Refuses folds that are empty on one side or point outside the samples.
+pub(super) fn require_folds(folds: &[Fold], n_samples: usize) -> Result<(), MathError> {
+    if folds.is_empty() {
+        return Err(MathError::Empty { what: "folds" });
+    }
+    for fold in folds {
+        for (name, rows) in [("rows to fit on", &fold.train), ("rows to score on", &fold.validation)] {
+            if rows.is_empty() {
+                return Err(MathError::TooFew { name, found: 0, expected: 1, hint: "use fewer folds" });
+            }
+            if let Some(&found) = rows.iter().find(|&&row| row >= n_samples) {
+                return Err(MathError::Index { name, found, expected: n_samples });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Holds out each run in turn.
 ///
 /// Runs appear in the order of their first sample; `run_of_sample` gives the run of each row.

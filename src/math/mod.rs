@@ -12,6 +12,8 @@
 //! | [`series`] | stimuli to repetition times, the haemodynamic response, z-scores |
 //! | [`dictionary`] | sparse dictionary of time courses, its coding step [`lasso`], [`projection`] to new samples, PCA |
 //! | [`folds`] | which samples validate which |
+//! | [`ols`] | least squares with t values, white or first-order autoregressive noise |
+//! | [`lasso_cv`] | lasso regression with cross-validated penalties |
 //! | [`ridge`] | ridge regression with cross-validated penalties |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
 //! | [`ceiling`] | the noise ceiling of repeated measurements, correlations relative to it |
@@ -31,7 +33,9 @@ pub mod fdr;
 pub mod folds;
 pub mod group;
 pub mod lasso;
+pub mod lasso_cv;
 pub mod null;
+pub mod ols;
 pub mod overlap;
 pub mod polarity;
 pub mod products;

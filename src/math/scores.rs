@@ -13,7 +13,7 @@ use super::series::column_means;
 const COLUMN_BLOCK: usize = 256;
 
 /// Rounding of f32 input: below this share of the offset's power a column is constant.
-const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
+pub(super) const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
 
 /// Whether values with the power `sum (v - mean)^2` do not vary beyond the rounding of f32 about their mean.
 pub(super) fn is_constant(power: f64, mean: f64, n_rows: usize) -> bool {

@@ -1,15 +1,17 @@
 //! From stimuli to one value per repetition time, and on to the expected haemodynamic response.
 //!
 //! Owns overlap-weighted averaging of stimuli into repetition times ([`sample_to_tr`]) and z-scoring ([`zscore_columns`],
-//! [`zscore_runs`]); the haemodynamic response ([`Hrf`]) is in `series/hrf.rs`. It does not know how stimuli are named or
-//! where a run's values come from.
+//! [`zscore_runs`]); the haemodynamic response ([`Hrf`]) is in `series/hrf.rs`, delayed copies without an assumed response
+//! ([`delay_columns`]) in `series/fir.rs`. It does not know how stimuli are named or where a run's values come from.
 
+mod fir;
 mod hrf;
 
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
-pub use self::hrf::{HRF_LENGTH_S, Hrf};
+pub use self::fir::{delay_columns, delays_in_repetition_times};
+pub use self::hrf::{HRF_LENGTH_S, Hrf, HrfDerivatives, HrfPart};
 use super::MathError;
 use super::error::{require_finite, require_shape};
 

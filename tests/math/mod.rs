@@ -6,6 +6,9 @@
 mod dictionary;
 mod inference;
 mod leakage;
+//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` and, where a
+//! name begins with `glm`, `tests/scripts/make_glm_fixtures.py`.
+mod glm;
 mod ridge;
 mod statistics;
 

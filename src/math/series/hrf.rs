@@ -1,7 +1,9 @@
 //! The haemodynamic response function and its convolution with unit series.
 //!
-//! Owns the shapes of the responses and how they are sampled. It handles one run at a time; which rows make a run is the
-//! caller's knowledge.
+//! Owns the shapes of the responses and how they are sampled; their derivatives are in `hrf/derivatives.rs`. It handles
+//! one run at a time; which rows make a run is the caller's knowledge.
+
+mod derivatives;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -9,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
+pub use self::derivatives::{HrfDerivatives, HrfPart};
 use super::{COLUMN_BLOCK, column_means, require_duration};
 use crate::math::MathError;
 use crate::math::error::require_finite;
@@ -29,18 +32,60 @@ pub enum Hrf {
     None,
 }
 
-/// Shapes of the two gamma densities whose difference is a response.
+/// Two gamma densities whose difference is a response; each has mean `time` and scale `dispersion`, both in seconds.
+#[derive(Debug, Clone, Copy)]
 struct GammaPair {
-    peak_shape: f64,
-    undershoot_shape: f64,
-    scale_s: f64,
+    peak_time_s: f64,
+    peak_dispersion_s: f64,
+    undershoot_time_s: f64,
+    undershoot_dispersion_s: f64,
     ratio: f64,
 }
 
 impl GammaPair {
     fn at(&self, time_s: f64) -> f64 {
-        gamma_density(time_s, self.peak_shape, self.scale_s)
-            - self.ratio * gamma_density(time_s, self.undershoot_shape, self.scale_s)
+        gamma_density(time_s, self.peak_time_s / self.peak_dispersion_s, self.peak_dispersion_s)
+            - self.ratio
+                * gamma_density(
+                    time_s,
+                    self.undershoot_time_s / self.undershoot_dispersion_s,
+                    self.undershoot_dispersion_s,
+                )
+    }
+
+    /// Evenly spaced samples with unit sum, as [`Hrf::kernel`] describes them, of the response delayed by `onset_s`.
+    fn sampled(
+        &self,
+        onset_s: f64,
+        repetition_time_s: f64,
+        oversampling: usize,
+        time_length_s: f64,
+    ) -> Result<Vec<f64>, MathError> {
+        let step_s = repetition_time_s / oversampling as f64;
+        let n_points = (time_length_s / step_s).round_ties_even();
+        if !(2.0..=1e6).contains(&n_points) {
+            return Err(MathError::Parameter {
+                name: "number of kernel samples",
+                found: n_points,
+                expected: "2 to 1000000: change the oversampling or the length",
+            });
+        }
+        let n_points = n_points as usize;
+        let spacing_s = time_length_s / (n_points - 1) as f64;
+        Ok(unit_sum((0..n_points).map(|i| self.at(i as f64 * spacing_s - onset_s - step_s)).collect()))
+    }
+
+    /// Samples with unit sum at whole repetition times of the response delayed by `onset_s`.
+    fn at_lags(&self, onset_s: f64, repetition_time_s: f64) -> Result<Vec<f64>, MathError> {
+        if !(1e-3..=16.0).contains(&repetition_time_s) {
+            return Err(MathError::Parameter {
+                name: "repetition_time_s",
+                found: repetition_time_s,
+                expected: "0.001 to 16 seconds",
+            });
+        }
+        let last_lag = (HRF_LENGTH_S / repetition_time_s + 1e-9).floor() as usize;
+        Ok(unit_sum((0..=last_lag).map(|k| self.at(k as f64 * repetition_time_s - onset_s)).collect()))
     }
 }
 
@@ -56,10 +101,20 @@ fn gamma_density(time_s: f64, shape: f64, scale_s: f64) -> f64 {
 impl Hrf {
     fn gamma_pair(self) -> Option<GammaPair> {
         match self {
-            Hrf::Glover => {
-                Some(GammaPair { peak_shape: 6.0 / 0.9, undershoot_shape: 12.0 / 0.9, scale_s: 0.9, ratio: 0.48 })
-            }
-            Hrf::Spm => Some(GammaPair { peak_shape: 6.0, undershoot_shape: 16.0, scale_s: 1.0, ratio: 0.167 }),
+            Hrf::Glover => Some(GammaPair {
+                peak_time_s: 6.0,
+                peak_dispersion_s: 0.9,
+                undershoot_time_s: 12.0,
+                undershoot_dispersion_s: 0.9,
+                ratio: 0.48,
+            }),
+            Hrf::Spm => Some(GammaPair {
+                peak_time_s: 6.0,
+                peak_dispersion_s: 1.0,
+                undershoot_time_s: 16.0,
+                undershoot_dispersion_s: 1.0,
+                ratio: 0.167,
+            }),
             Hrf::None => None,
         }
     }
@@ -81,21 +136,10 @@ impl Hrf {
     ) -> Result<Vec<f64>, MathError> {
         require_duration("repetition_time_s", repetition_time_s)?;
         require_duration("time_length_s", time_length_s)?;
-        let Some(pair) = self.gamma_pair() else {
-            return Ok(vec![1.0]);
-        };
-        let step_s = repetition_time_s / oversampling as f64;
-        let n_points = (time_length_s / step_s).round_ties_even();
-        if !(2.0..=1e6).contains(&n_points) {
-            return Err(MathError::Parameter {
-                name: "number of kernel samples",
-                found: n_points,
-                expected: "2 to 1000000: change the oversampling or the length",
-            });
+        match self.gamma_pair() {
+            Some(pair) => pair.sampled(0.0, repetition_time_s, oversampling, time_length_s),
+            None => Ok(vec![1.0]),
         }
-        let n_points = n_points as usize;
-        let spacing_s = time_length_s / (n_points - 1) as f64;
-        Ok(unit_sum((0..n_points).map(|i| pair.at(i as f64 * spacing_s - step_s)).collect()))
     }
 
     /// Samples the response at the lags `0, TR, 2 TR, ...` up to [`HRF_LENGTH_S`], with unit sum.
@@ -108,18 +152,10 @@ impl Hrf {
     /// the first falls on the response).
     pub fn at_repetition_times(self, repetition_time_s: f64) -> Result<Vec<f64>, MathError> {
         require_duration("repetition_time_s", repetition_time_s)?;
-        let Some(pair) = self.gamma_pair() else {
-            return Ok(vec![1.0]);
-        };
-        if !(1e-3..=16.0).contains(&repetition_time_s) {
-            return Err(MathError::Parameter {
-                name: "repetition_time_s",
-                found: repetition_time_s,
-                expected: "0.001 to 16 seconds",
-            });
+        match self.gamma_pair() {
+            Some(pair) => pair.at_lags(0.0, repetition_time_s),
+            None => Ok(vec![1.0]),
         }
-        let last_lag = (HRF_LENGTH_S / repetition_time_s + 1e-9).floor() as usize;
-        Ok(unit_sum((0..=last_lag).map(|k| pair.at(k as f64 * repetition_time_s)).collect()))
     }
 
     /// Convolves every column of one run (n_tr x n_units) with the response sampled at the repetition time.
@@ -133,26 +169,31 @@ impl Hrf {
     pub fn convolve(self, series: ArrayView2<'_, f32>, repetition_time_s: f64) -> Result<Array2<f32>, MathError> {
         require_finite("series", series)?;
         let kernel = self.at_repetition_times(repetition_time_s)?;
-        let mut response = series.to_owned();
         if self == Hrf::None {
-            return Ok(response);
+            return Ok(series.to_owned());
         }
-        response.axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK).into_par_iter().for_each(|mut block| {
-            let mean = column_means(block.view());
-            let deviations = Array2::from_shape_fn(block.dim(), |(t, j)| f64::from(block[[t, j]]) - mean[j]);
-            let mut sum = vec![0.0; mean.len()];
-            for (t, mut row) in block.outer_iter_mut().enumerate() {
-                sum.copy_from_slice(&mean);
-                for (lag, weight) in kernel.iter().enumerate().take(t + 1) {
-                    for (s, d) in sum.iter_mut().zip(deviations.row(t - lag)) {
-                        *s += weight * d;
-                    }
-                }
-                row.iter_mut().zip(&sum).for_each(|(out, &s)| *out = s as f32);
-            }
-        });
-        Ok(response)
+        Ok(convolve_about_mean(series, &kernel, 1.0))
     }
+}
+
+/// Convolves deviations from each column's mean, and adds `gain` times that mean: the kernel's exact sum, free of rounding.
+fn convolve_about_mean(series: ArrayView2<'_, f32>, kernel: &[f64], gain: f64) -> Array2<f32> {
+    let mut response = series.to_owned();
+    response.axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK).into_par_iter().for_each(|mut block| {
+        let mean = column_means(block.view());
+        let deviations = Array2::from_shape_fn(block.dim(), |(t, j)| f64::from(block[[t, j]]) - mean[j]);
+        let mut sum = vec![0.0; mean.len()];
+        for (t, mut row) in block.outer_iter_mut().enumerate() {
+            sum.iter_mut().zip(&mean).for_each(|(s, m)| *s = gain * m);
+            for (lag, weight) in kernel.iter().enumerate().take(t + 1) {
+                for (s, d) in sum.iter_mut().zip(deviations.row(t - lag)) {
+                    *s += weight * d;
+                }
+            }
+            row.iter_mut().zip(&sum).for_each(|(out, &s)| *out = s as f32);
+        }
+    });
+    response
 }
 
 fn unit_sum(mut weights: Vec<f64>) -> Vec<f64> {
