@@ -81,6 +81,14 @@ pub enum MathError {
         /// The length of what it points into.
         expected: usize,
     },
+    /// What one band of features was given cannot be used.
+    #[error("band {band}: {reason}")]
+    InBand {
+        /// Which band, from 0.
+        band: usize,
+        /// What is wrong with it.
+        reason: Box<MathError>,
+    },
     /// A LAPACK routine gave up.
     #[error("`{routine}` returned code {code}, expected 0: look for extreme values in its input")]
     Lapack {

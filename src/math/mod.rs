@@ -13,14 +13,17 @@
 //! | [`dictionary`] | sparse dictionary of time courses, its coding step [`lasso`], [`projection`] to new samples, PCA |
 //! | [`folds`] | which samples validate which |
 //! | [`ridge`] | ridge regression with cross-validated penalties |
+//! | [`banded`] | ridge regression with one penalty a band of features, and what each band explains |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
-//! | [`blas`], [`eigen`] | the linear algebra below all of them |
+//! | [`blas`], [`eigen`], [`cholesky`] | the linear algebra below all of them |
 //!
 //! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, BLAS runs single-threaded inside
 //! a block, and every reduction has one order. Random draws come from ChaCha8 with an explicit seed.
 
+pub mod banded;
 pub mod blas;
+pub mod cholesky;
 pub mod dictionary;
 pub mod eigen;
 mod error;
