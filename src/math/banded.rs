@@ -138,6 +138,7 @@ pub struct BandedFit {
     /// score the target.
     pub cv_scores: Array2<Option<f32>>,
     /// `d = (sum_b gamma_b K_b + alpha I)^-1 (y - b0)` (n_samples x n_targets), if asked for; 0 for an unscored target.
+    /// With a penalty within the rounding of the kernel, without the part of `y` that the kernel does not span.
     pub dual_weights: Option<Array2<f64>>,
     /// Intercepts `b0` of the centred bands (n_targets), 0 without intercept.
     pub intercepts: Vec<f64>,

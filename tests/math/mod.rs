@@ -2,6 +2,7 @@
 //!
 //! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py`.
 
+mod banded;
 mod dictionary;
 mod ridge;
 mod statistics;

@@ -102,7 +102,8 @@ pub fn partition_variance(n_bands: usize, r2: &[Vec<Option<f64>>]) -> Result<Var
     let n_targets = r2[0].len();
     for (row, scores) in r2.iter().enumerate() {
         require_shape("targets of a fit", scores.len(), n_targets, "the targets of the first fit")?;
-        let offender = scores.iter().enumerate().find_map(|(column, s)| s.filter(|s| !s.is_finite()).map(|s| (column, s)));
+        let offender =
+            scores.iter().enumerate().find_map(|(column, s)| s.filter(|s| !s.is_finite()).map(|s| (column, s)));
         if let Some((column, found)) = offender {
             return Err(MathError::NotFinite { what: "r2", row, column, found });
         }
@@ -122,9 +123,7 @@ pub fn partition_variance(n_bands: usize, r2: &[Vec<Option<f64>>]) -> Result<Var
         let r2 = (0..n_targets).map(|target| {
             is_present[target].then(|| {
                 let within = (0..=set).filter(|t| t & !set == 0);
-                within
-                    .map(|t| if t.count_ones() % 2 == 1 { 1.0 } else { -1.0 } * score(t | (all & !set), target))
-                    .sum()
+                within.map(|t| if t.count_ones() % 2 == 1 { 1.0 } else { -1.0 } * score(t | (all & !set), target)).sum()
             })
         });
         VariancePart { bands: bands.clone(), r2: r2.collect() }
@@ -186,10 +185,7 @@ mod tests {
         ];
         assert_eq!(partition.warnings, expected);
         assert!(partition.parts.iter().all(|part| part.r2[1].is_none()) && partition.joint[1].is_none());
-        assert_eq!(
-            serde_json::to_string(&expected[0]).unwrap(),
-            r#"{"negative-share":{"bands":[1],"n_targets":1}}"#
-        );
+        assert_eq!(serde_json::to_string(&expected[0]).unwrap(), r#"{"negative-share":{"bands":[1],"n_targets":1}}"#);
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub(super) fn refit(
     let intercepts = if ridge.kernels.has_intercept() { column_means(y) } else { vec![0.0; y.ncols()] };
     let keeps_weights = ridge.options.dual_weights;
     let mut dual_weights = keeps_weights.then(|| Array2::zeros((n_samples, y.ncols())));
-    let mut bands = cross
-        .map(|cross| Array3::<f32>::zeros((cross.len(), cross.first().map_or(0, Array2::nrows), y.ncols())));
+    let mut bands =
+        cross.map(|cross| Array3::<f32>::zeros((cross.len(), cross.first().map_or(0, Array2::nrows), y.ncols())));
     if !keeps_weights && cross.is_none() {
         return Ok(Refit { dual_weights, intercepts, bands });
     }
@@ -89,29 +89,37 @@ pub(super) fn refit(
 /// `sum_b gamma_b K_b + alpha I`, ready to be solved.
 enum System {
     Positive(Cholesky),
-    /// A penalty below the rounding of the kernel leaves the sum indefinite; eigenvalues below 0 are then taken as 0.
-    Clipped { eigen: SymmetricEigen<f64>, alpha: f64 },
+    /// For a penalty within the rounding of the kernel: what the samples do not span would be rounding divided by the
+    /// penalty, so it is left out. No prediction depends on it.
+    Spanned {
+        eigen: SymmetricEigen<f64>,
+        negligible: f64,
+        alpha: f64,
+    },
 }
 
 impl System {
     fn of(ridge: &BandedRidge<'_>, gamma: &[f64], alpha: f64) -> Result<Self, MathError> {
         let all: Vec<usize> = (0..ridge.kernels.n_samples()).collect();
         let kernel = ridge.kernels.combine(gamma, &all, &all);
-        let mut penalised = kernel.clone();
-        penalised.diag_mut().iter_mut().for_each(|v| *v += alpha);
-        Ok(match Cholesky::factorise(penalised)? {
-            Some(factor) => Self::Positive(factor),
-            None => Self::Clipped { eigen: symmetric_eigen(kernel)?, alpha },
-        })
+        let negligible = kernel.diag().sum() * all.len() as f64 * f64::EPSILON;
+        if alpha > negligible {
+            let mut penalised = kernel.clone();
+            penalised.diag_mut().iter_mut().for_each(|v| *v += alpha);
+            if let Some(factor) = Cholesky::factorise(penalised)? {
+                return Ok(Self::Positive(factor));
+            }
+        }
+        Ok(Self::Spanned { eigen: symmetric_eigen(kernel)?, negligible, alpha })
     }
 
     fn solve(&self, y: ArrayView2<'_, f64>) -> Result<Array2<f64>, MathError> {
         match self {
             Self::Positive(factor) => factor.solve(y),
-            Self::Clipped { eigen, alpha } => {
+            Self::Spanned { eigen, negligible, alpha } => {
                 let mut placed = eigen.vectors.t().dot(&y);
-                for (mut row, w) in placed.outer_iter_mut().zip(&eigen.values) {
-                    row /= w.max(0.0) + alpha;
+                for (mut row, &w) in placed.outer_iter_mut().zip(&eigen.values) {
+                    if w > *negligible { row /= w + alpha } else { row.fill(0.0) }
                 }
                 Ok(eigen.vectors.dot(&placed))
             }

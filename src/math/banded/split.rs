@@ -76,10 +76,7 @@ pub fn split_r2(
 ///
 /// # Errors
 /// [`MathError::Shape`] when shapes disagree, [`MathError::NotFinite`], [`MathError::Empty`] without bands.
-pub fn split_correlation(
-    data: ArrayView2<'_, f32>,
-    predictions: ArrayView3<'_, f32>,
-) -> Result<ScoreSplit, MathError> {
+pub fn split_correlation(data: ArrayView2<'_, f32>, predictions: ArrayView3<'_, f32>) -> Result<ScoreSplit, MathError> {
     check(data, predictions)?;
     let n_samples = data.nrows() as f64;
     Ok(by_target(data, predictions, |_, y, bands| {
