@@ -88,6 +88,13 @@ pub enum MathError {
         name: &'static str,
         /// What could go wrong, and what to do instead.
         hint: &'static str,
+    /// What one band of features was given cannot be used.
+    #[error("band {band}: {reason}")]
+    InBand {
+        /// Which band, from 0.
+        band: usize,
+        /// What is wrong with it.
+        reason: Box<MathError>,
     },
     /// A LAPACK routine gave up.
     #[error("`{routine}` returned code {code}, expected 0: look for extreme values in its input")]

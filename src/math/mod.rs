@@ -15,17 +15,21 @@
 //! | [`ols`] | least squares with t values, white or first-order autoregressive noise |
 //! | [`lasso_cv`] | lasso regression with cross-validated penalties |
 //! | [`ridge`] | ridge regression with cross-validated penalties |
+//! | [`banded`] | ridge regression with one penalty a band of features, and what each band explains |
 //! | [`scores`], [`null`], [`fdr`] | held-out scores, their null distribution, the false discovery rate |
 //! | [`ceiling`] | the noise ceiling of repeated measurements, correlations relative to it |
 //! | [`group`] | tests over subjects: t, sign flips with family-wise correction |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
 //! | [`blas`], [`eigen`], [`products`] | the linear algebra below all of them |
+//! | [`blas`], [`eigen`], [`cholesky`] | the linear algebra below all of them |
 //!
 //! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, BLAS runs single-threaded inside
 //! a block, and every reduction has one order. Random draws come from ChaCha8 with an explicit seed.
 
+pub mod banded;
 pub mod blas;
 pub mod ceiling;
+pub mod cholesky;
 pub mod dictionary;
 pub mod eigen;
 mod error;

@@ -3,6 +3,7 @@
 //! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` and
 //! `tests/scripts/make_inference_fixtures.py`.
 
+mod banded;
 mod dictionary;
 mod inference;
 mod leakage;

@@ -1,0 +1,253 @@
+//! The search over candidates: which weights of bands and which penalty predict each target best.
+//!
+//! Owns the order of candidates, folds and sums, and the rule for ties. The matrices that all targets share come from
+//! `spectrum.rs`; the fit with the chosen pair is in `refit.rs`.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, s};
+use rayon::prelude::*;
+
+use super::spectrum::FoldFilters;
+use super::{BandedRidge, CONSTANT_SHARE, Choice};
+use crate::math::MathError;
+use crate::math::folds::Fold;
+use crate::math::ridge::{CvScore, TARGET_BLOCK};
+use crate::math::scores::{Columns, column_block};
+use crate::math::series::column_means;
+
+/// Scores closer than this are equal: the rounding of f32 predictions, and himalaya's threshold in that precision.
+const TIE: f64 = f32::EPSILON as f64;
+
+/// Targets whose moments are summed together, so that the sums stay in a core's first-level cache.
+const MOMENT_TILE: usize = 32;
+
+/// What a search found for every target.
+pub(super) struct Found {
+    pub best: Vec<Option<Choice>>,
+    /// Mean score over folds with the candidate's best penalty (n_candidates x n_targets).
+    pub cv_scores: Array2<Option<f32>>,
+}
+
+/// Tries every candidate on the targets `y` (n_samples x n_targets).
+///
+/// Candidates are decomposed a few at a time, enough to keep every thread busy, so that memory does not grow with their
+/// number; how many does not show in the result.
+pub(super) fn search(ridge: &BandedRidge<'_>, y: ArrayView2<'_, f32>) -> Result<Found, MathError> {
+    let n_candidates = ridge.gammas.nrows();
+    let mut cv_scores = Array2::from_elem((n_candidates, y.ncols()), None);
+    let mut best: Vec<(Option<Choice>, f64)> = vec![(None, f64::NEG_INFINITY); y.ncols()];
+    let n_together = (2 * rayon::current_num_threads()).div_ceil(ridge.folds.len());
+    for start in (0..n_candidates).step_by(n_together) {
+        let candidates = start..(start + n_together).min(n_candidates);
+        let jobs: Vec<(usize, &Fold)> =
+            candidates.clone().flat_map(|c| ridge.folds.iter().map(move |fold| (c, fold))).collect();
+        let filters: Vec<FoldFilters> = jobs
+            .into_par_iter()
+            .map(|(candidate, fold)| {
+                let gamma = ridge.gammas.row(candidate).to_vec();
+                FoldFilters::of(ridge.kernels, &gamma, fold, &ridge.options.alphas)
+            })
+            .collect::<Result<_, _>>()?;
+        cv_scores
+            .slice_mut(s![candidates, ..])
+            .axis_chunks_iter_mut(Axis(1), TARGET_BLOCK)
+            .into_par_iter()
+            .zip(best.par_chunks_mut(TARGET_BLOCK))
+            .enumerate()
+            .for_each(|(block, (mut scores, best))| {
+                let targets = column_block(y, block * TARGET_BLOCK, best.len());
+                let means = ridge.score(targets, &filters);
+                for (offset, (mut scores, means)) in scores.outer_iter_mut().zip(&means).enumerate() {
+                    for (j, best) in best.iter_mut().enumerate() {
+                        let Some((alpha, score)) = best_alpha(means.column(j)) else { continue };
+                        scores[j] = Some(score as f32);
+                        if score > best.1 + TIE {
+                            *best = (Some(Choice { candidate: start + offset, alpha }), score);
+                        }
+                    }
+                }
+            });
+    }
+    Ok(Found { best: best.into_iter().map(|(choice, _)| choice).collect(), cv_scores })
+}
+
+/// The largest penalty among those that score best, and its score.
+fn best_alpha(scores: ArrayView1<'_, Option<f64>>) -> Option<(usize, f64)> {
+    let highest = scores.iter().flatten().copied().reduce(f64::max)?;
+    let is_best = |&(_, score): &(usize, f64)| score >= highest - TIE;
+    scores.iter().enumerate().filter_map(|(alpha, score)| score.map(|s| (alpha, s))).filter(is_best).last()
+}
+
+/// The rows `rows` of a block of targets, stored row by row.
+fn gather(y: ArrayView2<'_, f32>, rows: &[usize]) -> Array2<f32> {
+    let mut part = Array2::zeros((rows.len(), y.ncols()));
+    for (mut to, &from) in part.outer_iter_mut().zip(rows) {
+        to.assign(&y.row(from));
+    }
+    part
+}
+
+fn subtract_from_rows(matrix: &mut Array2<f32>, mean: &[f64]) {
+    for mut row in matrix.outer_iter_mut() {
+        Zip::from(&mut row).and(mean).for_each(|v, m| *v = (f64::from(*v) - m) as f32);
+    }
+}
+
+impl BandedRidge<'_> {
+    /// Mean held-out scores of one block of targets, for each candidate n_alphas x n_block; `filters` holds the folds of
+    /// the first candidate, then those of the next.
+    fn score(&self, y: ArrayView2<'_, f32>, filters: &[FoldFilters]) -> Vec<Array2<Option<f64>>> {
+        let (n_folds, n_alphas) = (self.folds.len(), self.options.alphas.len());
+        let mut sums = vec![Array2::<f64>::zeros((n_alphas, y.ncols())); filters.len() / n_folds];
+        let mut n_scored = vec![0usize; y.ncols()];
+        for (index, fold) in self.folds.iter().enumerate() {
+            let mut train = gather(y, &fold.train);
+            let mut held_out = gather(y, &fold.validation);
+            if self.kernels.has_intercept() {
+                // Held-out data are seen relative to the fitted mean, where the prediction without intercept lives.
+                let mean = column_means(train.view());
+                subtract_from_rows(&mut train, &mean);
+                subtract_from_rows(&mut held_out, &mean);
+            }
+            let columns = Columns::of(&held_out);
+            let varies: Vec<bool> = (0..y.ncols()).map(|j| !columns.is_constant(j)).collect();
+            n_scored.iter_mut().zip(&varies).for_each(|(n, varies)| *n += usize::from(*varies));
+            for (sum, filters) in sums.iter_mut().zip(filters.iter().skip(index).step_by(n_folds)) {
+                let predictions = filters.predict(&train);
+                let moments = Moments::of(&held_out, &predictions);
+                for (j, _) in varies.iter().enumerate().filter(|(_, varies)| **varies) {
+                    let target = moments.of_target(j);
+                    for (mut sum, mix) in sum.outer_iter_mut().zip(filters.mix.outer_iter()) {
+                        sum[j] += target.score(mix, self.options.score);
+                    }
+                }
+            }
+        }
+        let mean = |sum: &Array2<f64>| {
+            Array2::from_shape_fn(sum.dim(), |(a, j)| (n_scored[j] > 0).then(|| sum[[a, j]] / n_scored[j] as f64))
+        };
+        sums.iter().map(mean).collect()
+    }
+}
+
+impl FoldFilters {
+    /// The predictions that those of all penalties are combinations of (n_basis n_held_out x n_block).
+    fn predict(&self, train: &Array2<f32>) -> Array2<f32> {
+        let mut predictions = Array2::zeros((self.evaluation.nrows(), train.ncols()));
+        match &self.projector {
+            Some(projector) => {
+                let mut projected = Array2::zeros((projector.nrows(), train.ncols()));
+                general_mat_mul(1.0, projector, train, 0.0, &mut projected);
+                general_mat_mul(1.0, &self.evaluation, &projected, 0.0, &mut predictions);
+            }
+            None => general_mat_mul(1.0, &self.evaluation, train, 0.0, &mut predictions),
+        }
+        predictions
+    }
+}
+
+/// Sums over held-out samples from which the score of any combination of the predictions follows.
+///
+/// Products of f32 numbers are exact in f64, so the score is as accurate as one taken from the combined prediction, and
+/// costs `n_basis^2` operations a penalty instead of n_held_out.
+struct Moments {
+    n_basis: usize,
+    n_rows: f64,
+    /// For each target: `sum y`, `sum y^2`, then for each member k: `sum P_k`, `sum y P_k`, `sum P_k P_l` for l from k.
+    sums: Vec<f64>,
+    n_sums: usize,
+}
+
+/// The sums of one target.
+struct TargetMoments<'a> {
+    n_rows: f64,
+    n_basis: usize,
+    sums: &'a [f64],
+}
+
+impl Moments {
+    fn of(held_out: &Array2<f32>, predictions: &Array2<f32>) -> Self {
+        let (n_rows, n_block) = held_out.dim();
+        let n_basis = predictions.nrows() / n_rows;
+        let n_sums = 2 + n_basis * (n_basis + 5) / 2;
+        let data = held_out.as_slice().expect("a block is stored row by row");
+        let predicted = predictions.as_slice().expect("a product is stored row by row");
+        let mut sums = vec![0.0f64; n_sums * n_block];
+        let mut tile_sums = vec![[0.0f64; MOMENT_TILE]; n_sums];
+        let mut members = vec![[0.0f64; MOMENT_TILE]; n_basis];
+        for start in (0..n_block).step_by(MOMENT_TILE) {
+            let width = MOMENT_TILE.min(n_block - start);
+            tile_sums.fill([0.0; MOMENT_TILE]);
+            for row in 0..n_rows {
+                // Lanes past the last target stay 0.
+                let mut y = [0.0f64; MOMENT_TILE];
+                let widen = |to: &mut [f64; MOMENT_TILE], from: &[f32], row: usize| {
+                    let from = &from[row * n_block + start..][..width];
+                    to.iter_mut().zip(from).for_each(|(to, &v)| *to = f64::from(v));
+                };
+                widen(&mut y, data, row);
+                for (k, member) in members.iter_mut().enumerate() {
+                    widen(member, predicted, k * n_rows + row);
+                }
+                let mut out = tile_sums.iter_mut();
+                let mut add = |a: &[f64; MOMENT_TILE], b: &[f64; MOMENT_TILE]| {
+                    let out = out.next().expect("as many sums as products");
+                    for lane in 0..MOMENT_TILE {
+                        out[lane] += a[lane] * b[lane];
+                    }
+                };
+                add(&y, &[1.0; MOMENT_TILE]);
+                add(&y, &y);
+                for k in 0..n_basis {
+                    add(&members[k], &[1.0; MOMENT_TILE]);
+                    add(&members[k], &y);
+                    for l in k..n_basis {
+                        add(&members[k], &members[l]);
+                    }
+                }
+            }
+            for (which, tile) in tile_sums.iter().enumerate() {
+                for lane in 0..width {
+                    sums[(start + lane) * n_sums + which] = tile[lane];
+                }
+            }
+        }
+        Self { n_basis, n_rows: n_rows as f64, sums, n_sums }
+    }
+
+    fn of_target(&self, target: usize) -> TargetMoments<'_> {
+        let sums = &self.sums[target * self.n_sums..][..self.n_sums];
+        TargetMoments { n_rows: self.n_rows, n_basis: self.n_basis, sums }
+    }
+}
+
+impl TargetMoments<'_> {
+    /// Score of the combination `mix` of the predictions.
+    fn score(&self, mix: ArrayView1<'_, f64>, score: CvScore) -> f64 {
+        let (y_sum, y_power) = (self.sums[0], self.sums[1]);
+        let (mut sum, mut with_y, mut power) = (0.0, 0.0, 0.0);
+        let mut at = 2;
+        for k in 0..self.n_basis {
+            sum += mix[k] * self.sums[at];
+            with_y += mix[k] * self.sums[at + 1];
+            power += mix[k] * mix[k] * self.sums[at + 2];
+            for l in k + 1..self.n_basis {
+                power += 2.0 * mix[k] * mix[l] * self.sums[at + 2 + l - k];
+            }
+            at += 2 + self.n_basis - k;
+        }
+        let y_variation = y_power - y_sum * y_sum / self.n_rows;
+        match score {
+            CvScore::R2 => 1.0 - (y_power - 2.0 * with_y + power) / y_variation,
+            CvScore::Pearson => {
+                let variation = power - sum * sum / self.n_rows;
+                // As in `scores`, a prediction that varies by its rounding alone has no correlation, which counts as 0.
+                if variation <= CONSTANT_SHARE * sum * sum / self.n_rows || variation <= 0.0 {
+                    return 0.0;
+                }
+                let product = with_y - sum * y_sum / self.n_rows;
+                (product / (y_variation.sqrt() * variation.sqrt())).clamp(-1.0, 1.0)
+            }
+        }
+    }
+}
