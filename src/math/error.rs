@@ -88,6 +88,7 @@ pub enum MathError {
         name: &'static str,
         /// What could go wrong, and what to do instead.
         hint: &'static str,
+    },
     /// What one band of features was given cannot be used.
     #[error("band {band}: {reason}")]
     InBand {

@@ -20,8 +20,7 @@
 //! | [`ceiling`] | the noise ceiling of repeated measurements, correlations relative to it |
 //! | [`group`] | tests over subjects: t, sign flips with family-wise correction |
 //! | [`overlap`], [`polarity`] | redundancy and mirrored profiles of patterns |
-//! | [`blas`], [`eigen`], [`products`] | the linear algebra below all of them |
-//! | [`blas`], [`eigen`], [`cholesky`] | the linear algebra below all of them |
+//! | [`blas`], [`products`], [`eigen`], [`cholesky`] | the linear algebra below all of them |
 //!
 //! Bytes do not depend on the number of threads: work is cut into blocks of fixed size, BLAS runs single-threaded inside
 //! a block, and every reduction has one order. Random draws come from ChaCha8 with an explicit seed.

@@ -2,7 +2,11 @@
 //!
 //! The comments of this file are the reference of the spec: they become the descriptions in `schemas/`. A choice between
 //! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place. All of
-//! it stands in one file, longer than others, since it is read as one page.
+//! it but the ways to predict voxels (`written/encoding.rs`) stands in one file, longer than others, since it is read as one page.
+
+mod encoding;
+
+pub use encoding::{Banded, Bands, Blocks, Encoding, Features, Folds, Lasso, Ols, Ridge, Shuffled};
 
 use crate::{
     brain::{

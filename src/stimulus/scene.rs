@@ -37,6 +37,9 @@ pub struct Generate {
     #[serde(default = "default_rest")]
     #[schemars(range(min = 0, max = 600))]
     pub rest_s: f64,
+    /// Whether every test run shows what the first of them shows: repeats, which tell how much of a series is signal.
+    #[serde(default)]
+    pub repeat_test: bool,
 }
 
 fn default_size() -> u32 {
@@ -63,6 +66,7 @@ impl Generate {
             duration_s: default_duration(),
             gap_s: default_gap(),
             rest_s: default_rest(),
+            repeat_test: false,
         }
     }
 
@@ -251,7 +255,7 @@ mod tests {
     #[test]
     fn runs_show_different_scenes_at_stated_times() {
         let generate =
-            Generate { seed: 1, images_per_run: 3, image_size_px: 32, duration_s: 2.0, gap_s: 1.0, rest_s: 8.0 };
+            Generate { seed: 1, images_per_run: 3, image_size_px: 32, duration_s: 2.0, gap_s: 1.0, rest_s: 8.0, repeat_test: false };
         let (first, second) = (generate.events(0), generate.events(1));
         assert_eq!(first.iter().map(|event| event.onset_s).collect::<Vec<_>>(), [8.0, 11.0, 14.0]);
         assert_ne!(first[0].image, second[0].image);

@@ -78,7 +78,7 @@ impl Compute for MeasureCeiling {
                 .zip(&common)
                 .map(|(run, volumes)| Ok(rows.read(piece.clone(), *run..run + 1)?.select(ndarray::Axis(0), volumes)))
                 .collect::<Result<Vec<Array2<f32>>, TaskError>>()?;
-            let views: Vec<ArrayView2<'_, f32>> = repeats.iter().map(Array2::view).collect();
+            let views: Vec<ArrayView2<'_, f32>> = repeats.iter().map(|matrix| matrix.view()).collect();
             let prediction = matmul(x.view(), weights.columns(piece.clone())?.view());
             let found = normalised_correlation(&views, prediction.slice(s![.., ..]))?;
             facts.n_without_ceiling += found.ceiling.n_without_ceiling;

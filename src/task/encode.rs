@@ -9,7 +9,7 @@ mod regression;
 mod rows;
 
 pub use regression::{BandedParameters, LassoParameters, OlsParameters, Regression, RidgeParameters};
-pub(super) use rows::{Brain, Rows};
+pub(super) use rows::Brain;
 
 use self::regression::{Caveats, Fitter, Regressors};
 use super::{

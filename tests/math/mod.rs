@@ -1,15 +1,13 @@
 //! `math` against independent implementations: nilearn, scikit-learn, himalaya, SciPy and statsmodels.
 //!
-//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` and
-//! `tests/scripts/make_inference_fixtures.py`.
+//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` or by the script named
+//! in a test's file.
 
 mod banded;
 mod dictionary;
+mod glm;
 mod inference;
 mod leakage;
-//! The numbers compared with are in `tests/fixtures/math`, made by `tests/scripts/make_math_fixtures.py` and, where a
-//! name begins with `glm`, `tests/scripts/make_glm_fixtures.py`.
-mod glm;
 mod ridge;
 mod statistics;
 

@@ -296,6 +296,15 @@ edits! {
         ["10_000]" -> "10_000]\nfeatures = [\"layers\", \"patterns\"]"] computes;
 
     // Statistics.
+    shuffled_folds_rerun_fits: "encoding.ridge.folds.shuffled.n",
+        ["10_000]" -> "10_000]\nallow_shuffled = true\nfolds = { shuffled = { n = 3 } }"] computes FITS;
+    the_order_of_shuffled_folds_reruns_fits: "encoding.ridge.folds.shuffled.seed",
+        ["10_000]" -> "10_000]\nallow_shuffled = true\nfolds = { shuffled = { n = 3, seed = 1 } }"] computes FITS;
+    permission_alone_reruns_nothing: "encoding.ridge.allow_shuffled", ["10_000]" -> "10_000]\nallow_shuffled = true"] computes;
+    circular_shifts_rerun_significance: "statistics.significance.method",
+        ["[statistics.significance]" -> "[statistics.significance]\nmethod = \"circular-shift\""] computes "null report";
+    stopping_early_reruns_significance: "statistics.significance.stop_after",
+        ["[statistics.significance]" -> "[statistics.significance]\nstop_after = 5"] computes "null report";
     more_permutations_rerun_significance: "statistics.significance.n_permutations",
         ["[statistics.significance]\nn_permutations = 99" -> "[statistics.significance]\nn_permutations = 199"]
         computes "null report";

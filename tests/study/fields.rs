@@ -1,6 +1,6 @@
 //! Every field that a study can have is edited by some test.
 
-use super::{edits, files, films, laboratory, meter, pictures};
+use super::{edits, files, films, laboratory, meter, pictures, regressions};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -50,7 +50,8 @@ fn every_field_is_edited_by_a_test() {
         .chain(meter::FIELDS)
         .chain(pictures::FIELDS)
         .chain(laboratory::FIELDS)
-        .chain(&laboratory::SURFACE_FIELDS);
+        .chain(&laboratory::SURFACE_FIELDS)
+        .chain(regressions::fields());
     let edited: BTreeSet<String> = edited.map(|field| (*field).to_owned()).collect();
     let untested: Vec<_> = found.difference(&edited).collect();
     let gone: Vec<_> = edited.difference(&found).collect();

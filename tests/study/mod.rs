@@ -17,6 +17,7 @@ mod pictures;
 mod pinned;
 mod processes;
 mod reasons;
+mod regressions;
 mod store;
 mod sweeps;
 mod truth;

@@ -4,8 +4,6 @@
 //! scaled within folds, or where coefficients of features are wanted (their f32 sums over samples would cancel), `factors.rs`
 //! decomposes instead.
 
-use std::ffi::c_char;
-
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -14,6 +12,7 @@ use super::kernel::{SharedKernel, Standard, cross_products};
 use super::penalties::PenaltyBasis;
 use super::{CvScore, RidgeOptions};
 use crate::math::MathError;
+use crate::math::cholesky::Cholesky;
 use crate::math::folds::Fold;
 
 /// Largest ratio of the kernel's trace to a penalty: a bound on the condition of what is inverted in f64 and applied in f32.
@@ -96,10 +95,8 @@ impl Inverses {
         let rows: Vec<usize> = (0..samples.nrows()).collect();
         let across = cross_products((samples, &rows), (self.x.view(), &self.rows), &self.standard);
         let map = |alpha: &f64| {
-            let factor = Cholesky::of(with_ridge(&self.kernel, *alpha))?;
-            let mut map = across.clone();
-            factor.solve_rows(&mut map)?;
-            Ok(map.mapv(|v| v as f32))
+            let map = factorised(with_ridge(&self.kernel, *alpha))?.solve(across.t())?;
+            Ok(map.t().mapv(|v| v as f32).as_standard_layout().into_owned())
         };
         self.alphas.par_iter().map(map).collect()
     }
@@ -144,7 +141,7 @@ fn with_ridge(kernel: &Array2<f64>, alpha: f64) -> Array2<f64> {
 }
 
 fn inverted(kernel: &Array2<f64>, alpha: f64) -> Result<Array2<f64>, MathError> {
-    Cholesky::of(with_ridge(kernel, alpha))?.inverse()
+    factorised(with_ridge(kernel, alpha))?.inverse()
 }
 
 /// What turns targets into the residuals of the fit on all samples (n_samples x n_samples).
@@ -168,11 +165,9 @@ fn held_out_map(residual: &Array2<f64>, fold: &Fold, options: &RidgeOptions) -> 
     let pick = |rows: &[usize], columns: &[usize]| {
         Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| residual[[rows[i], columns[j]]])
     };
-    // The transpose, samples fitted on by samples left out, so that each right-hand side lies in a row.
-    let mut solution = pick(&fold.train, &left_out);
-    Cholesky::of(pick(&left_out, &left_out))?.solve_rows(&mut solution)?;
+    let solution = factorised(pick(&left_out, &left_out))?.solve(pick(&left_out, &fold.train).view())?;
     let places: Vec<usize> = fold.validation.iter().filter_map(|row| left_out.binary_search(row).ok()).collect();
-    let mut map = -solution.select(Axis(1), &places).reversed_axes();
+    let mut map = -solution.select(Axis(0), &places);
     if options.intercept {
         // Targets come centred, so that what all of them share adds nothing but rounding.
         for mut row in map.rows_mut() {
@@ -186,77 +181,23 @@ fn held_out_map(residual: &Array2<f64>, fold: &Fold, options: &RidgeOptions) -> 
     Ok(map.mapv(|v| v as f32).as_standard_layout().into_owned())
 }
 
-/// `A = L L'` of a symmetric positive definite matrix, in f64.
-struct Cholesky(Array2<f64>);
-
-const LOWER: c_char = b'L' as c_char;
-
-impl Cholesky {
-    fn of(mut a: Array2<f64>) -> Result<Self, MathError> {
-        crate::math::blas::single_thread_blas();
-        let n = order(&a);
-        let mut info = 0;
-        // SAFETY: `a` holds n x n numbers in one piece and is symmetric, so that its order does not matter; pointers outlive the call.
-        unsafe { lapack_sys::dpotrf_(&LOWER, &n, a.as_mut_ptr(), &n, &mut info) };
-        check("dpotrf", info)?;
-        Ok(Self(a))
-    }
-
-    /// `A^-1`, both triangles.
-    fn inverse(mut self) -> Result<Array2<f64>, MathError> {
-        let n = order(&self.0);
-        let mut info = 0;
-        // SAFETY: as above; the factor stands where LAPACK left it.
-        unsafe { lapack_sys::dpotri_(&LOWER, &n, self.0.as_mut_ptr(), &n, &mut info) };
-        check("dpotri", info)?;
-        // LAPACK's lower triangle in its column order is the upper one in ours.
-        for row in 0..self.0.nrows() {
-            for column in 0..row {
-                self.0[[row, column]] = self.0[[column, row]];
-            }
-        }
-        Ok(self.0)
-    }
-
-    /// Replaces every row `b` of a matrix (n_systems x n) by `A^-1 b`.
-    fn solve_rows(&self, rows: &mut Array2<f64>) -> Result<(), MathError> {
-        let n = order(&self.0);
-        let n_systems = rows.nrows() as i32;
-        let mut info = 0;
-        assert!(rows.is_standard_layout(), "right-hand sides are stored row by row");
-        // SAFETY: each row is a column of n numbers in LAPACK's order; pointers outlive the call.
-        unsafe {
-            lapack_sys::dpotrs_(&LOWER, &n, &n_systems, self.0.as_ptr(), &n, rows.as_mut_ptr(), &n, &mut info);
-        }
-        check("dpotrs", info)
-    }
-}
-
-fn order(a: &Array2<f64>) -> i32 {
-    assert!(a.is_standard_layout() && a.is_square(), "a system is square and in one piece");
-    i32::try_from(a.nrows()).expect("a kernel of so many samples would not fit in memory")
-}
-
-fn check(routine: &'static str, code: i32) -> Result<(), MathError> {
-    if code == 0 { Ok(()) } else { Err(MathError::Lapack { routine, code }) }
+fn factorised(system: Array2<f64>) -> Result<Cholesky, MathError> {
+    // A penalty far above the rounding of the kernel keeps every system positive definite.
+    Cholesky::factorise(system)?.ok_or(MathError::Lapack { routine: "dpotrf", code: 1 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::s;
 
     #[test]
-    fn a_system_is_solved_and_inverted() {
+    fn an_inverse_times_its_system_is_one() {
         let x = Array2::from_shape_fn((9, 20), |(i, j)| ((i * 31 + j * 17) as f64 * 0.61).sin());
         let a = with_ridge(&x.dot(&x.t()), 0.5);
         let inverse = inverted(&x.dot(&x.t()), 0.5).expect("positive definite");
         assert!((a.dot(&inverse) - Array2::<f64>::eye(9)).iter().all(|d| d.abs() < 1e-12));
-        let mut rows = x.slice(s![.., ..9]).t().to_owned().as_standard_layout().into_owned();
-        let expected = rows.dot(&inverse);
-        Cholesky::of(a).expect("positive definite").solve_rows(&mut rows).expect("solvable");
-        assert!((rows - expected).iter().all(|d| d.abs() < 1e-12));
-        assert!(matches!(Cholesky::of(-Array2::<f64>::eye(3)), Err(MathError::Lapack { routine: "dpotrf", code: 1 })));
+        assert_eq!(inverse, inverse.t());
+        assert!(matches!(factorised(-Array2::<f64>::eye(3)), Err(MathError::Lapack { routine: "dpotrf", code: 1 })));
     }
 
     #[test]

@@ -120,7 +120,9 @@ impl Check<'_, '_> {
         let names = runs.train.iter().chain(&runs.test);
         match stimuli {
             Stimuli::Generate(generate) => {
-                let events = names.enumerate().map(|(place, _)| generate.events(place)).collect();
+                let first_test = runs.train.len();
+                let shown = |place: usize| if generate.repeat_test { place.min(first_test) } else { place };
+                let events = names.enumerate().map(|(place, _)| generate.events(shown(place))).collect();
                 Some((Recorded { events, ..Recorded::default() }, Some(generate.clone())))
             }
             Stimuli::Tables(tables) => {

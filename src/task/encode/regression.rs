@@ -228,7 +228,7 @@ impl<'a> Fitter<'a> {
             }
             Self::Banded { kernels, cross, options } => {
                 let banded = BandedRidge::new(kernels, regressors.folds, options.clone())?;
-                let views: Vec<ArrayView2<'_, f64>> = cross.iter().map(Array2::view).collect();
+                let views: Vec<ArrayView2<'_, f64>> = cross.iter().map(|matrix| matrix.view()).collect();
                 let (fit, prediction) = banded.fit_predict(y_train, &views)?;
                 fit.warnings.iter().for_each(|warning| caveats.of_banded(warning));
                 let split = split_r2(y_test, prediction.bands.view(), &prediction.intercepts)?;
