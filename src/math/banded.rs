@@ -1,11 +1,17 @@
 //! Banded ridge regression: one penalty for every band of features, chosen for each target by cross-validation.
 //!
 //! Owns the objective, the options and the result; beside it, in `banded/`, are the kernels of bands (`kernels.rs`), the
-//! weights that are tried (`candidates.rs`), the search (`search.rs`, `spectrum.rs`), the fit with the chosen weights
-//! (`refit.rs`), and what each band explains (`split.rs`, `partition.rs`). With a single band use [`super::ridge`].
+//! weights that are tried (`candidates.rs`), the search (`search.rs`, `spectrum.rs`, `moments.rs`), the fit with the chosen
+//! weights (`refit.rs`), and what each band explains (`split.rs`, `partition.rs`). With a single band use [`super::ridge`].
+//!
+//! There is no gradient refinement: on planted data (240 samples, 2000 targets) ten hyper-gradient steps from 20 candidates
+//! reached a mean cross-validated R2 of 0.198 with two bands and 0.173 with three, where 20 and 60 candidates on a finer
+//! grid of penalties reached 0.199 and 0.176; with eight bands it reached 0.110 against 0.102 of 100 candidates, but
+//! weights that no two targets share would cost the refit a factorisation for each target.
 
 mod candidates;
 mod kernels;
+mod moments;
 mod partition;
 mod refit;
 mod search;
@@ -191,10 +197,10 @@ impl BandedPrediction {
 /// ||y - sum_b X_b beta_b - b0||^2 + sum_b (alpha / gamma_b) ||beta_b||^2        gamma on the simplex, alpha > 0
 /// ```
 ///
-/// (Nunez-Elizalde et al. 2019, eq. 9; Dupré la Tour et al. 2022, eqs. 5 to 8), the intercept `b0` not penalised, through
+/// (Nunez-Elizalde et al. 2019; in this form Dupré la Tour et al. 2022), the intercept `b0` not penalised, through
 /// its dual: `beta_b = gamma_b X_b' d`, `d = (sum_b gamma_b K_b + alpha I)^-1 (y - b0)`. A band of weight 0 is left out. For
 /// each target the pair of weights and penalty with the best mean score over folds is chosen, by random search over the
-/// simplex (Dupré la Tour et al. 2022, algorithm 1) and a grid of penalties. A fold in which a target is constant does not
+/// simplex (Dupré la Tour et al. 2022) and a grid of penalties. A fold in which a target is constant does not
 /// count for it. Scores within f32 rounding (1.2e-7) are ties, which go to the earlier candidate and within a candidate to
 /// the larger penalty. The refit uses all samples.
 ///

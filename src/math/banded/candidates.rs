@@ -36,7 +36,7 @@ pub enum Candidates {
 }
 
 impl Default for Candidates {
-    /// A hundred candidates of concentrations 0.1 and 1 (Dupré la Tour et al. 2022, section 2.3).
+    /// A hundred candidates of concentrations 0.1 and 1 (the defaults of himalaya; Dupré la Tour et al. 2022).
     fn default() -> Self {
         Self::Dirichlet { n_candidates: 100, concentrations: vec![0.1, 1.0], seed: 0 }
     }

@@ -25,7 +25,7 @@ const ASYMMETRY: f64 = 1e-6;
 ///
 /// Bands of tens of thousands of features cost `8 n_samples^2` bytes each, whatever their width. With an intercept every
 /// kernel is that of features centred over all samples; a fold centres once more over the samples it fits on, which is
-/// the same as centring the features there (Schölkopf et al. 1998, eq. 3).
+/// the same as centring the features there (Schölkopf et al. 1998).
 #[derive(Debug, Clone, PartialEq)]
 pub struct BandKernels {
     pub(super) kernels: Vec<Array2<f64>>,

@@ -1,25 +1,23 @@
 //! The search over candidates: which weights of bands and which penalty predict each target best.
 //!
 //! Owns the order of candidates, folds and sums, and the rule for ties. The matrices that all targets share come from
-//! `spectrum.rs`; the fit with the chosen pair is in `refit.rs`.
+//! `spectrum.rs`, the scores from `moments.rs`; the fit with the chosen pair is in `refit.rs`.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, s};
 use rayon::prelude::*;
 
+use super::moments::Moments;
 use super::spectrum::FoldFilters;
-use super::{BandedRidge, CONSTANT_SHARE, Choice};
+use super::{BandedRidge, Choice};
 use crate::math::MathError;
 use crate::math::folds::Fold;
-use crate::math::ridge::{CvScore, TARGET_BLOCK};
+use crate::math::ridge::TARGET_BLOCK;
 use crate::math::scores::{Columns, column_block};
 use crate::math::series::column_means;
 
 /// Scores closer than this are equal: the rounding of f32 predictions, and himalaya's threshold in that precision.
 const TIE: f64 = f32::EPSILON as f64;
-
-/// Targets whose moments are summed together, so that the sums stay in a core's first-level cache.
-const MOMENT_TILE: usize = 32;
 
 /// What a search found for every target.
 pub(super) struct Found {
@@ -74,8 +72,9 @@ pub(super) fn search(ridge: &BandedRidge<'_>, y: ArrayView2<'_, f32>) -> Result<
 /// The largest penalty among those that score best, and its score.
 fn best_alpha(scores: ArrayView1<'_, Option<f64>>) -> Option<(usize, f64)> {
     let highest = scores.iter().flatten().copied().reduce(f64::max)?;
-    let is_best = |&(_, score): &(usize, f64)| score >= highest - TIE;
-    scores.iter().enumerate().filter_map(|(alpha, score)| score.map(|s| (alpha, s))).filter(is_best).last()
+    let is_best = |score: &Option<f64>| score.is_some_and(|score| score >= highest - TIE);
+    let alpha = scores.iter().rposition(is_best)?;
+    scores[alpha].map(|score| (alpha, score))
 }
 
 /// The rows `rows` of a block of targets, stored row by row.
@@ -114,11 +113,10 @@ impl BandedRidge<'_> {
             n_scored.iter_mut().zip(&varies).for_each(|(n, varies)| *n += usize::from(*varies));
             for (sum, filters) in sums.iter_mut().zip(filters.iter().skip(index).step_by(n_folds)) {
                 let predictions = filters.predict(&train);
-                let moments = Moments::of(&held_out, &predictions);
-                for (j, _) in varies.iter().enumerate().filter(|(_, varies)| **varies) {
-                    let target = moments.of_target(j);
-                    for (mut sum, mix) in sum.outer_iter_mut().zip(filters.mix.outer_iter()) {
-                        sum[j] += target.score(mix, self.options.score);
+                let scores = Moments::of(&held_out, &predictions).scores(&filters.mixtures, self.options.score);
+                for (mut sum, scores) in sum.outer_iter_mut().zip(scores.outer_iter()) {
+                    for (j, _) in varies.iter().enumerate().filter(|(_, varies)| **varies) {
+                        sum[j] += scores[j];
                     }
                 }
             }
@@ -143,111 +141,5 @@ impl FoldFilters {
             None => general_mat_mul(1.0, &self.evaluation, train, 0.0, &mut predictions),
         }
         predictions
-    }
-}
-
-/// Sums over held-out samples from which the score of any combination of the predictions follows.
-///
-/// Products of f32 numbers are exact in f64, so the score is as accurate as one taken from the combined prediction, and
-/// costs `n_basis^2` operations a penalty instead of n_held_out.
-struct Moments {
-    n_basis: usize,
-    n_rows: f64,
-    /// For each target: `sum y`, `sum y^2`, then for each member k: `sum P_k`, `sum y P_k`, `sum P_k P_l` for l from k.
-    sums: Vec<f64>,
-    n_sums: usize,
-}
-
-/// The sums of one target.
-struct TargetMoments<'a> {
-    n_rows: f64,
-    n_basis: usize,
-    sums: &'a [f64],
-}
-
-impl Moments {
-    fn of(held_out: &Array2<f32>, predictions: &Array2<f32>) -> Self {
-        let (n_rows, n_block) = held_out.dim();
-        let n_basis = predictions.nrows() / n_rows;
-        let n_sums = 2 + n_basis * (n_basis + 5) / 2;
-        let data = held_out.as_slice().expect("a block is stored row by row");
-        let predicted = predictions.as_slice().expect("a product is stored row by row");
-        let mut sums = vec![0.0f64; n_sums * n_block];
-        let mut tile_sums = vec![[0.0f64; MOMENT_TILE]; n_sums];
-        let mut members = vec![[0.0f64; MOMENT_TILE]; n_basis];
-        for start in (0..n_block).step_by(MOMENT_TILE) {
-            let width = MOMENT_TILE.min(n_block - start);
-            tile_sums.fill([0.0; MOMENT_TILE]);
-            for row in 0..n_rows {
-                // Lanes past the last target stay 0.
-                let mut y = [0.0f64; MOMENT_TILE];
-                let widen = |to: &mut [f64; MOMENT_TILE], from: &[f32], row: usize| {
-                    let from = &from[row * n_block + start..][..width];
-                    to.iter_mut().zip(from).for_each(|(to, &v)| *to = f64::from(v));
-                };
-                widen(&mut y, data, row);
-                for (k, member) in members.iter_mut().enumerate() {
-                    widen(member, predicted, k * n_rows + row);
-                }
-                let mut out = tile_sums.iter_mut();
-                let mut add = |a: &[f64; MOMENT_TILE], b: &[f64; MOMENT_TILE]| {
-                    let out = out.next().expect("as many sums as products");
-                    for lane in 0..MOMENT_TILE {
-                        out[lane] += a[lane] * b[lane];
-                    }
-                };
-                add(&y, &[1.0; MOMENT_TILE]);
-                add(&y, &y);
-                for k in 0..n_basis {
-                    add(&members[k], &[1.0; MOMENT_TILE]);
-                    add(&members[k], &y);
-                    for l in k..n_basis {
-                        add(&members[k], &members[l]);
-                    }
-                }
-            }
-            for (which, tile) in tile_sums.iter().enumerate() {
-                for lane in 0..width {
-                    sums[(start + lane) * n_sums + which] = tile[lane];
-                }
-            }
-        }
-        Self { n_basis, n_rows: n_rows as f64, sums, n_sums }
-    }
-
-    fn of_target(&self, target: usize) -> TargetMoments<'_> {
-        let sums = &self.sums[target * self.n_sums..][..self.n_sums];
-        TargetMoments { n_rows: self.n_rows, n_basis: self.n_basis, sums }
-    }
-}
-
-impl TargetMoments<'_> {
-    /// Score of the combination `mix` of the predictions.
-    fn score(&self, mix: ArrayView1<'_, f64>, score: CvScore) -> f64 {
-        let (y_sum, y_power) = (self.sums[0], self.sums[1]);
-        let (mut sum, mut with_y, mut power) = (0.0, 0.0, 0.0);
-        let mut at = 2;
-        for k in 0..self.n_basis {
-            sum += mix[k] * self.sums[at];
-            with_y += mix[k] * self.sums[at + 1];
-            power += mix[k] * mix[k] * self.sums[at + 2];
-            for l in k + 1..self.n_basis {
-                power += 2.0 * mix[k] * mix[l] * self.sums[at + 2 + l - k];
-            }
-            at += 2 + self.n_basis - k;
-        }
-        let y_variation = y_power - y_sum * y_sum / self.n_rows;
-        match score {
-            CvScore::R2 => 1.0 - (y_power - 2.0 * with_y + power) / y_variation,
-            CvScore::Pearson => {
-                let variation = power - sum * sum / self.n_rows;
-                // As in `scores`, a prediction that varies by its rounding alone has no correlation, which counts as 0.
-                if variation <= CONSTANT_SHARE * sum * sum / self.n_rows || variation <= 0.0 {
-                    return 0.0;
-                }
-                let product = with_y - sum * y_sum / self.n_rows;
-                (product / (y_variation.sqrt() * variation.sqrt())).clamp(-1.0, 1.0)
-            }
-        }
     }
 }

@@ -6,6 +6,7 @@
 use ndarray::{Array1, Array2, Axis, Zip};
 
 use super::kernels::{BandKernels, centre_fold};
+use super::moments::Mixtures;
 use crate::math::MathError;
 use crate::math::blas::single_thread_blas;
 use crate::math::eigen::{SymmetricEigen, symmetric_eigen};
@@ -23,8 +24,8 @@ const FILTER_TOLERANCE: f64 = f32::EPSILON as f64 / 2.0;
 /// `prediction(alpha) = sum_k mix[alpha, k] P_k` with `P_k = B diag(q_k) V'Y`.
 #[derive(Debug)]
 pub(super) struct FoldFilters {
-    /// Coefficients of the filters in the basis (n_alphas x n_basis).
-    pub mix: Array2<f64>,
+    /// From sums over the members of the basis to sums over the prediction of each penalty.
+    pub mixtures: Mixtures,
     /// `V'` (rank x n_train) when it pays to go through it, and `B diag(q_k)` with `V'` multiplied on otherwise, the
     /// members of the basis below each other (n_basis n_held_out x rank or n_train).
     pub projector: Option<Array2<f32>>,
@@ -52,6 +53,7 @@ impl FoldFilters {
             Zip::from(&mut row).and(&norms).for_each(|v, &norm| *v = if norm > 0.0 { *v / norm } else { 0.0 });
         }
         let (basis, mix) = filter_basis(&values, &norms, alphas);
+        let mixtures = Mixtures::of(&mix);
         let (n_basis, n_held_out, rank) = (basis.nrows(), placed.nrows(), values.len());
 
         let mut evaluation = Array2::<f32>::zeros((n_basis * n_held_out, rank));
@@ -65,9 +67,9 @@ impl FoldFilters {
         // depend on how many targets come in one call.
         let through_projector = rank * (n_train + evaluation.nrows());
         if through_projector < evaluation.nrows() * n_train {
-            Ok(Self { mix, projector: Some(projector), evaluation })
+            Ok(Self { mixtures, projector: Some(projector), evaluation })
         } else {
-            Ok(Self { mix, projector: None, evaluation: evaluation.dot(&projector) })
+            Ok(Self { mixtures, projector: None, evaluation: evaluation.dot(&projector) })
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct ScoreSplit {
     pub joint: Vec<Option<f64>>,
 }
 
-/// Splits R2 over bands by the product measure (Dupré la Tour et al. 2022, eq. 15; Hoffman 1960).
+/// Splits R2 over bands by the product measure (Hoffman 1960; Dupré la Tour et al. 2022).
 ///
 /// `data` is n_samples x n_targets, `predictions` n_bands x n_samples x n_targets, `intercepts` n_targets. With the joint
 /// prediction `p = b0 + sum_b p_b` and the data `y` about their mean,
