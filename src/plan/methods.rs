@@ -125,6 +125,13 @@ fn time(design: &Design) -> String {
         Hrf::Spm => "convolved with the haemodynamic response of SPM",
         Hrf::None => "not convolved with a haemodynamic response",
     };
+    let delays = if design.delays_tr.is_empty() {
+        String::new()
+    } else {
+        let seconds = |delay: &usize| (*delay as f64 * design.repetition_time_s).to_string();
+        let listed: Vec<String> = design.delays_tr.iter().map(seconds).collect();
+        format!(" Every unit counts at delays of {} s, with weights of its own for each.", listed.join(", "))
+    };
     let rest = match design.rest {
         Rest::Keep => "Volumes without a stimulus were kept, with units at their mean before the convolution",
         Rest::Drop => "Volumes without a stimulus were left out",
@@ -135,7 +142,7 @@ fn time(design: &Design) -> String {
         String::new()
     };
     format!(
-        "Unit values were averaged within each repetition time of {} s, weighted by overlap, {hrf} run by run, and z-scored within each run. {rest}{}.",
+        "Unit values were averaged within each repetition time of {} s, weighted by overlap, {hrf} run by run, and z-scored within each run. {rest}{}.{delays}",
         design.repetition_time_s,
         if design.rest == Rest::Keep && !trim.is_empty() {
             format!("; the first {} s of each run were left out", design.trim_start_s)

@@ -13,7 +13,7 @@ use super::{
     document::{Document, FieldPath},
     study::{Design, Model, Run},
     written::{
-        Bands, Blocks, CeilingRuns, Encoding, Features, Folds, Patterns, Runs, Shuffled, Statistics, Stimuli, Unreadable,
+        Bands, Blocks, CeilingRuns, Encoding, Features, Folds, Patterns, Runs, Shuffled, Statistics, Stimuli, Time, Unreadable,
         WrittenStudy,
     },
 };
@@ -129,6 +129,7 @@ impl Check<'_, '_> {
             .zip(&brains.n_tr)
             .map(|((name, is_test), n_tr)| Run { clips: self.clips(&written.runs, &name), name, is_test, n_tr: *n_tr })
             .collect();
+        let delays_tr = self.delays(&written.time, &encoding, &runs, brains.repetition_time_s);
         self.questions(&written.statistics, &encoding);
         if let Some(ceiling) = &written.statistics.ceiling {
             self.ceiling(ceiling, &runs);
@@ -145,6 +146,7 @@ impl Check<'_, '_> {
             unreadable,
             device: written.extraction.device,
             hrf: written.time.hrf,
+            delays_tr,
             trim_start_s: written.time.trim_start_s,
             rest: written.time.rest,
             subjects: brains.subjects,
@@ -347,6 +349,38 @@ impl Check<'_, '_> {
         }
         if let Encoding::Banded(banded) = encoding {
             self.bands(models, &banded.bands, &table.key("bands"));
+        }
+    }
+
+    /// Delays in volumes, none if none were asked for or they cannot be.
+    fn delays(&mut self, time: &Time, encoding: &Encoding, runs: &[Run], repetition_time_s: f64) -> Vec<usize> {
+        let path = FieldPath::of("time.delays_s");
+        if time.delays_s.is_empty() {
+            return Vec::new();
+        }
+        if time.hrf != Hrf::None {
+            let hint = "set `hrf = \"none\"`, or leave the delays out";
+            let message = format!("`{path}` finds the shape of the response, but `time.hrf` assumes one");
+            self.wrong_with_hint(&path, message, "one or the other", hint);
+        }
+        if encoding.features().contains(&Features::Patterns) {
+            let hint = "predict voxels from `\"layers\"` alone, or by `[encoding.banded]`";
+            let message = format!("`{path}` delays units, but patterns are learned from units as they are");
+            self.wrong_with_hint(&path, message, "not for patterns", hint);
+        }
+        match delays_in_repetition_times(&time.delays_s, repetition_time_s) {
+            Err(error) => {
+                self.wrong(&path, format!("`{path}` with {repetition_time_s} s from volume to volume: {error}"), "expected others");
+                Vec::new()
+            }
+            Ok(delays) => {
+                let longest = delays.iter().copied().max().unwrap_or_default();
+                if let Some(run) = runs.iter().find(|run| run.n_tr <= longest) {
+                    let message = format!("`{path}` reaches {longest} volumes back, but run `{}` has {}", run.name, run.n_tr);
+                    self.wrong(&path, message, "longer than a run");
+                }
+                delays
+            }
         }
     }
 

@@ -90,6 +90,8 @@ pub struct Design {
     pub device: Device,
     /// Haemodynamic response.
     pub hrf: Hrf,
+    /// Volumes by which units are delayed, each with weights of its own; none where the response is assumed.
+    pub delays_tr: Vec<usize>,
     /// Seconds cut from the start of each run.
     pub trim_start_s: f64,
     /// What becomes of volumes without a stimulus.

@@ -260,6 +260,11 @@ pub struct Model {
 pub struct Time {
     /// Haemodynamic response that unit series are convolved with, run by run, before anything is cut.
     pub hrf: Hrf,
+    /// Seconds after its time at which a unit counts, with weights of its own for each: a response whose shape is found, not assumed.
+    /// Goes with `hrf = "none"`, and with layers or bands of units as features.
+    #[schemars(inner(range(min = 0)))]
+    #[schemars(example = [2.0, 4.0, 6.0, 8.0])]
+    pub delays_s: Vec<f64>,
     /// Seconds cut from the start of each run after the convolution, from units and voxels alike.
     #[schemars(range(min = 0))]
     pub trim_start_s: f64,

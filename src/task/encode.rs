@@ -14,7 +14,7 @@ pub(super) use rows::Brain;
 use self::regression::{Caveats, Fitter, Regressors};
 use super::{
     Compute, Kind, TaskError, Workbench, joined,
-    pattern::{Features, read_patterns, used_series},
+    pattern::{Features, read_patterns, whole_series},
 };
 use crate::{
     format::{
@@ -24,12 +24,16 @@ use crate::{
     math::{
         folds::{AllowShuffled, Fold, contiguous_blocks, leave_one_run_out, shuffled},
         scores::{pearson_columns, r2_columns},
+        series::delay_columns,
     },
     spec::written::{Blocks, Folds, Shuffled},
 };
 use ndarray::{Array2, Axis, s};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 /// Scores of every voxel that was fitted: `voxel` is a row of the mask's `voxels.tsv`.
 pub const SCORES: &str = "scores.tsv";
@@ -54,6 +58,8 @@ pub struct Encode {
     /// How.
     #[serde(rename = "encoding")]
     pub regression: Regression,
+    /// Volumes by which units are delayed, each with weights of its own; none where units count as they are.
+    pub delays_tr: Vec<usize>,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,
     /// Volumes left out on both sides of a held-out block.
@@ -61,7 +67,7 @@ pub struct Encode {
     /// Volumes of all runs.
     #[serde(skip)] // follows from the inputs
     pub n_samples: usize,
-    /// Features.
+    /// Features, delayed ones counted apart.
     #[serde(skip)] // follows from the inputs
     pub n_features: usize,
     /// Voxels of the brain.
@@ -145,7 +151,7 @@ impl Compute for Encode {
             n_train,
             run_of_row: &rows.run_of_row,
             folds: &folds,
-            bands: self.bands().iter().map(|(_, n_units)| *n_units).collect(),
+            bands: self.bands().iter().map(|(_, n_units)| n_units * self.delays_tr.len().max(1)).collect(),
             keep_weights: matches!(self.features, EncodeFeatures::Patterns),
             n_voxels,
         };
@@ -245,10 +251,17 @@ impl Encode {
         match self.features {
             EncodeFeatures::Patterns => read_patterns(bench.input("patterns")),
             EncodeFeatures::Layer { first_unit, n_units } => {
-                unit_features(bench.inputs("series"), 1, first_unit..first_unit + n_units)
+                let units = first_unit..first_unit + n_units;
+                unit_features(bench.inputs("series"), 1, &[units], &self.delays_tr)
             }
             EncodeFeatures::Bands { n_modules, .. } => {
-                unit_features(bench.inputs("series"), n_modules, 0..self.n_features)
+                let mut first = 0;
+                let mut bands = Vec::new();
+                for (_, n_units) in self.bands() {
+                    bands.push(first..first + n_units);
+                    first += n_units;
+                }
+                unit_features(bench.inputs("series"), n_modules, &bands, &self.delays_tr)
             }
         }
     }
@@ -266,20 +279,29 @@ impl Encode {
     }
 }
 
-/// Some units of a model's modules, run by run, in the volumes that are used.
+/// Groups of units of a model's modules, one after another, run by run, in the volumes that are used; a group's units at all delays
+/// stand side by side.
 fn unit_features(
-    series: &[std::path::PathBuf],
+    series: &[PathBuf],
     n_modules: usize,
-    units: std::ops::Range<usize>,
+    groups: &[Range<usize>],
+    delays_tr: &[usize],
 ) -> Result<Features, TaskError> {
     let n_runs = series.len() / n_modules.max(1);
     let (mut samples, mut parts) = (Vec::new(), Vec::new());
     for run in 0..n_runs {
         // Module after module, each with all its runs.
         let of_run: Vec<_> = (0..n_modules).map(|module| series[module * n_runs + run].clone()).collect();
-        let used = used_series(&of_run)?;
-        samples.extend(used.volumes.iter().map(|volume| (run, *volume)));
-        parts.push(used.series.slice(s![.., units.clone()]).to_owned());
+        let whole = whole_series(&of_run)?;
+        let in_one_run = vec![0; whole.series.nrows()];
+        let group = |units: &Range<usize>| {
+            let units = whole.series.slice(s![.., units.clone()]);
+            // Delays reach back to volumes that are not used themselves.
+            let delayed = if delays_tr.is_empty() { units.to_owned() } else { delay_columns(units, &in_one_run, delays_tr)? };
+            Ok(delayed.select(Axis(0), &whole.used))
+        };
+        parts.push(joined(Axis(1), &groups.iter().map(group).collect::<Result<Vec<_>, TaskError>>()?)?);
+        samples.extend(whole.used.iter().map(|volume| (run, *volume)));
     }
     Ok(Features { matrix: joined(Axis(0), &parts)?, samples })
 }

@@ -210,22 +210,35 @@ fn tell(warning: &DictionaryWarning, bench: &Workbench<'_>) {
 }
 
 /// The unit series of one run, all modules side by side, in the volumes that are used.
-pub(super) struct UsedSeries {
+struct UsedSeries {
     /// Volumes in use, ascending: the rows of `series`.
-    pub(super) volumes: Vec<usize>,
+    volumes: Vec<usize>,
     /// Series (volumes x units).
+    series: Array2<f32>,
+}
+
+/// The unit series of one run in all its volumes, all modules side by side.
+pub(super) struct WholeSeries {
+    /// Series (all volumes x units).
     pub(super) series: Array2<f32>,
+    /// Volumes in use, ascending.
+    pub(super) used: Vec<usize>,
 }
 
 /// Reads the modules of one run.
-pub(super) fn used_series(modules: &[std::path::PathBuf]) -> Result<UsedSeries, TaskError> {
-    let volumes = series::used_volumes(&modules[0])?;
+pub(super) fn whole_series(modules: &[std::path::PathBuf]) -> Result<WholeSeries, TaskError> {
+    let used = series::used_volumes(&modules[0])?;
     let parts = modules
         .iter()
-        .map(|artifact| Ok(read_matrix(&artifact.join(series::SERIES))?.select(Axis(0), &volumes)))
+        .map(|artifact| Ok(read_matrix(&artifact.join(series::SERIES))?))
         .collect::<Result<Vec<_>, TaskError>>()?;
-    let series = joined(Axis(1), &parts)?;
-    Ok(UsedSeries { volumes, series })
+    Ok(WholeSeries { series: joined(Axis(1), &parts)?, used })
+}
+
+/// Reads the modules of one run in the volumes that are in use.
+fn used_series(modules: &[std::path::PathBuf]) -> Result<UsedSeries, TaskError> {
+    let WholeSeries { series, used } = whole_series(modules)?;
+    Ok(UsedSeries { series: series.select(Axis(0), &used), volumes: used })
 }
 
 /// Scales columns to mean 0 and standard deviation 1 over the first `n_train` rows; a constant column becomes 0.

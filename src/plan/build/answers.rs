@@ -168,13 +168,18 @@ impl Build<'_, '_> {
             Some((Folds::Blocks(Blocks { gap_s, .. }), _)) => self.volumes(gap_s),
             _ => 0,
         };
+        let delays_tr = match features {
+            EncodeFeatures::Patterns => Vec::new(),
+            EncodeFeatures::Layer { .. } | EncodeFeatures::Bands { .. } => self.design.delays_tr.clone(),
+        };
         Encode {
             features,
+            n_features: n_features * delays_tr.len().max(1),
+            delays_tr,
             regression: self.regression(),
             n_train_runs: self.n_train_runs(),
             gap_tr,
             n_samples: self.n_samples(),
-            n_features,
             n_voxels,
         }
     }
