@@ -2,9 +2,10 @@
 //!
 //! Owns the objective, its options and results, and the choice of the penalty per target. Under `lasso_cv/`, `grid.rs`
 //! lays penalties out, `features.rs` holds the features of one set of samples, `path.rs` follows the paths of a block of
-//! targets, `working.rs` descends on a working set, and `refit.rs` fits the chosen penalties. The lasso with one penalty
+//! targets, `working.rs` descends on a working set (with `factor.rs`), and `refit.rs` fits the chosen penalties. The lasso with one penalty
 //! on a dictionary, without intercept or validation, is [`super::lasso`].
 
+mod factor;
 mod features;
 mod grid;
 mod path;
