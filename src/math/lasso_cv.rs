@@ -188,7 +188,8 @@ pub struct LassoCv {
 /// ```
 ///
 /// by cyclic coordinate descent with covariance updates (Friedman, Hastie and Tibshirani 2010, section 2.2) along the
-/// descending penalties, each starting from the solution before it. The descent runs on a working set: what is not 0, and
+/// descending penalties, each starting from the solution before it, with a joint step of all coefficients that are not 0
+/// now and then (Lee et al. 2006, feature-sign search). The descent runs on a working set: what is not 0, and
 /// what the sequential strong rule keeps, `|x_j'r / n| >= 2 alpha_k - alpha_(k-1)` (Tibshirani et al. 2012, eq. 7). Then
 /// the optimality conditions of all features are checked; those that violate them join and the descent resumes, until the
 /// duality gap *of the whole problem* is below `tolerance` times the mean square of the target. A gap of `g` bounds the
