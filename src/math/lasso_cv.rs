@@ -1,11 +1,15 @@
 //! Lasso regression of many targets on shared features, penalties chosen by cross-validation.
 //!
-//! Owns the objective, the grid of penalties and the choice among them. The features of one set of samples are in
-//! `lasso_cv/features.rs`, the descent on a working set in `lasso_cv/working.rs`, the path of a block of targets in
-//! `lasso_cv/path.rs`. The lasso with one penalty on a dictionary, without intercept or validation, is [`super::lasso`].
+//! Owns the objective, its options and results, and the choice of the penalty per target. Under `lasso_cv/`, `grid.rs`
+//! lays penalties out, `features.rs` holds the features of one set of samples, `path.rs` follows the paths of a block of
+//! targets, `working.rs` descends on a working set (with `factor.rs`), and `refit.rs` fits the chosen penalties. The lasso with one penalty
+//! on a dictionary, without intercept or validation, is [`super::lasso`].
 
+mod factor;
 mod features;
+mod grid;
 mod path;
+mod refit;
 mod working;
 
 use ndarray::{Array2, ArrayView2, Axis};
@@ -14,7 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::features::{Features, HeldOutFeatures};
+use self::grid::Grid;
 use self::path::{Block, follow};
+use self::refit::{amend, refit};
 use super::MathError;
 use super::error::{require_finite, require_shape};
 use super::folds::{Fold, require_folds};
@@ -23,9 +29,6 @@ use super::scores::column_block;
 
 /// Targets whose paths one task follows in step.
 const TARGET_BLOCK: usize = 64;
-
-/// Steps from the empty model down to the chosen penalty in a refit.
-const N_REFIT_STEPS: usize = 10;
 
 /// The penalties that are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -185,7 +188,8 @@ pub struct LassoCv {
 /// ```
 ///
 /// by cyclic coordinate descent with covariance updates (Friedman, Hastie and Tibshirani 2010, section 2.2) along the
-/// descending penalties, each starting from the solution before it. The descent runs on a working set: what is not 0, and
+/// descending penalties, each starting from the solution before it, with a joint step of all coefficients that are not 0
+/// now and then (Lee et al. 2006, feature-sign search). The descent runs on a working set: what is not 0, and
 /// what the sequential strong rule keeps, `|x_j'r / n| >= 2 alpha_k - alpha_(k-1)` (Tibshirani et al. 2012, eq. 7). Then
 /// the optimality conditions of all features are checked; those that violate them join and the descent resumes, until the
 /// duality gap *of the whole problem* is below `tolerance` times the mean square of the target. A gap of `g` bounds the
@@ -288,158 +292,6 @@ pub fn lasso(
     require_shape("penalties", alphas.len(), y.ncols(), "one for each column of y")?;
     alphas.iter().try_for_each(|&alpha| require_alpha(alpha, 0.0))?;
     Ok(refit(x, y, alphas, options))
-}
-
-/// The penalties of every target.
-enum Grid {
-    Listed(Vec<f64>),
-    /// The largest penalty of each target, and each penalty as a share of it, ascending.
-    Path {
-        largest: Vec<f64>,
-        shares: Vec<f64>,
-    },
-}
-
-impl Grid {
-    fn of(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>, options: &LassoOptions) -> Result<Self, MathError> {
-        let (n_alphas, smallest_share) = match &options.alphas {
-            LassoAlphas::Listed(alphas) if alphas.is_empty() => return Err(MathError::Empty { what: "alphas" }),
-            LassoAlphas::Listed(alphas) => {
-                let mut previous = 0.0;
-                for &alpha in alphas {
-                    require_alpha(alpha, previous)?;
-                    previous = alpha;
-                }
-                return Ok(Self::Listed(alphas.clone()));
-            }
-            LassoAlphas::Path { n_alphas, smallest_share } => (*n_alphas, *smallest_share),
-        };
-        if n_alphas < 2 {
-            return Err(MathError::TooFew {
-                name: "n_alphas",
-                found: n_alphas,
-                expected: 2,
-                hint: "the first penalty of a path leaves every feature out",
-            });
-        }
-        if !(smallest_share > 0.0 && smallest_share < 1.0) {
-            return Err(MathError::Parameter {
-                name: "smallest_share",
-                found: smallest_share,
-                expected: "a number above 0 and below 1",
-            });
-        }
-        let all: Vec<usize> = (0..x.nrows()).collect();
-        let features = Features::of_gradients(x, &all, options);
-        let blocks: Vec<Vec<f64>> = y
-            .axis_chunks_iter(Axis(1), TARGET_BLOCK)
-            .into_par_iter()
-            .map(|y| Block::of(&features, y).targets.iter().map(path::Target::steepest).collect())
-            .collect();
-        let shares = (0..n_alphas)
-            .map(|index| smallest_share.powf((n_alphas - 1 - index) as f64 / (n_alphas - 1) as f64))
-            .collect();
-        Ok(Self::Path { largest: blocks.concat(), shares })
-    }
-
-    fn n_alphas(&self) -> usize {
-        match self {
-            Grid::Listed(alphas) => alphas.len(),
-            Grid::Path { shares, .. } => shares.len(),
-        }
-    }
-
-    fn alpha(&self, index: usize, target: usize) -> f64 {
-        match self {
-            Grid::Listed(alphas) => alphas[index],
-            Grid::Path { largest, shares } => largest[target] * shares[index],
-        }
-    }
-}
-
-fn refit(x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>, alphas: &[f64], options: &LassoOptions) -> LassoFit {
-    let all: Vec<usize> = (0..x.nrows()).collect();
-    let features = Features::of(x, &all, options);
-    let mut coefficients = Array2::zeros((x.ncols(), y.ncols()));
-    let mut intercepts = vec![0.0; y.ncols()];
-    let n_unconverged: usize = coefficients
-        .axis_chunks_iter_mut(Axis(1), TARGET_BLOCK)
-        .into_par_iter()
-        .zip(intercepts.par_chunks_mut(TARGET_BLOCK))
-        .enumerate()
-        .map(|(index, (mut coefficients, intercepts))| {
-            let first = index * TARGET_BLOCK;
-            let mut block = Block::of(&features, column_block(y, first, intercepts.len()));
-            let largest: Vec<f64> = block.targets.iter().map(path::Target::steepest).collect();
-            for step in 1..=N_REFIT_STEPS {
-                let share = step as f64 / N_REFIT_STEPS as f64;
-                let stepped: Vec<f64> = largest
-                    .iter()
-                    .zip(&alphas[first..])
-                    .map(|(&largest, &alpha)| {
-                        if step == N_REFIT_STEPS || alpha >= largest {
-                            alpha
-                        } else {
-                            largest * (alpha / largest).powf(share)
-                        }
-                    })
-                    .collect();
-                follow(&mut block, &features, &stepped, options);
-            }
-            for (j, target) in block.targets.iter().enumerate() {
-                let mut intercept = block.mean[j];
-                for (feature, value) in target.working.nonzero() {
-                    let coefficient = value / features.scale[feature];
-                    coefficients[[feature, j]] = coefficient as f32;
-                    intercept -= coefficient * features.mean[feature];
-                }
-                intercepts[j] = intercept as f32;
-            }
-            block.targets.iter().filter(|target| !target.is_converged).count()
-        })
-        .sum();
-    let mut warnings = Vec::new();
-    if n_unconverged > 0 {
-        warnings.push(LassoWarning::Unconverged { n_in_folds: 0, n_in_refit: n_unconverged });
-    }
-    let columns = features.constant_columns();
-    if !columns.is_empty() {
-        warnings.push(LassoWarning::ConstantFeatures { columns });
-    }
-    LassoFit { coefficients, intercepts, warnings }
-}
-
-/// Adds the caveats of cross-validation to those of the refit.
-fn amend(fit: &mut LassoFit, n_in_folds: usize, best: &[Option<usize>], n_alphas: usize) {
-    if n_in_folds > 0 {
-        let mut n_in_refit = 0;
-        fit.warnings.retain(|warning| match warning {
-            LassoWarning::Unconverged { n_in_refit: n, .. } => {
-                n_in_refit = *n;
-                false
-            }
-            _ => true,
-        });
-        fit.warnings.push(LassoWarning::Unconverged { n_in_folds, n_in_refit });
-    }
-    let is_empty: Vec<bool> =
-        fit.coefficients.columns().into_iter().map(|column| column.iter().all(|&b| b == 0.0)).collect();
-    let count = |wanted: &dyn Fn(usize, bool) -> bool| {
-        best.iter().zip(&is_empty).filter(|(best, is_empty)| best.is_some_and(|best| wanted(best, **is_empty))).count()
-    };
-    let n_at_smallest = count(&|best, _| best == 0);
-    let n_at_largest = count(&|best, is_empty| best + 1 == n_alphas && !is_empty);
-    if n_alphas > 1 && n_at_smallest + n_at_largest > 0 {
-        fit.warnings.push(LassoWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest });
-    }
-    let n_empty = count(&|_, is_empty| is_empty);
-    if n_empty > 0 {
-        fit.warnings.push(LassoWarning::EmptyModels { n_targets: n_empty });
-    }
-    let n_unscored = best.iter().filter(|best| best.is_none()).count();
-    if n_unscored > 0 {
-        fit.warnings.push(LassoWarning::UnscoredTargets { n_targets: n_unscored });
-    }
 }
 
 fn require_alpha(alpha: f64, previous: f64) -> Result<(), MathError> {

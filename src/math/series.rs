@@ -240,6 +240,24 @@ mod tests {
         assert_eq!(series.n_events_outside, 0);
     }
 
+    /// Frames and labels at a fixed rate are events that follow each other.
+    #[test]
+    fn a_series_at_a_steady_rate_is_averaged_within_each_repetition_time() {
+        let at_rate = |rate_hz: f64, n: usize, n_tr, repetition_time_s| {
+            let events: Vec<Event> = (0..n).map(|i| event(i as f64 / rate_hz, 1.0 / rate_hz, i)).collect();
+            let values = Array2::from_shape_fn((n, 1), |(i, _)| i as f32);
+            sample_to_tr(&events, values.view(), n_tr, repetition_time_s).unwrap().values.column(0).to_vec()
+        };
+        assert_eq!(at_rate(1.0, 6, 3, 2.0), [0.5, 2.5, 4.5]);
+        for (n, mean) in at_rate(24.0, 72, 3, 1.0).into_iter().enumerate() {
+            assert!((mean - (24 * n) as f32 - 11.5).abs() < 1e-5);
+        }
+        // 0.75 s of label 0; then a third of 0 and two thirds of 1; 0.5 s of 1 and 0.25 s of 2.
+        for (found, expected) in at_rate(1.0, 3, 3, 0.75).into_iter().zip([0.0, 2.0 / 3.0, 4.0 / 3.0]) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+    }
+
     #[test]
     fn impulses_and_events_outside_the_run() {
         let stimuli = array![[1.0f32], [5.0]];

@@ -33,7 +33,7 @@ fn derivatives_of_the_response_equal_nilearn() {
         worst = found.iter().zip(&case.kernel).fold(worst, |m, (a, b)| m.max((a - b).abs()));
     }
     println!("largest difference of a kernel {worst:.1e}");
-    assert!(worst < 1e-12, "{worst}");
+    assert!(worst < 1e-11, "{worst}");
 }
 
 /// Where a delay reaches before the run, nilearn has no stimulus and this crate the run's mean.
@@ -198,6 +198,7 @@ fn penalties_scores_and_coefficients_equal_scikit_learn() {
     for case in &fixture.cases {
         let read = |part: &str| -> Array2<f32> { matrix(&format!("glm_lasso_{}_{part}", case.name)) };
         let (x, y, coefficients, fixed) = (read("x"), read("y"), read("coefficients"), read("fixed"));
+        assert!([&coefficients, &fixed].iter().all(|b| b.iter().any(|b| b.abs() > 0.1)), "something to compare with");
         let folds = contiguous_blocks(x.nrows(), fixture.n_folds, 0).unwrap();
         for form in [LassoForm::Gram, LassoForm::WorkingSet] {
             let options = LassoOptions {

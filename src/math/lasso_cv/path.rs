@@ -131,6 +131,11 @@ impl Target {
         !joining.is_empty()
     }
 
+    /// The gap at which a working set is done: half of the tolerance is left to the features outside.
+    fn smallest_gap(&self, options: &LassoOptions) -> f64 {
+        0.5 * options.tolerance * self.power
+    }
+
     /// Chooses the working set for the penalty `alpha`.
     fn screen(&mut self, features: &Features, alpha: f64, options: &LassoOptions) {
         if !options.screening {
@@ -153,8 +158,14 @@ impl Target {
     }
 }
 
+/// Share of the whole gap that a descent on the working set leaves before all features are checked again.
+///
+/// Closing the gap of a working set that lacks features would be wasted.
+const GAP_LEFT: f64 = 0.3;
+
 /// Takes every target to its next penalty (n_block); an infinite one leaves the model empty.
 pub(super) fn follow(block: &mut Block, features: &Features, alphas: &[f64], options: &LassoOptions) {
+    // Targets under way, each with the gap to which its working set is to be brought.
     let mut pending = Vec::new();
     for (index, (target, &alpha)) in block.targets.iter_mut().zip(alphas).enumerate() {
         if target.working.features.is_empty() && target.steepest() <= alpha {
@@ -162,26 +173,31 @@ pub(super) fn follow(block: &mut Block, features: &Features, alphas: &[f64], opt
             continue;
         }
         target.screen(features, alpha, options);
-        pending.push(index);
+        let measure = target.working.measure(target.power);
+        let gap = measure.gap(alpha, target.steepest().max(measure.steepest));
+        pending.push((index, (GAP_LEFT * gap).max(target.smallest_gap(options))));
     }
     while !pending.is_empty() {
         let mut measures = Vec::with_capacity(pending.len());
-        for &index in &pending {
+        for &(index, gap) in &pending {
             let target = &mut block.targets[index];
-            // Half the gap is left to features outside the working set.
-            let gap = 0.5 * options.tolerance * target.power;
             measures.push(target.working.descend(target.power, alphas[index], gap, options.max_sweeps));
         }
-        block.update_gradients(features, &pending);
+        let indices: Vec<usize> = pending.iter().map(|(index, _)| *index).collect();
+        block.update_gradients(features, &indices);
         let mut still_pending = Vec::new();
-        for (&index, measure) in pending.iter().zip(&measures) {
+        for (&(index, aim), measure) in pending.iter().zip(&measures) {
             let (target, alpha) = (&mut block.targets[index], alphas[index]);
-            let steepest = target.steepest().max(measure.steepest);
-            target.is_converged = measure.gap(alpha, steepest) <= options.tolerance * target.power;
-            if !target.is_converged && target.join(features, alpha) {
-                still_pending.push(index);
-            } else {
+            let gap = measure.gap(alpha, target.steepest().max(measure.steepest));
+            target.is_converged = gap <= options.tolerance * target.power;
+            let has_joined = !target.is_converged && target.join(features, alpha);
+            let smallest = target.smallest_gap(options);
+            let is_given_up = measure.gap(alpha, measure.steepest) > aim || (aim <= smallest && !has_joined);
+            if target.is_converged || is_given_up {
                 target.alpha = alpha;
+            } else {
+                let next = if has_joined { (GAP_LEFT * gap).max(smallest) } else { smallest };
+                still_pending.push((index, next));
             }
         }
         pending = still_pending;

@@ -2,12 +2,13 @@
 //!
 //! Owns the working set and the descent on it; which features must join is decided in `path.rs`.
 
+use super::factor::Factor;
 use super::features::Features;
 
-/// Sweeps after which the coefficients that are not 0 are solved for together.
+/// Sweeps, at least, after which the coefficients that are not 0 are solved for together.
 ///
 /// Single coordinates creep where features are correlated; a joint step lands where they would end as long as no sign
-/// changes.
+/// changes. With many coefficients as many sweeps come first as cost what the step does.
 const SWEEPS_A_JOINT_STEP: usize = 8;
 
 /// What is added to the curvatures of a joint step, as a share of the largest, so that dependent features have one.
@@ -93,7 +94,8 @@ impl Working {
             self.gradients.iter_mut().zip(row).for_each(|(g, product)| *g -= b * product);
         }
         let mut measure = self.measure(power);
-        for sweep in 1..=max_sweeps {
+        let mut n_sweeps_alone = 0;
+        for _ in 0..max_sweeps {
             if measure.gap(alpha, measure.steepest) <= gap {
                 break;
             }
@@ -110,8 +112,11 @@ impl Working {
                     self.gradients.iter_mut().zip(row).for_each(|(g, product)| *g -= change * product);
                 }
             }
-            if sweep % SWEEPS_A_JOINT_STEP == 0 {
+            n_sweeps_alone += 1;
+            let n_active = self.nonzero().count();
+            if n_sweeps_alone >= SWEEPS_A_JOINT_STEP.max(n_active * n_active / (6 * self.features.len().max(1))) {
                 self.step_jointly(alpha);
+                n_sweeps_alone = 0;
             }
             measure = self.measure(power);
         }
@@ -125,13 +130,12 @@ impl Working {
     /// falls with every step: the ridge only shortens it, and the signs hold all along.
     fn step_jointly(&mut self, alpha: f64) {
         let mut active: Vec<usize> = (0..self.features.len()).filter(|&j| self.coefficients[j] != 0.0).collect();
+        let curvature = active.iter().fold(0.0, |m: f64, &j| m.max(self.gram[j][j]));
+        let Some(mut factor) = Factor::of(&active, &self.gram, RIDGE_OF_A_JOINT_STEP * curvature) else { return };
         while !active.is_empty() {
-            let curvature = active.iter().fold(0.0, |m: f64, &j| m.max(self.gram[j][j]));
             let mut step: Vec<f64> =
                 active.iter().map(|&j| self.gradients[j] - alpha.copysign(self.coefficients[j])).collect();
-            if !solve_positive(&active, &self.gram, RIDGE_OF_A_JOINT_STEP * curvature, &mut step) {
-                return;
-            }
+            factor.solve(&mut step);
             let (mut share, mut leaving) = (1.0, None);
             for (i, &j) in active.iter().enumerate() {
                 let b = self.coefficients[j];
@@ -145,13 +149,17 @@ impl Working {
                 self.gradients.iter_mut().zip(&self.gram[j]).for_each(|(g, product)| *g -= change * product);
             }
             match leaving {
-                Some(i) => drop(active.remove(i)),
+                Some(i) => {
+                    active.remove(i);
+                    factor.remove(i);
+                }
                 None => return,
             }
         }
     }
 
-    fn measure(&self, power: f64) -> Measure {
+    /// Measures the present coefficients, by gradients that the last descent or [`Working::join`] left.
+    pub fn measure(&self, power: f64) -> Measure {
         let (mut explained, mut fitted_power, mut l1, mut steepest) = (0.0, 0.0, 0.0, 0.0f64);
         for ((&b, &q), &g) in self.coefficients.iter().zip(&self.correlations).zip(&self.gradients) {
             explained += q * b;
@@ -164,48 +172,26 @@ impl Working {
     }
 }
 
-/// Solves `(G_AA + ridge) x = right` in place by Cholesky's factorisation; `false` when a pivot is not positive.
-fn solve_positive(active: &[usize], gram: &[Vec<f64>], ridge: f64, right: &mut [f64]) -> bool {
-    let n = active.len();
-    let mut factor = vec![0.0; n * n];
-    for i in 0..n {
-        let (above, row) = factor.split_at_mut(i * n);
-        for j in 0..=i {
-            let (own, other) = (&row[..j], if j < i { &above[j * n..j * n + j] } else { &row[..j] });
-            let known: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
-            let rest = gram[active[i]][active[j]] - known;
-            row[j] = if j < i {
-                rest / above[j * n + j]
-            } else if rest + ridge > 0.0 {
-                (rest + ridge).sqrt()
-            } else {
-                return false;
-            };
-        }
-        let known: f64 = row[..i].iter().zip(right.iter()).map(|(a, b)| a * b).sum();
-        right[i] = (right[i] - known) / row[i];
-    }
-    for i in (0..n).rev() {
-        right[i] /= factor[i * n + i];
-        let value = right[i];
-        right[..i].iter_mut().zip(&factor[i * n..i * n + i]).for_each(|(r, l)| *r -= l * value);
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_positive_system_is_solved() {
-        let gram = vec![vec![4.0, 2.0, 0.0], vec![2.0, 5.0, 1.0], vec![0.0, 1.0, 3.0]];
-        let mut right = [3.0, -2.0];
-        assert!(solve_positive(&[0, 2], &gram, 1.0, &mut right));
-        assert!((right[0] - 0.6).abs() < 1e-15 && (right[1] + 0.5).abs() < 1e-15);
-        let mut right = [8.0, 15.0, 11.0];
-        assert!(solve_positive(&[0, 1, 2], &gram, 0.0, &mut right));
-        assert!(right.iter().zip([1.0, 2.0, 3.0]).all(|(a, b)| (a - b).abs() < 1e-14), "{right:?}");
-        assert!(!solve_positive(&[0, 1], &[vec![1.0, 2.0], vec![2.0, 1.0]], 0.0, &mut [1.0, 1.0]));
+    fn removing_a_feature_leaves_the_working_set_as_if_it_had_never_joined() {
+        let x = ndarray::Array2::from_shape_fn((9, 4), |(i, j)| ((i * i + 3 * j * i + j) as f32 * 0.7).sin());
+        let options = crate::math::lasso_cv::LassoOptions::default();
+        let features = Features::of(x.view(), &(0..9).collect::<Vec<_>>(), &options);
+        let (mut working, mut expected) = (Working::default(), Working::default());
+        for (feature, b) in [(3, 0.5), (1, 0.0), (0, -2.0)] {
+            working.join(feature, feature as f64, &features);
+            *working.coefficients.last_mut().unwrap() = b;
+            if b != 0.0 {
+                expected.join(feature, feature as f64, &features);
+                *expected.coefficients.last_mut().unwrap() = b;
+            }
+        }
+        working.prune();
+        assert_eq!((working.features, working.gram), (expected.features, expected.gram));
+        assert_eq!((working.coefficients, working.correlations), (expected.coefficients, expected.correlations));
     }
 }

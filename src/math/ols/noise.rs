@@ -27,7 +27,7 @@ pub(super) fn runs(
             require_shape("run_of_sample", run_of_sample.len(), n_samples, "one run for each row of x")?;
             runs_in_order(run_of_sample)?
         }
-        None => vec![0..n_samples],
+        None => runs_in_order(&vec![0; n_samples])?,
     };
     if options.noise == Noise::Ar1 {
         if options.ar1_bins == 0 {

@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn no_response_has_no_derivative() {
         let series = Array2::<f32>::zeros((5, 1));
-        assert_eq!(Hrf::None.convolve_parts(series.view(), 1.0, HrfDerivatives::None).unwrap(), [series.clone()]);
+        assert_eq!(Hrf::None.convolve_parts(series.view(), 1.0, HrfDerivatives::None).unwrap(), [series.to_owned()]);
         let error = Hrf::None.convolve_parts(series.view(), 1.0, HrfDerivatives::Temporal).unwrap_err();
         assert_eq!(error.to_string(), "`number of derivatives` is 1, expected 0 where no response is assumed");
         assert!(Hrf::Glover.part_kernel(HrfPart::TemporalDerivative, 0.0, 1, 32.0).is_err());
