@@ -27,8 +27,8 @@ pub use self::partition::{PartitionWarning, VariancePart, VariancePartition, ban
 pub use self::split::{ScoreSplit, split_correlation, split_r2};
 use super::MathError;
 use super::error::{require_finite, require_shape};
-use super::folds::Fold;
-use super::ridge::CvScore;
+use super::folds::{Fold, require_folds};
+use super::ridge::{CvScore, require_alphas};
 
 /// Below this share of its power about 0, what varies about the mean is the rounding of f32 input.
 const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
@@ -222,7 +222,8 @@ impl<'a> BandedRidge<'a> {
     /// above the one before it; [`MathError::Index`] and [`MathError::TooFew`] for a fold that points outside the samples
     /// or is empty on one side; those of [`Candidates::weights`].
     pub fn new(kernels: &'a BandKernels, folds: &'a [Fold], options: BandedOptions) -> Result<Self, MathError> {
-        check(kernels.n_samples(), folds, &options.alphas)?;
+        require_alphas(&options.alphas)?;
+        require_folds(folds, kernels.n_samples())?;
         let gammas = options.candidates.weights(kernels.n_bands())?;
         Ok(Self { options, kernels, folds, gammas })
     }
@@ -311,36 +312,6 @@ impl<'a> BandedRidge<'a> {
         }
         warnings
     }
-}
-
-fn check(n_samples: usize, folds: &[Fold], alphas: &[f64]) -> Result<(), MathError> {
-    for (what, n) in [("alphas", alphas.len()), ("folds", folds.len())] {
-        if n == 0 {
-            return Err(MathError::Empty { what });
-        }
-    }
-    let mut previous = 0.0;
-    for &alpha in alphas {
-        if !alpha.is_finite() || alpha <= previous {
-            return Err(MathError::Parameter {
-                name: "alphas",
-                found: alpha,
-                expected: "positive numbers in strictly ascending order",
-            });
-        }
-        previous = alpha;
-    }
-    for fold in folds {
-        for (name, rows) in [("rows to fit on", &fold.train), ("rows to score on", &fold.validation)] {
-            if rows.is_empty() {
-                return Err(MathError::TooFew { name, found: 0, expected: 1, hint: "use fewer folds" });
-            }
-            if let Some(&found) = rows.iter().find(|&&row| row >= n_samples) {
-                return Err(MathError::Index { name, found, expected: n_samples });
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use self::inverse::Inverses;
 use super::MathError;
 use super::blas::matmul;
 use super::error::{require_finite, require_shape};
-use super::folds::Fold;
+use super::folds::{Fold, require_folds};
 use super::products::{OpenBlas, Products};
 
 /// Targets that one task fits: many enough that a product spends little of its time on arranging the other factor.
@@ -448,15 +448,23 @@ fn warnings(best_alpha: &[Option<usize>], n_alphas: usize) -> Vec<RidgeWarning> 
 }
 
 fn check(x: ArrayView2<'_, f32>, folds: &[Fold], options: &RidgeOptions) -> Result<(), MathError> {
-    for (what, n) in
-        [("samples", x.nrows()), ("features", x.ncols()), ("alphas", options.alphas.len()), ("folds", folds.len())]
-    {
+    for (what, n) in [("samples", x.nrows()), ("features", x.ncols())] {
         if n == 0 {
             return Err(MathError::Empty { what });
         }
     }
+    require_alphas(&options.alphas)?;
+    require_folds(folds, x.nrows())?;
+    require_finite("x", x)
+}
+
+/// Refuses penalties that are not positive or do not ascend.
+pub(super) fn require_alphas(alphas: &[f64]) -> Result<(), MathError> {
+    if alphas.is_empty() {
+        return Err(MathError::Empty { what: "alphas" });
+    }
     let mut previous = 0.0;
-    for &alpha in &options.alphas {
+    for &alpha in alphas {
         if !alpha.is_finite() || alpha <= previous {
             return Err(MathError::Parameter {
                 name: "alphas",
@@ -466,17 +474,7 @@ fn check(x: ArrayView2<'_, f32>, folds: &[Fold], options: &RidgeOptions) -> Resu
         }
         previous = alpha;
     }
-    for fold in folds {
-        for (name, rows) in [("rows to fit on", &fold.train), ("rows to score on", &fold.validation)] {
-            if rows.is_empty() {
-                return Err(MathError::TooFew { name, found: 0, expected: 1, hint: "use fewer folds" });
-            }
-            if let Some(&found) = rows.iter().find(|&&row| row >= x.nrows()) {
-                return Err(MathError::Index { name, found, expected: x.nrows() });
-            }
-        }
-    }
-    require_finite("x", x)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,7 +20,9 @@ pub(super) fn paragraphs(design: &Design) -> Vec<String> {
     if let Some(options) = &design.significance {
         let how = match options.method {
             Rearranged::Blocks => format!("permutations of {} s blocks of the test series", options.block_s),
-            Rearranged::CircularShift => format!("circular shifts of the test series by {} s at least", options.block_s),
+            Rearranged::CircularShift => {
+                format!("circular shifts of the test series by {} s at least", options.block_s)
+            }
         };
         let stop = options.stop_after.map_or(String::new(), |n| {
             format!(

@@ -13,11 +13,12 @@ use super::{
     document::{Document, FieldPath},
     study::{Design, Model, Run},
     written::{
-        Bands, Blocks, CeilingRuns, Encoding, Features, Folds, Patterns, Runs, Shuffled, Statistics, Stimuli, Time, Unreadable,
-        WrittenStudy,
+        Bands, Blocks, CeilingRuns, Encoding, Features, Folds, Patterns, Runs, Shuffled, Statistics, Stimuli, Time,
+        Unreadable, WrittenStudy,
     },
 };
 use crate::{
+    math::series::{Hrf, delays_in_repetition_times},
     model::{ModelError, hub::HubModel},
     stimulus::{
         Generate, Schedule, table_path,
@@ -213,15 +214,23 @@ impl Check<'_, '_> {
         if let Some((folds, allow_shuffled)) = encoding.folds() {
             if folds == Folds::Runs && n_train < 2 {
                 let path = FieldPath::of("runs.train");
-                let hint = format!("name more training runs, or set `folds = {{ blocks = {{ n = 5 }} }}` in `[{table}]`");
-                self.wrong_with_hint(&path, "one training run cannot be held out in turn", "expected at least two", hint);
+                let hint =
+                    format!("name more training runs, or set `folds = {{ blocks = {{ n = 5 }} }}` in `[{table}]`");
+                self.wrong_with_hint(
+                    &path,
+                    "one training run cannot be held out in turn",
+                    "expected at least two",
+                    hint,
+                );
             }
             if matches!(folds, Folds::Shuffled(_)) && !allow_shuffled {
                 let path = table.key("folds");
                 let hint = "hold out `\"runs\"` or `{ blocks = { n = 5 } }`; if volumes really are exchangeable, set `allow_shuffled = true` beside it";
                 self.wrong_with_hint(
                     &path,
-                    format!("`{path}` holds out single volumes, whose neighbours would be fitted: scores would be inflated"),
+                    format!(
+                        "`{path}` holds out single volumes, whose neighbours would be fitted: scores would be inflated"
+                    ),
                     "leaks in time series",
                     hint,
                 );
@@ -330,7 +339,9 @@ impl Check<'_, '_> {
                 if block == 0 || block + 2 * gap >= n_train {
                     self.wrong(
                         &table.key("folds"),
-                        format!("{n} blocks with gaps of {gap_s} s leave nothing of {n_train} training volumes to fit on"),
+                        format!(
+                            "{n} blocks with gaps of {gap_s} s leave nothing of {n_train} training volumes to fit on"
+                        ),
                         "too many, or too wide",
                     );
                 }
@@ -344,8 +355,15 @@ impl Check<'_, '_> {
         if let Encoding::Ols(_) = encoding
             && n_patterns + 1 >= n_train
         {
-            let message = format!("{n_patterns} patterns and a constant leave nothing of {n_train} training volumes to measure errors by");
-            self.wrong_with_hint(&table, message, "expected fewer patterns", "use `[encoding.ridge]`, or fewer patterns");
+            let message = format!(
+                "{n_patterns} patterns and a constant leave nothing of {n_train} training volumes to measure errors by"
+            );
+            self.wrong_with_hint(
+                &table,
+                message,
+                "expected fewer patterns",
+                "use `[encoding.ridge]`, or fewer patterns",
+            );
         }
         if let Encoding::Banded(banded) = encoding {
             self.bands(models, &banded.bands, &table.key("bands"));
@@ -370,13 +388,18 @@ impl Check<'_, '_> {
         }
         match delays_in_repetition_times(&time.delays_s, repetition_time_s) {
             Err(error) => {
-                self.wrong(&path, format!("`{path}` with {repetition_time_s} s from volume to volume: {error}"), "expected others");
+                self.wrong(
+                    &path,
+                    format!("`{path}` with {repetition_time_s} s from volume to volume: {error}"),
+                    "expected others",
+                );
                 Vec::new()
             }
             Ok(delays) => {
                 let longest = delays.iter().copied().max().unwrap_or_default();
                 if let Some(run) = runs.iter().find(|run| run.n_tr <= longest) {
-                    let message = format!("`{path}` reaches {longest} volumes back, but run `{}` has {}", run.name, run.n_tr);
+                    let message =
+                        format!("`{path}` reaches {longest} volumes back, but run `{}` has {}", run.name, run.n_tr);
                     self.wrong(&path, message, "longer than a run");
                 }
                 delays

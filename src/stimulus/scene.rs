@@ -254,8 +254,15 @@ mod tests {
 
     #[test]
     fn runs_show_different_scenes_at_stated_times() {
-        let generate =
-            Generate { seed: 1, images_per_run: 3, image_size_px: 32, duration_s: 2.0, gap_s: 1.0, rest_s: 8.0, repeat_test: false };
+        let generate = Generate {
+            seed: 1,
+            images_per_run: 3,
+            image_size_px: 32,
+            duration_s: 2.0,
+            gap_s: 1.0,
+            rest_s: 8.0,
+            repeat_test: false,
+        };
         let (first, second) = (generate.events(0), generate.events(1));
         assert_eq!(first.iter().map(|event| event.onset_s).collect::<Vec<_>>(), [8.0, 11.0, 14.0]);
         assert_ne!(first[0].image, second[0].image);

@@ -65,10 +65,17 @@ impl Compute for MeasureCeiling {
         let n_voxels = rows.brain.kept.len();
         let x = rows.features_of(self.repeats[0], &common[0]);
         let mut weights = MatrixReader::open(&bench.input("encode").join(WEIGHTS))?;
-        let mut table =
-            Table::new(["voxel", "ceiling", "ceiling_r2", "explainable_variance", "reliability", "r", "r_norm", "absent"]);
-        let mut facts =
-            CeilingFacts { n_repeats: self.repeats.len(), n_samples, n_without_ceiling: 0, n_above_one: 0 };
+        let mut table = Table::new([
+            "voxel",
+            "ceiling",
+            "ceiling_r2",
+            "explainable_variance",
+            "reliability",
+            "r",
+            "r_norm",
+            "absent",
+        ]);
+        let mut facts = CeilingFacts { n_repeats: self.repeats.len(), n_samples, n_without_ceiling: 0, n_above_one: 0 };
         let mut warnings = BTreeMap::new();
         bench.step(0, n_voxels)?;
         for piece in rows.pieces(PIECE) {

@@ -139,7 +139,8 @@ impl Compute for Encode {
         }
         if rows.brain.n_dropped > 0 {
             let (dropped, all) = (rows.brain.n_dropped, rows.brain.n_voxels);
-            bench.warn("dropped-voxels", format!("{dropped} of {all} voxels do not vary in every run and were dropped"));
+            bench
+                .warn("dropped-voxels", format!("{dropped} of {all} voxels do not vary in every run and were dropped"));
         }
         let folds = self.folds(&rows.run_of_row[..n_train])?;
         if let Some(Folds::Shuffled(_)) = self.regression.folds() {
@@ -272,9 +273,7 @@ impl Encode {
             Some(Folds::Runs) => leave_one_run_out(run_of_row)?,
             Some(Folds::Blocks(Blocks { n, .. })) => contiguous_blocks(run_of_row.len(), n, self.gap_tr)?,
             // The study said that they may be: `spec` refuses them without.
-            Some(Folds::Shuffled(Shuffled { n, seed })) => {
-                shuffled(run_of_row.len(), n, seed, AllowShuffled(true))?
-            }
+            Some(Folds::Shuffled(Shuffled { n, seed })) => shuffled(run_of_row.len(), n, seed, AllowShuffled(true))?,
         })
     }
 }
@@ -297,7 +296,8 @@ fn unit_features(
         let group = |units: &Range<usize>| {
             let units = whole.series.slice(s![.., units.clone()]);
             // Delays reach back to volumes that are not used themselves.
-            let delayed = if delays_tr.is_empty() { units.to_owned() } else { delay_columns(units, &in_one_run, delays_tr)? };
+            let delayed =
+                if delays_tr.is_empty() { units.to_owned() } else { delay_columns(units, &in_one_run, delays_tr)? };
             Ok(delayed.select(Axis(0), &whole.used))
         };
         parts.push(joined(Axis(1), &groups.iter().map(group).collect::<Result<Vec<_>, TaskError>>()?)?);

@@ -38,6 +38,10 @@ const BANDED: &str = "[encoding.banded]\nalphas = [1, 100, 10_000]\nn_candidates
 bench!(banded, with_encoding(BANDED, false));
 bench!(lasso, with_encoding("[encoding.lasso]\nn_alphas = 5\nsmallest_share = 0.01", true));
 bench!(ols, with_encoding("[encoding.ols]\nnoise = \"white\"", true));
+bench!(delayed, {
+    let text = with_encoding("[encoding.ridge]\nalphas = [1, 100, 10_000]\nfeatures = [\"layers\"]", false);
+    edited(&text, &[("hrf = \"glover\"", "hrf = \"none\"\ndelays_s = [3.0, 4.5, 6.0, 7.5]")])
+});
 bench!(repeated, {
     let edits = [
         ("test = [\"4\"]", "test = [\"4\", \"5\"]"),
@@ -122,6 +126,17 @@ mod ols_edits {
     }
 }
 
+mod delayed_edits {
+    use super::*;
+
+    edits! {
+        delayed();
+
+        another_delay_reruns_fits: "time.delays_s", ["7.5]" -> "9.0]"] computes "encode report";
+        delays_that_round_to_the_same_volumes_rerun_nothing: "time.delays_s", ["[3.0, 4.5" -> "[2.9, 4.6"] computes "report";
+    }
+}
+
 mod repeated_edits {
     use super::*;
 
@@ -137,7 +152,9 @@ mod repeated_edits {
 
 /// The fields that are edited here.
 pub(super) fn fields() -> impl Iterator<Item = &'static &'static str> {
-    [banded_edits::FIELDS, lasso_edits::FIELDS, ols_edits::FIELDS, repeated_edits::FIELDS].into_iter().flatten()
+    [banded_edits::FIELDS, lasso_edits::FIELDS, ols_edits::FIELDS, delayed_edits::FIELDS, repeated_edits::FIELDS]
+        .into_iter()
+        .flatten()
 }
 
 fn table(planned: &Planned, task: &str, file: &str) -> Table {
@@ -152,8 +169,10 @@ fn numbers(table: &Table, column: &str) -> Vec<f64> {
 fn bands_share_r2_and_the_band_that_drives_a_network_has_most_of_it() {
     let Some(bench) = banded() else { return };
     let planned = bench.plan();
-    let (bands, scores) =
-        (table(&planned, "encode/sub-01/clip/bands", "bands.tsv"), table(&planned, "encode/sub-01/clip/bands", "scores.tsv"));
+    let (bands, scores) = (
+        table(&planned, "encode/sub-01/clip/bands", "bands.tsv"),
+        table(&planned, "encode/sub-01/clip/bands", "scores.tsv"),
+    );
     let (vision, text, joint) = (numbers(&bands, "vision"), numbers(&bands, "text"), numbers(&scores, "r2"));
     for ((vision, text), joint) in vision.iter().zip(&text).zip(&joint) {
         // Series are z-scored run by run, so the intercept adds next to nothing.
@@ -174,8 +193,10 @@ fn least_squares_leaves_t_maps_and_predicts_as_ridge_with_hardly_a_penalty() {
     let Some(bench) = ols() else { return };
     let planned = bench.plan();
     let artifact = planned.artifact("encode/sub-01/clip/patterns");
-    let (weights, t_values) =
-        (read_matrix(&artifact.join("weights.npy")).expect("kept"), read_matrix(&artifact.join("t.npy")).expect("kept"));
+    let (weights, t_values) = (
+        read_matrix(&artifact.join("weights.npy")).expect("kept"),
+        read_matrix(&artifact.join("t.npy")).expect("kept"),
+    );
     assert_eq!((weights.dim(), weights.nrows()), (t_values.dim(), 4));
     assert!(weights.iter().zip(&t_values).all(|(weight, t)| weight * t >= 0.0));
     assert!(planned.artifact("report").join("maps/sub-01_desc-clip_stat-t_statmap.nii.gz").is_file());
@@ -214,11 +235,27 @@ fn the_lasso_leaves_weights_out_and_predicts_what_was_planted() {
 }
 
 #[test]
+fn delays_predict_what_an_assumed_response_predicts() {
+    let Some(bench) = delayed() else { return };
+    let planned = bench.plan();
+    let mean = |task: &str| {
+        let r = numbers(&table(&planned, task, "scores.tsv"), "r");
+        r.iter().sum::<f64>() / r.len() as f64
+    };
+    // The planted layer predicts best, though nobody said how blood follows it.
+    let (planted, other) = (mean("encode/sub-01/clip/vision/layer-01"), mean("encode/sub-01/clip/text/layer-00"));
+    assert!(planted > other + 0.02 && planted > 0.05, "{planted} {other}");
+    let facts = std::fs::read_to_string(planned.artifact("encode/sub-01/clip/vision/layer-01").join("encode.json"));
+    assert!(facts.expect("written").contains("\"n_features\": 128"), "32 units at four delays");
+}
+
+#[test]
 fn ceilings_are_high_where_signal_was_planted() {
     let Some(bench) = repeated() else { return };
     let planned = bench.plan();
     let of_network = table(&planned, "report", "tables/sub-01_clip_ceilings.tsv");
-    let (place, ceilings) = (of_network.require("network").expect("a column"), of_network.numbers("mean_ceiling").expect("numbers"));
+    let (place, ceilings) =
+        (of_network.require("network").expect("a column"), of_network.numbers("mean_ceiling").expect("numbers"));
     let ceiling = |network: &str| {
         let row = of_network.rows().iter().position(|row| row[place] == network).expect("every network has a row");
         ceilings[row].unwrap_or(0.0)
@@ -227,8 +264,11 @@ fn ceilings_are_high_where_signal_was_planted() {
     assert!((0.75..0.97).contains(&ceiling("visual")), "{}", ceiling("visual"));
     assert!(ceiling("visual") > ceiling("limbic") + 0.2, "{} {}", ceiling("visual"), ceiling("limbic"));
     let all = table(&planned, "ceiling/sub-01/clip", "ceilings.tsv");
-    let (r, ceiling, r_norm) =
-        (all.numbers("r").expect("numbers"), all.numbers("ceiling").expect("numbers"), all.numbers("r_norm").expect("numbers"));
+    let (r, ceiling, r_norm) = (
+        all.numbers("r").expect("numbers"),
+        all.numbers("ceiling").expect("numbers"),
+        all.numbers("r_norm").expect("numbers"),
+    );
     let absent = all.require("absent").expect("a column");
     for (row, ((r, ceiling), r_norm)) in r.iter().zip(&ceiling).zip(&r_norm).enumerate() {
         match (r, ceiling, r_norm) {

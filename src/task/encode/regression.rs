@@ -6,7 +6,9 @@
 use super::super::{TaskError, Workbench};
 use crate::{
     math::{
-        banded::{BandKernels, BandedFit, BandedOptions, BandedRidge, BandedWarning, Candidates, cross_kernels, split_r2},
+        banded::{
+            BandKernels, BandedFit, BandedOptions, BandedRidge, BandedWarning, Candidates, cross_kernels, split_r2,
+        },
         folds::Fold,
         lasso_cv::{LassoAlphas, LassoOptions, LassoWarning, lasso_cv},
         ols::{HeldOutOptions, Noise, OlsOptions, OlsWarning, held_out, ols},
@@ -247,8 +249,10 @@ impl<'a> Fitter<'a> {
                 fit.warnings.iter().for_each(|warning| caveats.of_ols(warning));
                 // Where features depend on one another, weights are absent and predictions are still those of least squares.
                 let n_rows = regressors.run_of_row.len();
-                let fold =
-                    Fold { train: (0..regressors.n_train).collect(), validation: (regressors.n_train..n_rows).collect() };
+                let fold = Fold {
+                    train: (0..regressors.n_train).collect(),
+                    validation: (regressors.n_train..n_rows).collect(),
+                };
                 let predicted = held_out(regressors.x, y, &[fold], HeldOutOptions::default())?.predictions;
                 Fitted {
                     prediction: predicted.into_iter().flatten().next().expect("one fold was predicted"),
@@ -313,11 +317,15 @@ impl Caveats {
                 self.once.insert("band-without-variance", format!("band {band} does not vary and predicts nothing"));
             }
             BandedWarning::LowRankBand { band, effective_rank } => {
-                let message = format!("band {band} has an effective rank of {effective_rank:.1}: its units are close to copies of few");
+                let message = format!(
+                    "band {band} has an effective rank of {effective_rank:.1}: its units are close to copies of few"
+                );
                 self.once.insert("low-rank-band", message);
             }
             BandedWarning::ProportionalBands { first, second } => {
-                let message = format!("bands {first} and {second} are copies of each other, so that how they share R2 is arbitrary");
+                let message = format!(
+                    "bands {first} and {second} are copies of each other, so that how they share R2 is arbitrary"
+                );
                 self.once.insert("proportional-bands", message);
             }
             BandedWarning::SearchStillImproving { mean_gain } => {
@@ -339,10 +347,18 @@ impl Caveats {
                 self.once.insert("rank-deficient", message);
             }
             OlsWarning::ConstantTargets { n_targets } => {
-                self.count("unscored-voxels", "voxels are constant in the training runs and have no t values", *n_targets);
+                self.count(
+                    "unscored-voxels",
+                    "voxels are constant in the training runs and have no t values",
+                    *n_targets,
+                );
             }
             OlsWarning::ExactFits { n_targets } => {
-                self.count("exact-fits", "voxels are fitted without remainder, so that they have no t values", *n_targets);
+                self.count(
+                    "exact-fits",
+                    "voxels are fitted without remainder, so that they have no t values",
+                    *n_targets,
+                );
             }
             OlsWarning::NonStationary { n_targets } => self.count(
                 "trend-in-residuals",
@@ -357,17 +373,28 @@ impl Caveats {
 
     fn of_lasso(&mut self, warning: &LassoWarning) {
         match warning {
-            LassoWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest } => self.at_edge(*n_at_smallest, *n_at_largest),
+            LassoWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest } => {
+                self.at_edge(*n_at_smallest, *n_at_largest)
+            }
             LassoWarning::EmptyModels { n_targets } => {
-                self.count("empty-models", "voxels have no feature with a weight and are predicted by their mean", *n_targets);
+                self.count(
+                    "empty-models",
+                    "voxels have no feature with a weight and are predicted by their mean",
+                    *n_targets,
+                );
             }
             LassoWarning::Unconverged { n_in_folds, n_in_refit } => {
-                self.count("lasso-not-converged", "voxels have weights that are less exact than asked for", *n_in_refit);
+                self.count(
+                    "lasso-not-converged",
+                    "voxels have weights that are less exact than asked for",
+                    *n_in_refit,
+                );
                 let words = "voxels had a fit in some fold that was less exact than asked for";
                 self.count("lasso-not-converged", words, *n_in_folds);
             }
             LassoWarning::ConstantFeatures { columns } => {
-                let message = format!("{} of the features do not vary in the training runs and have no weight", columns.len());
+                let message =
+                    format!("{} of the features do not vary in the training runs and have no weight", columns.len());
                 self.once.insert("constant-features", message);
             }
             LassoWarning::UnscoredTargets { n_targets } => self.unscored(*n_targets),

@@ -174,10 +174,7 @@ mod tests {
         crate::format::npy::write_matrix(&matrix, all.view()).expect("writable");
         let run = || RunFile { matrix: matrix.clone(), volumes: vec![0, 1, 2, 3] };
         let brain = Brain { runs: vec![run(), run()], kept: vec![0, 2, 3, 5], n_dropped: 2, n_voxels: 6 };
-        let features = Features {
-            matrix: Array2::zeros((3, 1)),
-            samples: vec![(0, 1), (0, 3), (1, 2)],
-        };
+        let features = Features { matrix: Array2::zeros((3, 1)), samples: vec![(0, 1), (0, 3), (1, 2)] };
         let rows = brain.aligned_with(features);
         assert_eq!(rows.pieces(3), [0..3, 3..4]);
         let part = rows.voxels(1..4).expect("readable");

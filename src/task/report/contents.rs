@@ -211,7 +211,8 @@ fn ceilings_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskEr
         super::by_network(pair.voxels, &all.iter().map(|row| (row.0, part(row))).collect::<Vec<_>>())
     };
     let (ceilings, normalised) = (of(|row| row.1), of(|row| row.2));
-    let mut table = Table::new(["network", "n_voxels", "n_without_ceiling", "mean_ceiling", "mean_r_norm", "median_r_norm"]);
+    let mut table =
+        Table::new(["network", "n_voxels", "n_without_ceiling", "mean_ceiling", "mean_r_norm", "median_r_norm"]);
     for ((network, ceilings), r_norm) in pair.voxels.networks.iter().zip(&ceilings).zip(&normalised) {
         let without = ceilings.iter().filter(|ceiling| ceiling.is_none()).count();
         table.push([

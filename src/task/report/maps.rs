@@ -19,7 +19,8 @@ use std::path::Path;
 type Kind = (&'static str, &'static str, &'static str);
 
 const SCORE: Kind = ("stat-r_statmap", "Pearson's r between held-out series and prediction", "correlation");
-const CEILING: Kind = ("stat-ceiling_statmap", "largest correlation with the mean over repeats that is to be expected", "correlation");
+const CEILING: Kind =
+    ("stat-ceiling_statmap", "largest correlation with the mean over repeats that is to be expected", "correlation");
 const NORMALISED: Kind = (
     "stat-rnorm_statmap",
     "Pearson's r with the mean over repeats, divided by the noise ceiling",
