@@ -19,7 +19,7 @@ fn runs(world: &World) -> Vec<String> {
 fn a_task_is_explained_before_and_after_it_ran_and_after_an_edit() {
     let world = World::simulated();
     let answer = world.hebb("explain study.toml encode/sub-01/clip/patterns").exits(0);
-    answer.prints(&["kind      encode, version 1", "never run", "[1.0,10.0,100.0]", "pattern/clip", "last run  never"]);
+    answer.prints(&["kind      encode, version 2", "never run", "[1.0,10.0,100.0]", "pattern/clip", "last run  never"]);
     let Some(_) = runtime() else { return };
     world.hebb("run study.toml").exits(0);
     let answer = world.hebb("explain study.toml encode/*-01/clip/patterns").exits(0);
