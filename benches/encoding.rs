@@ -1,7 +1,7 @@
 //! Ridge regression with a penalty for each of many targets, against himalaya on the same matrices, turn by turn on the same
 //! threads; memory at whole-brain size; how time grows with samples, features and targets; and the permutation test.
 //!
-//! `cargo bench --bench encoding [-- TURNS]`, or with one of `large`, `growth`, `null` for that part alone. `HEBB_PYTHON` names a
+//! `cargo bench --bench encoding [-- TURNS]`, or with one of `primal`, `dual`, `dual-50k` (and TURNS), `large`, `growth`, `null` for that part alone. `HEBB_PYTHON` names a
 //! Python with himalaya (and torch, for its faster backend); without it only Hebb is measured. Every turn is a process of its own, so
 //! that its peak memory is its own. Matrices are made once, in `target/bench/encoding`. The floor is what the solver's own
 //! products would take at the rate at which this machine multiplies large matrices in single precision.
@@ -76,8 +76,9 @@ fn main() {
         Some("large") => large(),
         Some("growth") => growth(),
         Some("null") => null(),
+        Some(name) if CASES.iter().any(|case| case.name == name) => compare(name, arguments.get(1)),
         turns => {
-            compare(turns.and_then(|turns| turns.parse().ok()).unwrap_or(3));
+            CASES.iter().for_each(|case| compare(case.name, turns.map(str::to_owned).as_ref()));
             null();
             growth();
             large();
@@ -122,14 +123,15 @@ fn options(case: &Case) -> RidgeOptions {
 }
 
 /// Seconds of one fit, decomposition included, what it found, and its single-precision flops.
-fn fit(case: &Case, x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> (f64, f64, RidgeFit, f64, (usize, usize)) {
+fn fit(case: &Case, x: ArrayView2<'_, f32>, y: ArrayView2<'_, f32>) -> (f64, f64, RidgeFit, [f64; 2], (usize, usize)) {
     let folds = contiguous_blocks(case.n_samples, case.n_folds, 0).expect("as many samples");
     let started = Instant::now();
     let ridge = Ridge::factorise(x, &folds, options(case)).expect("features to decompose");
     let factorised = started.elapsed().as_secs_f64();
     let fit = ridge.fit(y).expect("targets to fit");
     let seconds = started.elapsed().as_secs_f64();
-    (seconds, factorised, fit, ridge.flops_per_target(0) as f64 * case.n_targets as f64, ridge.n_nodes())
+    let flops = [ridge.flops_per_target(0) as f64 * case.n_targets as f64, ridge.flops_before_targets() as f64];
+    (seconds, factorised, fit, flops, ridge.n_nodes())
 }
 
 /// One turn of ours in a process of its own.
@@ -144,8 +146,10 @@ fn ours(name: &str, folder: &Path) {
         .expect("writable");
     let (fewest, most) = nodes;
     println!(
-        "{{\"seconds\": {seconds}, \"factorised\": {factorised}, \"peak_mib\": {}, \"flops\": {flops}, \"nodes\": [{fewest}, {most}]}}",
-        peak_mib()
+        "{{\"seconds\": {seconds}, \"factorised\": {factorised}, \"peak_mib\": {}, \"flops\": {}, \"wide_flops\": {}, \"nodes\": [{fewest}, {most}]}}",
+        peak_mib(),
+        flops[0],
+        flops[1]
     );
 }
 
@@ -188,12 +192,13 @@ fn number(value: &serde_json::Value, field: &str) -> f64 {
     value[field].as_f64().unwrap_or(f64::NAN)
 }
 
-fn compare(n_turns: usize) {
+fn compare(name: &str, turns: Option<&String>) {
+    let n_turns = turns.and_then(|turns| turns.parse().ok()).unwrap_or(3);
     let folder = folder();
     fs::create_dir_all(&folder).expect("writable");
     let python = std::env::var("HEBB_PYTHON").ok();
     let program = std::env::current_exe().expect("this program");
-    for case in &CASES {
+    for case in CASES.iter().filter(|case| case.name == name) {
         let path = |what: &str| folder.join(format!("{}-{what}.npy", case.name));
         if !path("y").exists() {
             println!("making {} ...", path("y").display());
@@ -237,10 +242,14 @@ fn compare(n_turns: usize) {
             our_turns[0]["nodes"],
             case.n_alphas
         );
+        let wide = of(&our_turns, "wide_flops");
         println!(
-            "  products {:.2} Tflop, machine {:.0} Gflop/s in single precision: {:.0} % of it over the whole fit",
+            "  {:.2} Tflop with targets in single precision, {:.2} before them in double (each counted twice below); machine {:.0} Gflop/s in \
+             single precision: {:.0} % of it over the whole fit, {:.0} % by products with targets alone",
             flops / 1e12,
+            wide / 1e12,
             rate / 1e9,
+            100.0 * (flops + 2.0 * wide) / rate / seconds,
             100.0 * flops / rate / seconds
         );
         for (backend, turns) in backends.iter().zip(&their_turns).filter(|(_, turns)| !turns.is_empty()) {
@@ -299,6 +308,7 @@ fn growth() {
         ("n_targets", 1.0, |case, k| Case { n_targets: 4000 * k, ..case }),
     ];
     let mut table = String::from("size\tvalue\tseconds\n");
+    let mut lines = Vec::new();
     for (name, theory, at) in sizes {
         let mut points = Vec::new();
         for k in [1, 2, 4, 8] {
@@ -314,12 +324,41 @@ fn growth() {
             points.push(((value as f64).ln(), seconds.ln()));
         }
         let slope = (points[3].1 - points[1].1) / (points[3].0 - points[1].0);
+        lines.push((name, points.clone()));
         println!("time grows as {name}^{slope:.2} from the second size to the last; theory: {theory:.0} at most");
     }
     fs::create_dir_all(folder()).expect("writable");
     let path = folder().join("growth.tsv");
     fs::write(&path, table).expect("writable");
-    println!("points in {}", path.display());
+    fs::write(path.with_extension("svg"), plot(&lines)).expect("writable");
+    println!("points in {}, drawn beside it", path.display());
+}
+
+/// Seconds over a size relative to its first value, both on logarithmic scales.
+fn plot(lines: &[(&str, Vec<(f64, f64)>)]) -> String {
+    let mut drawing = String::from(
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 460 320' font-family='sans-serif' font-size='12'>\n\
+         <rect width='460' height='320' fill='white'/>\n<text x='60' y='306'>size, as a multiple of the smallest</text>\n",
+    );
+    let all = || lines.iter().flat_map(|(_, points)| points.iter().map(|point| point.1));
+    let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    let across = |value: f64| 60.0 + 330.0 * value / 8f64.ln();
+    let up = |value: f64| 270.0 - 240.0 * (value - low) / (high - low);
+    for factor in [1.0f64, 2.0, 4.0, 8.0] {
+        writeln!(drawing, "<text x='{:.0}' y='286'>{factor}</text>", across(factor.ln())).expect("text");
+    }
+    for seconds in [low, high] {
+        writeln!(drawing, "<text x='4' y='{:.0}'>{:.2} s</text>", up(seconds), seconds.exp()).expect("text");
+    }
+    for ((name, points), colour) in lines.iter().zip(["#1b6ca8", "#b4552d", "#3a7d44"]) {
+        let place = |point: &(f64, f64)| format!("{:.1},{:.1}", across(point.0 - points[0].0), up(point.1));
+        let path: Vec<String> = points.iter().map(place).collect();
+        writeln!(drawing, "<polyline fill='none' stroke='{colour}' stroke-width='2' points='{}'/>", path.join(" "))
+            .expect("text");
+        let end = up(points[points.len() - 1].1);
+        writeln!(drawing, "<text x='394' y='{end:.0}' fill='{colour}'>{name}</text>").expect("text");
+    }
+    drawing + "</svg>\n"
 }
 
 /// A thousand permutations of a run's blocks, for 50 000 voxels.

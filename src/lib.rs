@@ -18,7 +18,7 @@
 //!      +-- stimulus  what was shown: tables, films, transcripts, made-up scenes
 //!      +-- model     files as downloaded -> architecture -> ONNX graph with unit taps -> unit activations
 //!      +-- brain     series, atlases, voxels and networks, preparation, simulation
-//!      +-- math      ridge, dictionary, scores, nulls: arrays in, arrays out
+//!      +-- math      regressions, dictionary, scores, nulls, groups: arrays in, arrays out
 //!      +-- report    contents -> one offline page
 //!      |
 //!    format          foreign bytes <-> our types: npy, TSV, NIfTI, CIFTI, ONNX, PyTorch; where datasets keep their files
@@ -38,8 +38,9 @@
 //! | `mask` | brain masks, atlas | voxels by network |
 //! | `bold` | one run, voxels | volumes x voxels |
 //! | `pattern` | unit series | time courses, codes |
-//! | `encode` | patterns or a layer's series, voxels' series | weights, held-out scores |
+//! | `encode` | patterns, a layer's or several bands' series, voxels' series | weights, held-out scores |
 //! | `null` | a fit's predictions | significance of voxels |
+//! | `ceiling` | a fit's predictions, runs shown again | noise ceilings, normalised scores |
 //! | `redundancy`, `polarity` | a fit's weights, codes | statistics with their nulls |
 //! | `report` | all of it | tables, maps, the page's contents |
 //!

@@ -322,6 +322,31 @@ impl<P: Products> Ridge<P> {
         2 * (folds + refit) as u64
     }
 
+    /// Flops in double precision before the first target, a lower bound: inner products of samples or features, then `n^3 / 3` for a
+    /// Cholesky factor and `2 n^3 / 3` for an inverse, or `9 n^3` for a decomposition with vectors (by the QR iteration; Golub and
+    /// Van Loan, Matrix Computations, sections 4.2 and 8.3).
+    #[must_use]
+    pub fn flops_before_targets(&self) -> u64 {
+        let (n, p) = (self.n_samples, self.n_features);
+        let of_folds = |of_fold: &dyn Fn(usize, usize) -> usize| -> usize {
+            self.folds.iter().map(|map| of_fold(map.fold.train.len(), n - map.fold.train.len())).sum()
+        };
+        let flops = match &self.full {
+            Full::Inverse(_) => {
+                let of_fold = |train: usize, rest: usize| rest.pow(3) / 3 + 2 * rest.pow(2) * train;
+                n * n * p + self.options.alphas.len() * (n.pow(3) + of_folds(&of_fold))
+            }
+            Full::Spectral(full) => {
+                let decomposed = |n_train: usize| {
+                    let smaller = if self.options.is_dual(n_train, p) { n_train } else { p };
+                    smaller.pow(2) * n_train.max(p) + 9 * smaller.pow(3)
+                };
+                decomposed(full.rows().len()) + of_folds(&|train, _| decomposed(train))
+            }
+        };
+        flops as u64
+    }
+
     /// Chooses penalties for the targets `y` (n_samples x n_targets) and fits them on all samples.
     ///
     /// Targets are cut into blocks of fixed size that run in parallel; the bytes do not depend on the number of threads.

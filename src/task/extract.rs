@@ -6,7 +6,7 @@
 use super::{Compute, Kind, TaskError, Workbench, frames::frame_name, stimuli::IMAGES};
 use crate::{
     format::{npy::MatrixReader, npy::MatrixWriter, tsv::Table},
-    model::{Device, ExportedModule, Network, RunOptions},
+    model::{Device, ExportedModule, Network, RunOptions, UNITS_FILE},
     spec::written::Unreadable,
     stimulus::Scenes,
 };
@@ -142,7 +142,9 @@ impl Compute for Extract {
             let mut network = Network::open(bench.input("network"), weights, options)?;
             let mut done = before;
             for batch in new.chunks(BATCH) {
-                for (stimulus, units) in batch.iter().zip(self.run(&mut network, batch)?) {
+                let found = self.run(&mut network, batch)?;
+                refuse_not_finite(bench.input("network"), batch, &found)?;
+                for (stimulus, units) in batch.iter().zip(found) {
                     known.insert(stimulus.digest.clone(), units);
                 }
                 done += batch.len();
@@ -151,6 +153,28 @@ impl Compute for Extract {
         }
         self.write(bench, &stimuli, &known)
     }
+}
+
+/// Refuses values that are no numbers, which would spoil every fit that they enter: names the unit and what it was shown.
+fn refuse_not_finite(network: &Path, batch: &[&Stimulus<'_>], found: &[Units]) -> Result<(), TaskError> {
+    for (stimulus, units) in batch.iter().zip(found) {
+        let Units::Row(values) = units else { continue };
+        let Some(column) = values.iter().position(|value| !value.is_finite()) else { continue };
+        let table = Table::read(&network.join(UNITS_FILE))?;
+        let unit = table.rows()[column][table.require("unit")?].clone();
+        return Err(TaskError::Unanswerable(not_finite(&unit, values[column], stimulus)));
+    }
+    Ok(())
+}
+
+fn not_finite(unit: &str, value: f32, stimulus: &Stimulus<'_>) -> String {
+    let image = stimulus.image.as_ref().map(|path| format!("the image `{}`", path.display()));
+    let text = stimulus.text.map(|text| format!("the text `{}`", text.chars().take(60).collect::<String>()));
+    let shown: Vec<String> = image.into_iter().chain(text).collect();
+    format!(
+        "unit `{unit}` is {value} for {}, expected a number: the model's weights are damaged, or overflow in 32-bit floats",
+        shown.join(" with ")
+    )
 }
 
 impl Extract {

@@ -255,3 +255,23 @@ fn an_unreadable_picture_is_named_or_masked_and_shifts_no_row() {
     let warnings = fs::read_to_string(artifact.join("warnings.json")).expect("warnings");
     assert!(warnings.contains("scene-00003.jpg"), "{warnings}");
 }
+
+/// Weights that are no numbers reach the units first, and are told there by name, not as a fit that makes no sense.
+#[test]
+fn a_unit_that_is_no_number_is_named_with_what_it_was_shown() {
+    let Some(bench) = Bench::files() else { return };
+    let path = bench.folder().join("inputs/clip/model.safetensors");
+    let mut bytes = fs::read(&path).expect("readable");
+    let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    let tensors: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).expect("a header");
+    let place = &tensors["vision_model.encoder.layers.1.self_attn.q_proj.bias"]["data_offsets"][0];
+    let first = 8 + header + place.as_u64().expect("the bias of a query") as usize;
+    bytes[first..first + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).expect("writable");
+    let ran = bench.run();
+    let message = ran.failed.get("extract/clip/vision/000").expect("the shard fails");
+    assert!(
+        message.contains("unit `clip/vision/1/0/0` is NaN for the image `") && message.contains(".png`"),
+        "{message}"
+    );
+}

@@ -4,7 +4,7 @@
 //! scaled within folds, or where coefficients of features are wanted (their f32 sums over samples would cancel), `factors.rs`
 //! decomposes instead.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::factors::FoldMap;
@@ -64,10 +64,10 @@ impl Inverses {
             .par_iter()
             .map(|&alpha| {
                 let inverse = inverted(shared.products(), alpha)?;
-                let residual = residual_map(&inverse, alpha, options.intercept);
+                let kept = options.dual_coefficients.then(|| inverse.mapv(|v| v as f32));
+                let residual = residual_map(inverse, alpha, options.intercept);
                 let maps = folds.iter().map(|fold| held_out_map(&residual, fold, options));
-                let maps = maps.collect::<Result<Vec<_>, MathError>>()?;
-                Ok((maps, options.dual_coefficients.then(|| inverse.mapv(|v| v as f32))))
+                Ok((maps.collect::<Result<Vec<_>, MathError>>()?, kept))
             })
             .collect::<Result<_, MathError>>()?;
         let (maps_at, inverses): (Vec<Vec<Array2<f32>>>, Vec<Option<Array2<f32>>>) = solved.into_iter().unzip();
@@ -104,12 +104,11 @@ impl Inverses {
 
 /// Keeps the maps of a few penalties (each n_held_out x n_train), from which all others follow.
 fn joined(fold: &Fold, maps: Vec<Array2<f32>>) -> FoldMap {
-    let flat = |map: &Array2<f32>| map.as_slice().expect("a map is stored row by row").to_vec();
-    let pieces: Vec<Vec<f32>> = maps.iter().map(flat).collect();
     let mut gram = Array2::<f64>::zeros((maps.len(), maps.len()));
-    for (a, first) in pieces.iter().enumerate() {
-        for (b, second) in pieces.iter().enumerate().take(a + 1) {
-            let product = dot(first, second);
+    for (a, first) in maps.iter().enumerate() {
+        for (b, second) in maps.iter().enumerate().take(a + 1) {
+            // Row by row: in one long sum, rounding alone would be as large as the remainders that are looked for.
+            let product = first.rows().into_iter().zip(second.rows()).map(|(one, other)| dot(one, other)).sum();
             gram[[a, b]] = product;
             gram[[b, a]] = product;
         }
@@ -124,7 +123,8 @@ fn joined(fold: &Fold, maps: Vec<Array2<f32>>) -> FoldMap {
 }
 
 /// Inner product with sums in f64.
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
+    let (a, b) = (a.to_slice().expect("stored row by row"), b.to_slice().expect("stored row by row"));
     let mut sums = [0.0f64; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {
         for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
@@ -145,10 +145,11 @@ fn inverted(kernel: &Array2<f64>, alpha: f64) -> Result<Array2<f64>, MathError> 
 }
 
 /// What turns targets into the residuals of the fit on all samples (n_samples x n_samples).
-fn residual_map(inverse: &Array2<f64>, alpha: f64, intercept: bool) -> Array2<f64> {
-    let mut residual = inverse * alpha;
+fn residual_map(inverse: Array2<f64>, alpha: f64, intercept: bool) -> Array2<f64> {
+    let of_ones: Array1<f64> = inverse.sum_axis(Axis(1));
+    let mut residual = inverse;
+    residual *= alpha;
     if intercept {
-        let of_ones: Array1<f64> = inverse.sum_axis(Axis(1));
         let total = of_ones.sum();
         for (mut row, own) in residual.rows_mut().into_iter().zip(&of_ones) {
             row.scaled_add(-alpha * own / total, &of_ones);
@@ -208,7 +209,7 @@ mod tests {
         let kernel = x.dot(&x.t());
         let fold = Fold { train: vec![0, 1, 2, 8, 9, 10, 11, 12, 13], validation: vec![4, 5, 6] };
         let options = RidgeOptions::default();
-        let residual = residual_map(&inverted(&kernel, alpha).expect("positive definite"), alpha, true);
+        let residual = residual_map(inverted(&kernel, alpha).expect("positive definite"), alpha, true);
         let map = held_out_map(&residual, &fold, &options).expect("solvable");
 
         let (train_x, train_y) = (x.select(Axis(0), &fold.train), y.select(Axis(0), &fold.train));
