@@ -302,7 +302,8 @@ fn large() {
 /// How time grows with one size while the others stay.
 fn growth() {
     let base = Case { name: "growth", n_samples: 1600, n_features: 3200, n_targets: 8000, ..CASES[1] };
-    let sizes: [(&str, f64, fn(Case, usize) -> Case); 3] = [
+    type Grow = fn(Case, usize) -> Case;
+    let sizes: [(&str, f64, Grow); 3] = [
         ("n_samples", 3.0, |case, k| Case { n_samples: 400 * k, n_features: 6400, ..case }),
         ("n_features", 1.0, |case, k| Case { n_features: 3200 * k, ..case }),
         ("n_targets", 1.0, |case, k| Case { n_targets: 4000 * k, ..case }),

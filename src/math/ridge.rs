@@ -197,9 +197,9 @@ pub struct Ridge<P: Products = OpenBlas> {
 #[derive(Debug)]
 enum Full {
     /// By a decomposition.
-    Spectral(FullMap),
+    Spectral(Box<FullMap>),
     /// By an inverse for each penalty.
-    Inverse(Inverses),
+    Inverse(Box<Inverses>),
 }
 
 impl Full {
@@ -274,7 +274,7 @@ impl<P: Products> Ridge<P> {
         let (full, maps) = if inverse::is_served(shared.as_ref(), folds, x.ncols(), &options) {
             let shared = shared.expect("inverses are served by a kernel");
             let (full, maps) = Inverses::of(x, folds, shared, &options)?;
-            (Full::Inverse(full), maps)
+            (Full::Inverse(Box::new(full)), maps)
         } else {
             // The refit decomposes most, so it goes first.
             let (full, maps) = rayon::join(
@@ -284,7 +284,7 @@ impl<P: Products> Ridge<P> {
                     maps.collect::<Result<Vec<_>, MathError>>()
                 },
             );
-            (Full::Spectral(full?), maps?)
+            (Full::Spectral(Box::new(full?)), maps?)
         };
         Ok(Self { options, products, folds: maps, full, n_samples: x.nrows(), n_features: x.ncols() })
     }
@@ -304,7 +304,7 @@ impl<P: Products> Ridge<P> {
     /// matrices multiply.
     #[must_use]
     pub fn flops_per_target(&self, n_test: usize) -> u64 {
-        let of_fold = |fold: &FoldMap| fold.projector.as_ref().map_or(0, |projector| projector.len()) + fold.maps.len();
+        let of_fold = |fold: &FoldMap| fold.projector.as_ref().map_or(0, ArrayBase::len) + fold.maps.len();
         let folds: usize = self.folds.iter().map(of_fold).sum();
         let (n_samples, n_features) = (self.n_samples, self.n_features);
         let coefficients = if self.options.coefficients { n_features } else { 0 };

@@ -142,11 +142,19 @@ fn in_words(reason: NoCeiling) -> &'static str {
     }
 }
 
+/// A voxel, as a row of `voxels.tsv`, with what it has of both.
+pub(super) struct VoxelCeiling {
+    pub(super) voxel: usize,
+    pub(super) ceiling: Option<f64>,
+    pub(super) r_norm: Option<f64>,
+}
+
 /// Ceiling and normalised score of every row of an artifact.
-pub(super) fn read_ceilings(artifact: &Path) -> Result<Vec<(usize, Option<f64>, Option<f64>)>, TaskError> {
+pub(super) fn read_ceilings(artifact: &Path) -> Result<Vec<VoxelCeiling>, TaskError> {
     let table = Table::read(&artifact.join(CEILINGS))?;
     let place = |voxel: Option<i32>| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default();
     let voxels = table.integers("voxel")?.into_iter().map(place);
     let (ceilings, normalised) = (table.numbers("ceiling")?, table.numbers("r_norm")?);
-    Ok(voxels.zip(ceilings).zip(normalised).map(|((voxel, ceiling), r_norm)| (voxel, ceiling, r_norm)).collect())
+    let row = |((voxel, ceiling), r_norm)| VoxelCeiling { voxel, ceiling, r_norm };
+    Ok(voxels.zip(ceilings).zip(normalised).map(row).collect())
 }

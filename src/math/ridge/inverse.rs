@@ -59,7 +59,7 @@ impl Inverses {
         shared: SharedKernel,
         options: &RidgeOptions,
     ) -> Result<(Self, Vec<FoldMap>), MathError> {
-        let solved: Vec<(Vec<Array2<f32>>, Option<Array2<f32>>)> = options
+        let solved: Vec<AtPenalty> = options
             .alphas
             .par_iter()
             .map(|&alpha| {
@@ -67,13 +67,14 @@ impl Inverses {
                 let kept = options.dual_coefficients.then(|| inverse.mapv(|v| v as f32));
                 let residual = residual_map(inverse, alpha, options.intercept);
                 let maps = folds.iter().map(|fold| held_out_map(&residual, fold, options));
-                Ok((maps.collect::<Result<Vec<_>, MathError>>()?, kept))
+                Ok(AtPenalty { maps: maps.collect::<Result<_, MathError>>()?, inverse: kept })
             })
             .collect::<Result<_, MathError>>()?;
-        let (maps_at, inverses): (Vec<Vec<Array2<f32>>>, Vec<Option<Array2<f32>>>) = solved.into_iter().unzip();
         let mut by_fold: Vec<Vec<Array2<f32>>> = folds.iter().map(|_| Vec::new()).collect();
-        for maps in maps_at {
+        let mut inverses = Vec::new();
+        for AtPenalty { maps, inverse } in solved {
             by_fold.iter_mut().zip(maps).for_each(|(of_fold, map)| of_fold.push(map));
+            inverses.extend(inverse);
         }
         let maps = folds.iter().zip(by_fold).map(|(fold, maps)| joined(fold, maps)).collect();
 
@@ -85,7 +86,7 @@ impl Inverses {
             x: x.to_owned(),
             kernel: shared.into_products(),
             alphas: options.alphas.clone(),
-            inverses: inverses.into_iter().flatten().collect(),
+            inverses,
         };
         Ok((found, maps))
     }
@@ -100,6 +101,12 @@ impl Inverses {
         };
         self.alphas.par_iter().map(map).collect()
     }
+}
+
+/// What one penalty gives: the map of every fold, and the inverse if it is kept.
+struct AtPenalty {
+    maps: Vec<Array2<f32>>,
+    inverse: Option<Array2<f32>>,
 }
 
 /// Keeps the maps of a few penalties (each n_held_out x n_train), from which all others follow.

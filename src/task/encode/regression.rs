@@ -146,7 +146,7 @@ pub(super) struct Fitted {
 
 /// A regression whose features are known and whose voxels are yet to come.
 pub(super) enum Fitter<'a> {
-    Ridge { ridge: Ridge, test: PlacedSamples, alphas: &'a [f64] },
+    Ridge { ridge: Box<Ridge>, test: PlacedSamples, alphas: &'a [f64] },
     Banded { kernels: BandKernels, cross: Vec<Array2<f64>>, options: BandedOptions },
     Ols { options: OlsOptions },
     Lasso { options: LassoOptions },
@@ -164,7 +164,7 @@ impl<'a> Fitter<'a> {
                     expected_targets: Some(regressors.n_voxels),
                     ..RidgeOptions::default()
                 };
-                let ridge = Ridge::factorise(regressors.train(), regressors.folds, options)?;
+                let ridge = Box::new(Ridge::factorise(regressors.train(), regressors.folds, options)?);
                 let test = ridge.place(regressors.test())?;
                 Self::Ridge { ridge, test, alphas: &parameters.alphas }
             }
@@ -374,7 +374,7 @@ impl Caveats {
     fn of_lasso(&mut self, warning: &LassoWarning) {
         match warning {
             LassoWarning::AlphaAtGridEdge { n_at_smallest, n_at_largest } => {
-                self.at_edge(*n_at_smallest, *n_at_largest)
+                self.at_edge(*n_at_smallest, *n_at_largest);
             }
             LassoWarning::EmptyModels { n_targets } => {
                 self.count(

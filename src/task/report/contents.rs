@@ -10,7 +10,7 @@ use crate::{
     },
     task::{
         TaskError, Workbench,
-        ceiling::read_ceilings,
+        ceiling::{VoxelCeiling, read_ceilings},
         encode::{BANDS, SCORES, cell},
         pattern::{CODES, PATTERNS, SAMPLES},
         polarity::{self, PolarityFacts, read_layers},
@@ -207,10 +207,10 @@ fn bands_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError
 /// Noise ceilings and normalised scores of every network; voxels without a ceiling are counted, not averaged.
 fn ceilings_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError> {
     let all = read_ceilings(artifact)?;
-    let of = |part: fn(&(usize, Option<f64>, Option<f64>)) -> Option<f64>| {
-        super::by_network(pair.voxels, &all.iter().map(|row| (row.0, part(row))).collect::<Vec<_>>())
+    let of = |part: fn(&VoxelCeiling) -> Option<f64>| {
+        super::by_network(pair.voxels, &all.iter().map(|row| (row.voxel, part(row))).collect::<Vec<_>>())
     };
-    let (ceilings, normalised) = (of(|row| row.1), of(|row| row.2));
+    let (ceilings, normalised) = (of(|row| row.ceiling), of(|row| row.r_norm));
     let mut table =
         Table::new(["network", "n_voxels", "n_without_ceiling", "mean_ceiling", "mean_r_norm", "median_r_norm"]);
     for ((network, ceilings), r_norm) in pair.voxels.networks.iter().zip(&ceilings).zip(&normalised) {

@@ -8,7 +8,7 @@ use crate::{
     format::npy::MatrixReader,
     task::{
         TaskError, Workbench,
-        ceiling::read_ceilings,
+        ceiling::{VoxelCeiling, read_ceilings},
         encode::{T_VALUES, WEIGHTS, read_scores},
     },
 };
@@ -69,9 +69,10 @@ impl Gather {
         }
         if self.has_ceiling {
             let ceilings = read_ceilings(&bench.inputs("ceiling")[pair.index])?;
-            for (kind, place) in [(CEILING, 0), (NORMALISED, 1)] {
-                let values: Vec<_> =
-                    ceilings.iter().map(|(voxel, ceiling, r_norm)| (*voxel, [*ceiling, *r_norm][place])).collect();
+            type Part = fn(&VoxelCeiling) -> Option<f64>;
+            let parts: [(Kind, Part); 2] = [(CEILING, |row| row.ceiling), (NORMALISED, |row| row.r_norm)];
+            for (kind, part) in parts {
+                let values: Vec<_> = ceilings.iter().map(|row| (row.voxel, part(row))).collect();
                 told(&voxels.write_map(&stem(kind), &spread(pair, &values), 0.0)?, kind)?;
             }
         }
