@@ -189,6 +189,8 @@ impl Roles {
             // transformers, METER and Swin begin every matrix and table alike, whatever it is called.
             ("weight", 2..) => normal(self.deviation),
             ("cls_token" | "position_embeddings" | "relative_position_bias_table", _) => normal(self.deviation),
+            // METER's checkpoints hold what is left of CLIP's text tower, which nothing reads.
+            ("positional_embedding", _) => normal(OPENAI_PLACES),
             _ => Fate::OwnDeviation,
         }
     }
