@@ -30,9 +30,10 @@
 //! |---|---|---|
 //! | `stimuli` | a seed | pictures |
 //! | `frames` | a film | pictures at its moments |
-//! | `weights` | a size and a seed | a model folder |
+//! | `weights` | a size or another model, and a seed | a model folder |
 //! | `export` | weights | an ONNX graph whose outputs are units |
 //! | `extract` | graph and its weights, one shard of stimuli | stimuli x units |
+//! | `measure` | one shard of stimuli | stimuli x low-level features |
 //! | `series` | all shards, one run's events | volumes x units |
 //! | `simulate` | unit series | a subject's BIDS derivatives |
 //! | `mask` | brain masks, atlas | voxels by network |

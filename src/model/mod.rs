@@ -16,7 +16,8 @@
 //! | `module`, `units`, `taps` | what can be asked for, what it is called, how tokens are reduced |
 //! | `open`, `export`, `reference`, `runtime` | check, write, run |
 //! | `image`, `text`, `vocabulary` | stimuli as each model's own processor prepares them |
-//! | `random` | models without trained weights |
+//! | `random`, `twin` | models without trained weights: of a stated size, or of the size of another |
+//! | `low_level` | what is in stimuli without any network |
 //!
 //! Knows no studies, tasks or stores. To add an architecture: write a file in `architecture/`; see [`architecture`].
 
@@ -29,6 +30,7 @@ mod file;
 pub mod graph;
 pub mod hub;
 pub mod image;
+pub mod low_level;
 pub mod module;
 mod open;
 mod places;
@@ -38,6 +40,7 @@ mod runtime;
 mod source;
 mod taps;
 pub mod text;
+pub mod twin;
 pub mod units;
 mod vocabulary;
 pub mod weights;
@@ -45,9 +48,11 @@ pub mod weights;
 pub use error::{ModelError, TensorProblem};
 pub use export::{ExportedModule, MODULE_FILE, UNITS_FILE, export, export_alone};
 pub use image::Preprocessor;
+pub use low_level::{InRun, LowLevel, LowLevelError, LowLevelFeature, Luminance};
 pub use module::{Module, ModuleInput, ModuleShape, Stimulus};
 pub use open::{ModelFacts, ModuleFacts, OpenModel};
 pub use random::{RandomArchitecture, RandomFusion, RandomModel, RandomText, RandomVision};
 pub use runtime::{Device, Network, RunOptions, load_runtime, open_alone};
 pub use text::CaptionTokenizer;
+pub use twin::{Twin, TwinFacts, write_twin};
 pub use units::{AllLayers, Kind, Kinds, LayerUnits, Layers, Reduce, UnitSelection, UnitTable};

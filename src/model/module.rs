@@ -24,6 +24,10 @@ pub enum Module {
     FusionImage,
     /// METER's text stream, where it attends to the image.
     FusionText,
+    /// Low-level features of pictures, which need no network.
+    ImageStatistics,
+    /// Low-level features of texts, which need no network.
+    WordStatistics,
 }
 
 impl Module {
@@ -31,8 +35,8 @@ impl Module {
     #[must_use]
     pub fn stimulus(self) -> Stimulus {
         match self {
-            Self::Vision | Self::Image => Stimulus::Image,
-            Self::Text => Stimulus::Text,
+            Self::Vision | Self::Image | Self::ImageStatistics => Stimulus::Image,
+            Self::Text | Self::WordStatistics => Stimulus::Text,
             Self::FusionImage | Self::FusionText => Stimulus::Pair,
         }
     }
@@ -46,6 +50,8 @@ impl fmt::Display for Module {
             Self::Image => "image",
             Self::FusionImage => "fusion-image",
             Self::FusionText => "fusion-text",
+            Self::ImageStatistics => "image-statistics",
+            Self::WordStatistics => "word-statistics",
         })
     }
 }

@@ -4,7 +4,8 @@
 //! drawn as the original implementations initialise theirs. `vocabulary.rs` makes the tokenizer; everything downstream treats
 //! the folder as any other.
 
-mod draw;
+pub(super) mod draw;
+pub(super) mod initial;
 mod written;
 
 use std::borrow::Cow;
@@ -26,7 +27,8 @@ use super::vocabulary::{TOKENIZER_FILE, smallest_vocabulary, tokenizer_json};
 use super::weights::TensorSpec;
 use written::WrittenRandom;
 
-const WEIGHTS_FILE: &str = "model.safetensors";
+/// The file of tensors that is written.
+pub(super) const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// The logarithm of the initial temperature, 1/0.07 (Radford et al. 2021, section 2.5).
 const LOGIT_SCALE: f32 = 2.6592;

@@ -3,7 +3,9 @@
 //! `table.rs` reads a run's events from a TSV file, `scene.rs` draws made-up pictures with captions. Both end in a
 //! [`Schedule`]: the distinct images and texts of a study, and per run the events that show them. [`video`] cuts films into
 //! pictures, `cut.rs` reads those that were cut before, `transcript.rs` spoken words into texts, `recorded.rs` says at which moments.
+//! `appearance.rs` tells appearances of the same stimulus apart by what was shown before and by when.
 
+mod appearance;
 mod cut;
 mod recorded;
 mod scene;
@@ -11,6 +13,7 @@ mod table;
 mod transcript;
 pub mod video;
 
+pub use appearance::{Appearance, Appearances, Distinct, Position};
 pub use cut::CutFilm;
 pub use recorded::Recorded;
 pub use scene::{Generate, Scenes};

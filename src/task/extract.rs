@@ -28,10 +28,10 @@ pub const UNITS: &str = "units.npy";
 pub const ROWS: &str = "rows.tsv";
 
 /// The status of a row that holds a stimulus' units.
-const COMPUTED: &str = "computed";
+pub(super) const COMPUTED: &str = "computed";
 
 /// The status of a row of zeros, whose image could not be read.
-const UNREADABLE: &str = "unreadable";
+pub(super) const UNREADABLE: &str = "unreadable";
 
 /// Names that a warning lists before it counts.
 const LISTED: usize = 5;
@@ -184,13 +184,7 @@ impl Extract {
 
     /// What each row shows or says, with the digest of that.
     fn stimuli(&self, bench: &Workbench<'_>) -> Result<Vec<Stimulus<'_>>, TaskError> {
-        let mut files = bench.files("images").iter();
-        let image = |image: &Image| match image {
-            Image::Scene(number) => bench.input("stimuli").join(IMAGES).join(Scenes::file_name(*number)),
-            Image::File => files.next().expect("the plan gives a file for each image that is one").clone(),
-            Image::Frame { film, frame } => bench.inputs("frames")[*film].join(frame_name(*frame)),
-        };
-        let images: Vec<PathBuf> = self.images.iter().map(image).collect();
+        let images = image_paths(bench, &self.images);
         let mut stimuli = Vec::with_capacity(self.n_rows());
         for row in 0..self.n_rows() {
             let image = images.get(row).cloned();
@@ -295,7 +289,18 @@ impl Extract {
     }
 }
 
-fn digest_of_file(path: &Path) -> Result<blake3::Hash, TaskError> {
+/// Where each image of a shard is, in their order.
+pub(super) fn image_paths(bench: &Workbench<'_>, images: &[Image]) -> Vec<PathBuf> {
+    let mut files = bench.files("images").iter();
+    let path = |image: &Image| match image {
+        Image::Scene(number) => bench.input("stimuli").join(IMAGES).join(Scenes::file_name(*number)),
+        Image::File => files.next().expect("the plan gives a file for each image that is one").clone(),
+        Image::Frame { film, frame } => bench.inputs("frames")[*film].join(frame_name(*frame)),
+    };
+    images.iter().map(path).collect()
+}
+
+pub(super) fn digest_of_file(path: &Path) -> Result<blake3::Hash, TaskError> {
     let failed = |source| TaskError::Io { path: path.to_owned(), source };
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path).map_err(failed)?).map_err(failed)?;
@@ -303,7 +308,7 @@ fn digest_of_file(path: &Path) -> Result<blake3::Hash, TaskError> {
 }
 
 /// A text as one cell of a table.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.split(['\t', '\n', '\r']).collect::<Vec<_>>().join(" ")
 }
 

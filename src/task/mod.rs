@@ -13,6 +13,7 @@ pub mod export;
 pub mod extract;
 pub mod frames;
 pub mod mask;
+pub mod measure;
 pub mod null;
 pub mod pattern;
 pub mod polarity;
@@ -21,6 +22,7 @@ pub mod report;
 pub mod series;
 pub mod simulate;
 pub mod stimuli;
+pub mod twin;
 pub mod weights;
 mod workbench;
 
@@ -38,12 +40,14 @@ pub enum Kind {
     Stimuli,
     /// A film -> pictures at stated moments.
     Frames,
-    /// Description of an untrained model -> a model folder.
+    /// Description of an untrained model, or a model whose untrained twin is asked for -> a model folder.
     Weights,
     /// Weights -> an ONNX graph whose outputs are units.
     Export,
     /// Graph and stimuli -> unit activations, one shard.
     Extract,
+    /// Stimuli -> low-level features, one shard, as if they were units of a network.
+    Measure,
     /// Activations and events -> unit series at the repetition time.
     Series,
     /// Unit series -> the BOLD files of one simulated subject.
@@ -70,12 +74,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Stimuli,
         Self::Frames,
         Self::Weights,
         Self::Export,
         Self::Extract,
+        Self::Measure,
         Self::Series,
         Self::Simulate,
         Self::Mask,
@@ -116,6 +121,7 @@ impl Kind {
             Self::Weights => "weights",
             Self::Export => "export",
             Self::Extract => "extract",
+            Self::Measure => "measure",
             Self::Series => "series",
             Self::Simulate => "simulate",
             Self::Mask => "mask",

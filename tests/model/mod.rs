@@ -1,8 +1,10 @@
 //! The model part against transformers: fixtures of `tests/scripts/make_model_fixtures.py`.
 //!
 //! `taps` compares exported graphs with the original implementations, `exports` runs and damages them, `images` and `stimuli`
-//! prepare images and captions, `folders` opens and damages models. Tests that run a graph need ONNX Runtime: see [`runtime`].
+//! prepare images and captions, `controls` measures stimuli and draws twins, `folders` opens and damages models. Tests that run
+//! a graph need ONNX Runtime: see [`runtime`].
 
+mod controls;
 mod exports;
 mod folders;
 mod full;

@@ -1,95 +1,49 @@
 //! The weights of an untrained model, drawn as the original implementations draw theirs.
 //!
-//! Owns the file of tensors and the distribution of each by its name. Which tensors there are is for the architecture to say.
+//! Owns the file of tensors. Which tensors there are is for the architecture to say, and how each begins for `initial.rs`.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::super::error::ModelError;
 use super::super::weights::TensorSpec;
-use super::{LOGIT_SCALE, RandomModel};
+use super::RandomModel;
+use super::initial::{DEVIATION, Initial, Towers};
 
-/// Standard deviation of embeddings and patches, and of all matrices but CLIP's (transformers' `initializer_range`).
-const DEVIATION: f64 = 0.02;
+/// What tells these numbers from those that are drawn for other purposes.
+const PURPOSE: &str = "hebb random clip weights";
 
 impl RandomModel {
     pub(super) fn write_weights(&self, tensors: &[TensorSpec], path: &Path) -> Result<(), ModelError> {
-        let file = File::create_new(path).map_err(ModelError::write(path))?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        let header = header(tensors).map_err(|error| ModelError::malformed(path, error))?;
-        let written = (|| {
-            out.write_all(&(header.len() as u64).to_le_bytes())?;
-            out.write_all(&header)?;
-            for tensor in tensors {
-                self.write_tensor(tensor, &mut out)?;
-            }
-            out.flush()
-        })();
-        written.map_err(ModelError::write(path))
+        let mut out = create(path, tensors)?;
+        let written = tensors.iter().try_for_each(|tensor| {
+            let n_values = tensor.shape.iter().product();
+            self.initial(&tensor.name).write((PURPOSE, self.seed, &tensor.name), n_values, &mut out)
+        });
+        written.and_then(|()| out.flush()).map_err(ModelError::write(path))
     }
 
-    fn write_tensor(&self, tensor: &TensorSpec, out: &mut impl Write) -> io::Result<()> {
-        let n_values: usize = tensor.shape.iter().product();
-        let deviation = match self.initial(&tensor.name) {
-            Initial::Constant(value) => {
-                return (0..n_values).try_for_each(|_| out.write_all(&value.to_le_bytes()));
-            }
-            Initial::Normal { deviation } => deviation as f32,
-        };
-        let mut hasher = blake3::Hasher::new_derive_key("hebb random clip weights");
-        hasher.update(&self.seed.to_le_bytes()).update(tensor.name.as_bytes());
-        let mut generator = ChaCha8Rng::from_seed(*hasher.finalize().as_bytes());
-        (0..n_values).try_for_each(|_| {
-            let value: f32 = StandardNormal.sample(&mut generator);
-            out.write_all(&(value * deviation).to_le_bytes())
-        })
-    }
-
-    /// The initial distribution of a tensor: CLIP's as transformers' `CLIPPreTrainedModel` and OpenAI's code have it, all
-    /// others as transformers' BERT and ViT have it.
+    /// The initial distribution of a tensor: CLIP's as its own implementations have it, all others as transformers' BERT and ViT
+    /// have it.
     fn initial(&self, name: &str) -> Initial {
-        let is_vision = name.starts_with("vis") || name.starts_with("vit_model.visual");
-        let tower = if is_vision {
-            self.vision.as_ref().map(|vision| (vision.layers, vision.width))
-        } else {
-            self.text.as_ref().map(|text| (text.layers, text.width))
-        };
-        let (n_layers, width) = tower.unwrap_or((1, 1));
-        let by_width = (width as f64).powf(-0.5);
-        let by_depth = (2.0 * n_layers as f64).powf(-0.5);
-        let (owner, tensor) = name.rsplit_once('.').unwrap_or(("", name));
-        let part = owner.rsplit('.').next().unwrap_or(owner);
-        let deviation = match (part, tensor) {
-            (_, "logit_scale") => return Initial::Constant(LOGIT_SCALE),
-            (_, "bias" | "in_proj_bias") => return Initial::Constant(0.0),
-            (_, "class_embedding") => by_width,
-            ("q_proj" | "k_proj" | "v_proj" | "fc2" | "c_proj", _) => by_width * by_depth,
-            ("fc1" | "c_fc", _) => (2.0 * width as f64).powf(-0.5),
-            ("out_proj" | "text_projection" | "visual_projection", _) | (_, "in_proj_weight") => by_width,
-            (part, _) if is_norm(part) => return Initial::Constant(1.0),
-            _ => DEVIATION,
-        };
-        Initial::Normal { deviation }
+        let vision = self.vision.as_ref().map(|vision| (vision.layers, vision.width));
+        let text = self.text.as_ref().map(|text| (text.layers, text.width));
+        Towers { vision, text }.initial(name).unwrap_or(Initial::Normal { deviation: DEVIATION })
     }
 }
 
-/// Whether a part of a tensor's name says that it belongs to a normalisation.
-fn is_norm(part: &str) -> bool {
-    part.to_ascii_lowercase().contains("norm") || part.starts_with("ln_") || part.ends_with("layrnorm")
-}
-
-/// How a tensor begins.
-#[derive(Debug, PartialEq)]
-enum Initial {
-    Constant(f32),
-    Normal { deviation: f64 },
+/// Begins a file of these tensors: what comes next is their numbers, one tensor after the other.
+pub(in crate::model) fn create(path: &Path, tensors: &[TensorSpec]) -> Result<BufWriter<File>, ModelError> {
+    let header = header(tensors).map_err(|error| ModelError::malformed(path, error))?;
+    let file = File::create_new(path).map_err(ModelError::write(path))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let begun = out.write_all(&(header.len() as u64).to_le_bytes()).and_then(|()| out.write_all(&header));
+    begun.map_err(ModelError::write(path))?;
+    Ok(out)
 }
 
 /// The safetensors header, padded so that the data after it is aligned to 8 bytes.
