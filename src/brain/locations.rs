@@ -99,6 +99,18 @@ impl Locations {
         }
     }
 
+    /// Whether a place here is the same place there: one grid, or the same surfaces.
+    #[must_use]
+    pub fn lie_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Grid { grid, .. }, Self::Grid { grid: other, .. }) => grid.same_as(other),
+            (Self::Grayordinates { models, .. }, Self::Grayordinates { models: other, .. }) => {
+                models.difference(other).is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// Millimetres of each, where it has a place of its own; the vertices of a surface move with it.
     #[must_use]
     pub fn places_mm(&self) -> Vec<Option<[f64; 3]>> {

@@ -1,23 +1,30 @@
 //! Simulated subjects whose voxels follow planted units.
 //!
 //! Owns the model of a simulated brain ([`Simulation`]) and the writing of a subject as fMRIPrep would leave it, so that
-//! the same readers take it as take a real one. Which units drive which voxel is drawn in [`truth`], the noise, drift
-//! and head motion in [`noise`]; the file layout is written in [`dataset`], the texts that explain it in `sidecars`. Where
-//! the unit series come from is not known here: they arrive convolved with the haemodynamic response and z-scored.
+//! the same readers take it as take a real one. What a study may plant is said in [`planting`], which units drive which
+//! voxel is drawn in [`truth`], the noise, drift and head motion in [`noise`]; the file layout is written in [`dataset`],
+//! the texts that explain it in `sidecars`. Where the series of units and patterns come from is not known here: unit series
+//! arrive convolved with the haemodynamic response and z-scored.
 //!
-//! Model of voxel v at volume t, with s_k the unit-variance sources of v's network:
+//! Model of voxel v at volume t, with s_k the sources of v's network:
 //!
 //! y_v(t) = mean_v + sd * ( sqrt(snr) * g_v(t) + e_v(t) + drift * d_v(t) + motion * m_v(t) )
 //!
 //! g_v = sum_k a_vk s_k(t) scaled to variance 1 over all runs; e_v AR(1) noise of variance 1; d_v slow cosines; m_v a mix of
-//! the six motion parameters that the confounds table states. `sd` is one per cent of the mean of about 1000. Voxels of
-//! networks without planted sources, or outside all networks, have no g. A run shown again has the same g, and e, d and m of
-//! its own.
+//! the six motion parameters that the confounds table states. `sd` is one per cent of the mean of about 1000. In a network of
+//! two branches g_v = sqrt(w) f_v + sqrt(1 - w) h_v, again scaled to variance 1, where f_v and h_v are such sums of variance 1
+//! of the sources of either branch. In networks that follow patterns the s_k are one or two of the patterns' time courses.
+//! Voxels of networks in which nothing is planted, or outside all networks, have no g. A run shown again has the same g, and
+//! e, d and m of its own.
 
 pub mod dataset;
 mod error;
 pub mod noise;
+mod patterns;
+pub mod planting;
 mod sidecars;
+mod sources;
+mod tables;
 pub mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +39,8 @@ use crate::format::tsv::Table;
 
 pub use dataset::{ATLAS_LABELS, ATLAS_TABLE, simulate_subject};
 pub use error::SimulateError;
-pub use truth::{PlantedSource, PlantedVoxel, Truth};
+pub use planting::{Mixing, PlantedNetwork, PlantedPatterns, SecondBranch};
+pub use truth::{Branch, Mixture, PlantedPair, PlantedSet, PlantedSets, PlantedSource, PlantedVoxel, SetKind, Truth};
 
 /// Fewest volumes of a simulated run: shorter ones have no usable variance.
 pub const SHORTEST_RUN: usize = 10;
@@ -63,8 +71,12 @@ pub struct Simulation {
     /// The `space` entity of the files written.
     pub space: String,
     /// The networks that follow units, by the names of the schematic atlas: visual, somatomotor, dorsal-attention,
-    /// ventral-attention, limbic, language, default. All others are noise.
+    /// ventral-attention, limbic, language, default. All others are noise, but for those that follow `patterns`.
     pub networks: BTreeMap<String, PlantedNetwork>,
+    /// Networks whose voxels follow patterns, the learned time courses of the model. None by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "networks": ["default", "limbic"], "duplicates": 3, "mirrored": 3 }))]
+    pub patterns: Option<PlantedPatterns>,
     /// Runs shown again, with the same signal and fresh noise: for each run, the names of its further showings. None by
     /// default; a run of the study with the stimuli of another one is a repeat without being named here.
     #[schemars(example = serde_json::json!({ "2": ["3", "4"] }))]
@@ -83,57 +95,10 @@ impl Default for Simulation {
             motion: 0.3,
             space: "schematic".to_owned(),
             networks: BTreeMap::new(),
+            patterns: None,
             repeats: BTreeMap::new(),
         }
     }
-}
-
-/// What drives the voxels of one network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlantedNetwork {
-    /// Module whose units drive the network, such as `vision`.
-    #[schemars(example = &"vision")]
-    pub module: String,
-    /// Layers of that module, counted from 0.
-    #[schemars(example = [4, 5])]
-    pub layers: Vec<usize>,
-    /// Number of sources: weighted sums of a few units that groups of voxels follow.
-    #[serde(default = "default_sources")]
-    #[schemars(range(min = 1))]
-    pub sources: usize,
-    /// Number of units in each source.
-    #[serde(default = "default_units_per_source")]
-    #[schemars(range(min = 1))]
-    pub units_per_source: usize,
-    /// Share of the units that enter their source with a negative weight.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub negative_units: f64,
-    /// Share of the voxels that follow two sources instead of one: planted redundancy.
-    #[serde(default = "default_redundant_voxels")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub redundant_voxels: f64,
-    /// Share of the voxels that follow their source with the opposite sign: planted polarity.
-    #[serde(default = "default_mirrored_voxels")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub mirrored_voxels: f64,
-}
-
-fn default_sources() -> usize {
-    4
-}
-
-fn default_units_per_source() -> usize {
-    6
-}
-
-fn default_redundant_voxels() -> f64 {
-    0.5
-}
-
-fn default_mirrored_voxels() -> f64 {
-    0.25
 }
 
 /// One run to simulate.
@@ -142,6 +107,9 @@ pub struct SimulatedRun<'a> {
     pub name: String,
     /// Unit series (n_tr x n_units), convolved with the haemodynamic response and z-scored.
     pub units: ArrayView2<'a, f32>,
+    /// Time courses of the patterns at every volume (n_tr x n_patterns), the same patterns in every run; needed where the
+    /// simulation plants patterns, and not looked at elsewhere.
+    pub patterns: Option<ArrayView2<'a, f32>>,
     /// Events as they are to stand in the events table.
     pub events: Table,
 }
@@ -165,53 +133,28 @@ impl Simulation {
     /// # Errors
     /// With the first parameter outside its range.
     pub fn check(&self) -> Result<(), SimulateError> {
-        let number = |field: &str, value: f64, low: f64, high: f64, expected| {
-            if value.is_finite() && value >= low && value <= high {
-                return Ok(());
-            }
-            Err(SimulateError::Parameter { field: field.to_owned(), found: value.to_string(), expected })
-        };
         number("voxel_size_mm", self.voxel_size_mm, 0.1, 20.0, "between 0.1 and 20")?;
         number("snr", self.snr, 0.0, 1e6, "between 0 and 1000000")?;
         number("ar1", self.ar1, 0.0, 0.99, "between 0 and 0.99")?;
         number("drift", self.drift, 0.0, 100.0, "between 0 and 100")?;
         number("motion", self.motion, 0.0, 100.0, "between 0 and 100")?;
-        let text = |field: &str, found: String, expected| {
-            Err(SimulateError::Parameter { field: field.to_owned(), found, expected })
-        };
         if self.shape.iter().any(|&length| !(6..=512).contains(&length)) {
-            return text("shape", format!("{:?}", self.shape), "three lengths between 6 and 512");
+            return refuse("shape", format!("{:?}", self.shape), "three lengths between 6 and 512");
         }
         if self.space.is_empty() || !self.space.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return text("space", self.space.clone(), "letters and digits");
+            return refuse("space", self.space.clone(), "letters and digits");
         }
         for (run, showings) in &self.repeats {
             // Names become parts of paths: nothing else than BIDS allows gets that far.
             let is_label = |name: &&String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
             if let Some(name) = showings.iter().find(|name| !is_label(name)) {
-                return text(&format!("repeats.{run}"), format!("`{name}`"), "letters and digits");
+                return refuse(&format!("repeats.{run}"), format!("`{name}`"), "letters and digits");
             }
         }
         for (name, planted) in &self.networks {
-            let field = |key: &str| format!("networks.{name}.{key}");
-            let shares = [
-                ("negative_units", planted.negative_units),
-                ("redundant_voxels", planted.redundant_voxels),
-                ("mirrored_voxels", planted.mirrored_voxels),
-            ];
-            for (key, share) in shares {
-                number(&field(key), share, 0.0, 1.0, "between 0 and 1")?;
-            }
-            for (key, count) in [("sources", planted.sources), ("units_per_source", planted.units_per_source)] {
-                if !(1..=10_000).contains(&count) {
-                    return text(&field(key), count.to_string(), "between 1 and 10000");
-                }
-            }
-            if planted.layers.is_empty() {
-                return text(&field("layers"), "[]".to_owned(), "at least one layer");
-            }
+            planted.check(&format!("networks.{name}"))?;
         }
-        Ok(())
+        self.patterns.as_ref().map_or(Ok(()), |patterns| patterns.check("patterns", &self.networks))
     }
 
     /// Checks that every run shown again is one of `runs`, and that every further showing has a name of its own.
@@ -231,6 +174,19 @@ impl Simulation {
         }
         Ok(())
     }
+}
+
+/// The refusal of a parameter.
+fn refuse<T>(field: &str, found: String, expected: &'static str) -> Result<T, SimulateError> {
+    Err(SimulateError::Parameter { field: field.to_owned(), found, expected })
+}
+
+/// Refuses a number outside its range.
+fn number(field: &str, value: f64, low: f64, high: f64, expected: &'static str) -> Result<(), SimulateError> {
+    if value.is_finite() && value >= low && value <= high {
+        return Ok(());
+    }
+    refuse(field, value.to_string(), expected)
 }
 
 /// A generator for one purpose: equal labels give equal draws, others independent ones.

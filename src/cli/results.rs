@@ -1,21 +1,23 @@
 //! Lays out what a reader opens: the page, its tables and maps, and where every intermediate result lies.
 //!
 //! The results folder holds copies, so that it can be moved, edited and deleted without harm to the cache. A sweep has a folder
-//! for each cell, and over them a page and tables that compare the cells.
+//! for each cell, and over them a page and tables that compare the cells (`results/sweep.rs`).
 
+mod sweep;
+
+use self::sweep::{lay_out_sweep, sweep_shown};
 use super::{error::CliError, open::OpenStudy};
 use crate::{
     format::tsv::Table,
     math::blas::openblas_version,
     plan::Standing,
-    report::{Engine, OutputFile, Overview, OverviewCell, OverviewModel, Page, Task, Value, render, render_overview},
+    report::{Engine, OutputFile, Page, Task, render},
     spec::{Cell, Study},
     store::Digest,
     task::{TaskError, report::open_page},
 };
 use petgraph::graph::NodeIndex;
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -154,90 +156,6 @@ fn show(folder: &Path, what: &str) -> Result<(), CliError> {
     fs::write(folder.join(STAMP), stamp).map_err(CliError::file("write", folder))
 }
 
-/// Everything that the page over all cells shows.
-fn sweep_shown(open: &OpenStudy, outputs: &[Digest], names: &[String]) -> String {
-    let (version, words) = (env!("CARGO_PKG_VERSION"), [&open.study.name, &open.study.description]);
-    let outputs: Vec<String> = outputs.iter().map(ToString::to_string).collect();
-    format!("{version} {outputs:?} {names:?} {words:?}")
-}
-
-/// The page over all cells, and their scores in one table.
-fn lay_out_sweep(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
-    let outputs: Vec<Digest> = open.plan.reports().filter_map(|report| open.output(report)).collect();
-    let names: Vec<String> = open.study.cells.iter().map(cell_folder).collect();
-    let shown = sweep_shown(open, &outputs, &names);
-    let page_path = folder.join("index.html");
-    if is_shown(folder, &shown) && page_path.is_file() {
-        return Ok(());
-    }
-    let axes: Vec<&str> = open.study.cells[0].values().map(|(axis, _)| axis).collect();
-    let mut all: Option<Table> = None;
-    for ((cell, name), output) in open.study.cells.iter().zip(&names).zip(&outputs) {
-        // From the cache: what lies in the results folder may have been edited.
-        let scores = open.store.artifact(output).join("tables/scores.tsv");
-        let scores = Table::read(&scores).map_err(|error| inner(error.into()))?;
-        let columns = scores.columns().iter().map(String::as_str);
-        let all =
-            all.get_or_insert_with(|| Table::new(["cell"].into_iter().chain(axes.iter().copied()).chain(columns)));
-        for row in scores.rows() {
-            let values = cell.values().map(|(_, value)| value);
-            all.push([name.as_str()].into_iter().chain(values).chain(row.iter().map(String::as_str)));
-        }
-    }
-    let all = all.expect("a sweep has a cell");
-    let overview = overview(open, &all, &names);
-    all.write(&folder.join("scores.tsv")).map_err(|error| inner(error.into()))?;
-    fs::write(&page_path, render_overview(&overview)).map_err(CliError::file("write", &page_path))?;
-    show(folder, &shown)
-}
-
-/// Scores by cell and network, over subjects: from patterns where voxels were predicted from them, else from each layer.
-fn overview(open: &OpenStudy, scores: &Table, names: &[String]) -> Overview {
-    let column = |name: &str| scores.position(name).expect("a column of the table of scores");
-    let [cell, model, features, network, mean] = ["cell", "model", "features", "network", "mean_r"].map(column);
-    let mut networks: Vec<String> = Vec::new();
-    // Of each model and what it predicts from: the subjects' scores by cell and network.
-    type Scores<'t> = BTreeMap<(&'t str, &'t str), Vec<f64>>;
-    let mut sums: BTreeMap<(&str, &str), Scores<'_>> = BTreeMap::new();
-    let has_patterns = scores.rows().iter().any(|row| row[features] == "patterns");
-    for row in scores.rows().iter().filter(|row| !has_patterns || row[features] == "patterns") {
-        if !networks.contains(&row[network]) {
-            networks.push(row[network].clone());
-        }
-        let of_model = sums.entry((&row[model], &row[features])).or_default();
-        let found = of_model.entry((&row[cell], &row[network])).or_default();
-        found.extend(row[mean].parse::<f64>().ok());
-    }
-    let value = |found: Option<&Vec<f64>>| match found {
-        Some(scores) if !scores.is_empty() => Value::from(scores.iter().sum::<f64>() / scores.len() as f64),
-        Some(_) => Value::absent("no voxel of the network has a score"),
-        None => Value::absent("not part of this cell"),
-    };
-    let models = sums.iter().map(|((name, features), of_model)| OverviewModel {
-        name: (*name).to_owned(),
-        features: (*features).to_owned(),
-        scores: names
-            .iter()
-            .map(|cell| {
-                networks.iter().map(|network| value(of_model.get(&(cell.as_str(), network.as_str())))).collect()
-            })
-            .collect(),
-    });
-    let cells = open.study.cells.iter().zip(names);
-    Overview {
-        study: open.study.name.clone(),
-        description: open.study.description.clone(),
-        cells: cells
-            .map(|(cell, name)| OverviewCell {
-                labels: cell.values().map(|(axis, value)| format!("{axis}={value}")).collect(),
-                report: format!("{name}/report.html"),
-            })
-            .collect(),
-        models: models.collect(),
-        networks,
-    }
-}
-
 /// Replaces a folder by copies that may be written to.
 pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<(), CliError> {
     if to.exists() {
@@ -308,7 +226,11 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
     }));
     let file = |path: &str, holds: &str| OutputFile { path: path.to_owned(), holds: holds.to_owned() };
     let tables = [
-        file("tables/scores.tsv", "mean and median score by subject, model, features and network"),
+        file(
+            "tables/scores.tsv",
+            "mean and median score by subject, model, features and network, with interval and chance",
+        ),
+        file("tables/findings.tsv", "every statistic of every subject, with interval, chance and probability"),
         file("tasks.tsv", "every task with its key and the folder of its result"),
     ];
     page.provenance.files.splice(0..0, tables);

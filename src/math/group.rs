@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::sign_flip::{Arrangements, FlippedVoxel, SignFlipOptions, SignFlipTest, sign_flip_test};
+pub(super) use self::student::quantile as t_quantile;
 use super::MathError;
 use super::error::require_shape;
 use super::scores::is_constant;

@@ -8,14 +8,13 @@ mod arrangement;
 mod evaluate;
 
 use ndarray::{ArrayView2, Axis};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::arrangement::Rearrangement;
-use self::arrangement::{count_distinct, draw};
+pub(super) use self::arrangement::{Orders, Span, count_distinct};
+pub(super) use self::evaluate::BlockGrid;
 use self::evaluate::{Draws, Evaluation, LANES, Method, full_block};
 use super::MathError;
 use super::error::{require_finite, require_shape};
@@ -131,15 +130,14 @@ pub fn permutation_test_with(
     let n_distinct = count_distinct(rearrangement, n_samples)?;
 
     let method = Method::choose(rearrangement, n_samples, n_permutations);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut orders = Orders::new(rearrangement, n_samples, seed);
     let mut tallies: Vec<Option<Tally>> = vec![Some(Tally::default()); data.ncols()];
     let mut open: Vec<usize> = (0..data.ncols()).collect();
     let mut n_drawn = 0;
     while n_drawn < n_permutations && !open.is_empty() {
         let round = if enough.is_some() && n_drawn == 0 { FIRST_ROUND } else { ROUND };
         let n_round = round.min(n_permutations - n_drawn);
-        let orders = (0..n_round).map(|_| draw(rearrangement, n_samples, &mut rng)).collect();
-        let draws = Draws::new(method, orders);
+        let draws = Draws::new(method, orders.by_ref().take(n_round).collect());
         let advanced: Vec<Vec<Option<Tally>>> = open
             .par_chunks(LANES)
             .map(|targets| {
@@ -166,7 +164,7 @@ pub fn permutation_test_with(
     })
 }
 
-fn require_one(name: &'static str, found: usize, hint: &'static str) -> Result<(), MathError> {
+pub(super) fn require_one(name: &'static str, found: usize, hint: &'static str) -> Result<(), MathError> {
     if found > 0 { Ok(()) } else { Err(MathError::TooFew { name, found, expected: 1, hint }) }
 }
 
@@ -238,6 +236,8 @@ mod tests {
     use super::*;
     use crate::math::scores::pearson_columns;
     use ndarray::{Array, Array2};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
 
     fn noise(n_samples: usize, n_targets: usize, seed: u64) -> Array2<f32> {
@@ -283,10 +283,9 @@ mod tests {
 
     #[test]
     fn every_rearrangement_keeps_all_samples() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
         for rearrangement in [BLOCKS, Rearrangement::CircularShift { min_shift_tr: 4 }] {
             for n_samples in [20, 23, 31] {
-                let spans = draw(rearrangement, n_samples, &mut rng);
+                let spans = Orders::new(rearrangement, n_samples, 3).next().unwrap();
                 let mut seen: Vec<usize> = spans.iter().flat_map(|s| s.from..s.from + s.length).collect();
                 seen.sort_unstable();
                 assert_eq!(seen, (0..n_samples).collect::<Vec<_>>());

@@ -1,316 +1,308 @@
-//! Patterns that oppose one another: correlations of maps, layer profiles, and the mirror index.
+//! Patterns that oppose one another: opposite maps, mirrored layer profiles, and whether the two go together.
 //!
-//! Owns the statistics of polarity on arrays of patterns. Which pairs count as opposed is the caller's threshold on
-//! [`row_correlations`]; where the codes come from is [`super::dictionary`].
+//! Owns the statistics of polarity on arrays of patterns, free of the sign that a dictionary leaves open: every pattern is
+//! read the way round in which its codes sum to a positive number (`polarity/orientation.rs`). Profiles are in
+//! `polarity/profiles.rs`, nulls over layers in `polarity/layers.rs`, nulls over pairs in `polarity/pairs.rs`. Where the codes
+//! come from is [`super::dictionary`].
 
-use ndarray::{Array2, ArrayView2, Axis};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
+mod draws;
+mod layers;
+mod orientation;
+mod oriented;
+mod pairs;
+mod profiles;
 
+use ndarray::{Array2, ArrayView2};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::draws::NullComparison;
+pub(super) use self::draws::quantiles;
+use self::draws::require_permutations;
+pub use self::layers::{LayerNull, MirrorTest, mirror_test, mirror_test_under};
+pub use self::orientation::{Orientation, orientations};
+use self::oriented::Oriented;
+pub use self::pairs::{PartialEffect, PatternInterval};
+pub use self::profiles::{layer_profiles, mirror_index};
 use super::MathError;
-use super::blas::matmul;
 use super::error::{require_finite, require_shape};
-use super::scores::unit_columns;
+use super::gram::CentredGram;
 
-/// Permutations drawn by one task, each task from its own stream of random numbers.
-const PERMUTATION_BLOCK: usize = 64;
+/// Patterns with a map, a profile and an orientation below which there is no test: three have too few pairs to permute.
+const MIN_PATTERNS: usize = 4;
 
-/// Layers that a pair must share for its mirror index: a correlation of two points is always 1 or -1.
-const MIN_LAYERS: usize = 3;
+/// Below this strength the sign of a pattern is reported as a convention.
+pub const WEAK_ORIENTATION: f64 = 0.05;
+
+/// Opposed pairs whose time courses correlate by less than this, either way, do not oppose by algebra.
+pub const ALIKE_SERIES_R: f64 = 0.3;
 
 /// Pearson correlation of every pair of rows (n_patterns x n_patterns) of `maps` (n_patterns x n_voxels).
 ///
-/// `None` where either row is constant; 1 on the diagonal elsewhere.
+/// Rows are centred and multiplied in f64, block by block over columns. `None` where either row is constant; 1 on the
+/// diagonal elsewhere.
 ///
 /// # Errors
 /// [`MathError::NotFinite`].
 pub fn row_correlations(maps: ArrayView2<'_, f32>) -> Result<Array2<Option<f64>>, MathError> {
     require_finite("maps", maps)?;
-    let (unit, varies) = unit_columns(maps.t());
-    let unit = unit.mapv(f64::from);
-    let products = matmul(unit.t(), unit.view());
-    Ok(Array2::from_shape_fn(products.dim(), |(a, b)| {
-        (varies[a] && varies[b]).then(|| if a == b { 1.0 } else { products[[a, b]].clamp(-1.0, 1.0) })
+    let gram = CentredGram::of(maps);
+    let root: Vec<Option<f64>> =
+        (0..maps.nrows()).map(|k| gram.varies(k).then(|| gram.products[[k, k]].sqrt())).collect();
+    Ok(Array2::from_shape_fn((maps.nrows(), maps.nrows()), |(k, j)| {
+        let scale = root[k]? * root[j]?;
+        Some(if k == j { 1.0 } else { (gram.products[[k, j]] / scale).clamp(-1.0, 1.0) })
     }))
 }
 
-/// Layer profile of every pattern (n_patterns x n_layers): the mean of its codes over the units of a layer.
-///
-/// `a_k(l) = mean_{i in layer l} C_ki` for codes C (n_patterns x n_units); `layer_of_unit` gives the layer of each unit.
-/// `None` for a layer without units. The sign of a profile flips with the sign of its pattern: compare profiles within
-/// one dictionary, or use `a_k(l) beta_k`, which does not depend on it.
-///
-/// # Errors
-/// [`MathError::Shape`] when the numbers of units differ, [`MathError::Index`] for a layer beyond `n_layers`,
-/// [`MathError::NotFinite`].
-pub fn layer_profiles(
-    codes: ArrayView2<'_, f32>,
-    layer_of_unit: &[usize],
-    n_layers: usize,
-) -> Result<Array2<Option<f64>>, MathError> {
-    require_shape("layer_of_unit", layer_of_unit.len(), codes.ncols(), "one layer for each unit")?;
-    require_finite("codes", codes)?;
-    let mut n_units = vec![0usize; n_layers];
-    for &layer in layer_of_unit {
-        *n_units.get_mut(layer).ok_or(MathError::Index {
-            name: "layer_of_unit",
-            found: layer,
-            expected: n_layers,
-        })? += 1;
-    }
-    let mut profiles = Array2::from_elem((codes.nrows(), n_layers), None);
-    for (mut profile, code) in profiles.outer_iter_mut().zip(codes.outer_iter()) {
-        let mut sums = vec![0.0f64; n_layers];
-        for (&layer, &value) in layer_of_unit.iter().zip(code) {
-            sums[layer] += f64::from(value);
-        }
-        for (mean, (sum, &n)) in profile.iter_mut().zip(sums.iter().zip(&n_units)) {
-            *mean = (n > 0).then(|| sum / n as f64);
-        }
-    }
-    Ok(profiles)
+/// A dictionary and the maps that its patterns drive.
+#[derive(Debug, Clone, Copy)]
+pub struct PolarityInput<'a> {
+    /// Codes (n_patterns x n_units).
+    pub codes: ArrayView2<'a, f32>,
+    /// Weights of each pattern (n_patterns x n_voxels).
+    pub maps: ArrayView2<'a, f32>,
+    /// Time courses (n_tr x n_patterns).
+    pub series: ArrayView2<'a, f32>,
+    /// Layer of each unit (n_units).
+    pub layer_of_unit: &'a [usize],
+    /// Layers there are.
+    pub n_layers: usize,
 }
 
-/// Mirror index of every pair of layer profiles (n_patterns x n_patterns), `M_kj = -r(a_k, a_j)`.
+/// What counts as opposed, and how chance is drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct PolarityOptions {
+    /// Two maps oppose each other if their correlation is below minus this.
+    pub min_opposition: f64,
+    /// A voxel belongs to the positive or negative set of a map beyond so many root mean squares of that map.
+    pub threshold_sd: f64,
+    /// Draws of every null distribution, and resamples of the interval.
+    pub n_permutations: usize,
+    /// Seed of all draws.
+    pub seed: u64,
+}
+
+impl Default for PolarityOptions {
+    /// Correlations below -0.3, voxels beyond 1.5 root mean squares, 1000 draws.
+    fn default() -> Self {
+        Self { min_opposition: 0.3, threshold_sd: 1.5, n_permutations: 1000, seed: 0 }
+    }
+}
+
+/// Two patterns, each read the way round in which its codes sum to a positive number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairPolarity {
+    /// First pattern.
+    pub k: usize,
+    /// Second pattern, above the first.
+    pub j: usize,
+    /// Pearson correlation of the maps; `None` where a map is constant or a pattern has no orientation.
+    pub maps_r: Option<f64>,
+    /// Pearson correlation of the time courses.
+    pub series_r: Option<f64>,
+    /// Mirror index of the layer profiles, `M_kj = -r(a_k, a_j)`.
+    pub mirror: Option<f64>,
+    /// Dice coefficient of the positive set of one with the negative set of the other, mean of both ways that exist.
+    pub opposite_dice: Option<f64>,
+    /// Dice coefficient of the two positive sets and that of the two negative sets, mean of those that exist.
+    pub aligned_dice: Option<f64>,
+    /// Whether `maps_r` is below minus the threshold.
+    pub is_opposed: bool,
+    /// For opposed pairs, the one-sided p value of the mirror index against permuted layers.
+    pub layers_p: Option<f64>,
+}
+
+/// Whether opposed pairs mirror each other more than the other pairs do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolarityTest {
+    /// Opposed pairs among the compared patterns.
+    pub n_opposed: usize,
+    /// Other pairs among them.
+    pub n_others: usize,
+    /// Mean mirror index of opposed pairs.
+    pub mean_opposed: f64,
+    /// Mean mirror index of the other pairs.
+    pub mean_others: f64,
+    /// The headline: `mean_opposed - mean_others`.
+    pub effect: f64,
+    /// The same in standard deviations of the mirror index over all pairs; `None` where it does not vary.
+    pub standardised: Option<f64>,
+    /// 95 % interval of the effect over resampled patterns; `None` where no resample has opposed pairs and others.
+    pub interval: Option<PatternInterval>,
+    /// The effect against relabelled patterns: the p value of the headline.
+    pub pairs_permuted: NullComparison,
+    /// Mean mirror index of opposed pairs against permuted layers.
+    pub layers_permuted: NullComparison,
+    /// Mean mirror index of opposed pairs against shifted and reversed layers.
+    pub layers_shifted: NullComparison,
+    /// Mean mirror index of opposed pairs against patterns pointed either way at random.
+    pub signs_redrawn: NullComparison,
+    /// Number of opposed pairs against patterns pointed either way at random.
+    pub n_opposed_signs_redrawn: NullComparison,
+    /// Relation of maps and profiles at equal time courses; `None` where the time courses leave nothing to relate.
+    pub partial: Option<PartialEffect>,
+}
+
+/// Why there is no test of polarity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoPolarity {
+    /// A correlation over fewer than three layers says nothing.
+    TooFewLayers {
+        /// Layers with units.
+        n_layers: usize,
+    },
+    /// Fewer than four patterns have an orientation, a map and a profile that vary.
+    TooFewPatterns {
+        /// How many have.
+        n_patterns: usize,
+    },
+    /// No two maps oppose each other.
+    NoOpposedPair,
+    /// All maps oppose each other, so there is nothing to compare with.
+    NoOtherPair,
+}
+
+/// A caveat of a measurement of polarity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolarityWarning {
+    /// Codes of these patterns nearly cancel, so the sign of the pattern, and which pairs it opposes, is a convention.
+    WeakOrientation {
+        /// How many patterns.
+        n_patterns: usize,
+        /// Opposed pairs they are part of.
+        n_opposed: usize,
+    },
+    /// Codes of these patterns sum to exactly 0, so they have no orientation and are left out.
+    NoOrientation {
+        /// How many patterns.
+        n_patterns: usize,
+    },
+    /// Maps of these patterns are constant, so they are left out.
+    ConstantMap {
+        /// How many patterns.
+        n_patterns: usize,
+    },
+    /// Profiles of these patterns are constant over layers, so they are left out.
+    ConstantProfile {
+        /// How many patterns.
+        n_patterns: usize,
+    },
+    /// Time courses of these patterns are constant, so they are left out where time courses count.
+    ConstantSeries {
+        /// How many patterns.
+        n_patterns: usize,
+    },
+    /// Patterns can be relabelled or flipped in this many ways only, fewer than were drawn: smaller p values mean little.
+    FewArrangements {
+        /// Distinct arrangements of the null that has fewest.
+        n_distinct: u64,
+        /// Arrangements drawn, with repetition.
+        n_drawn: usize,
+    },
+    /// This many resamples had no opposed pair, or no other, and do not count in the interval.
+    EmptyResamples {
+        /// How many.
+        n_resamples: usize,
+    },
+}
+
+/// Opposition of all pairs of patterns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Polarity {
+    /// Every pair, `k` below `j`, in lexical order.
+    pub pairs: Vec<PairPolarity>,
+    /// `|sum_i C_ki| / sum_i |C_ki|` of each pattern (n_patterns); `None` where the codes sum to exactly 0.
+    pub orientation_strength: Vec<Option<f64>>,
+    /// Opposed pairs.
+    pub n_opposed: usize,
+    /// Opposed pairs whose time courses correlate by less than [`ALIKE_SERIES_R`], so that no algebra makes them oppose.
+    pub n_not_by_algebra: usize,
+    /// The test over pairs, or why there is none.
+    pub test: Result<PolarityTest, NoPolarity>,
+    /// What was asked for.
+    pub options: PolarityOptions,
+    /// Caveats of this measurement.
+    pub warnings: Vec<PolarityWarning>,
+}
+
+/// Measures how far patterns with opposite maps have mirrored layer profiles.
 ///
-/// 1 where two patterns rise and fall over the layers in opposite ways, -1 where they do so together. The
-/// correlation is over the layers present in both profiles; `None` with fewer than three of them, or where a profile is
-/// constant over them.
-pub fn mirror_index(profiles: &Array2<Option<f64>>) -> Array2<Option<f64>> {
-    let n_patterns = profiles.nrows();
-    Array2::from_shape_fn((n_patterns, n_patterns), |(a, b)| {
-        let (a, b) = shared_layers(profiles, a, b);
-        mirror(&a, &b)
+/// Every statistic is of oriented maps `o_k beta_k`, time courses `o_k d_k` and profiles `o_k a_k` with
+/// `o_k = sign(sum_i C_ki)`, so flipping a pattern's codes, map and time course together changes no output. A pair is
+/// opposed where `r(beta_k, beta_j) < -tau`; the headline is the mean mirror index `M_kj = -r(a_k, a_j)` of opposed pairs
+/// less that of the other pairs. Its nulls ask different questions:
+///
+/// - relabelled patterns (`pairs_permuted`): are the mirrored pairs the opposed ones? Profiles, maps and the dependence of
+///   pairs that share a pattern stay as they are (Hubert and Schultz 1976), so this one is exact for exchangeable
+///   patterns, whatever their smoothness and whatever all profiles share;
+/// - permuted or shifted layers: is the mean mirror index of opposed pairs beyond that of profiles without a common layer
+///   axis? Permuted layers are too liberal for smooth profiles (0.13 to 0.18 instead of 0.05 over 12 layers), shifted ones
+///   are not; a trend over layers that all patterns share makes either stricter;
+/// - redrawn signs: would it be as high with each pattern pointed either way? Opposed pairs that mirror and aligned pairs that do
+///   not are the same fact under this null, so it tests what the orientation adds, not whether maps and profiles are
+///   related.
+///
+/// If two time courses are mirror images, opposite maps and profiles follow by algebra: `partial` relates maps to profiles
+/// over pairs with `r(d_k, d_j)` taken out of both, and `n_not_by_algebra` counts opposed pairs that are free of it.
+///
+/// # Errors
+/// [`MathError::Shape`] when patterns or units differ in number, [`MathError::Index`] for a layer beyond `n_layers`,
+/// [`MathError::NotFinite`], [`MathError::Parameter`] for a threshold out of range, [`MathError::TooFew`] without
+/// permutations.
+pub fn polarity(input: PolarityInput<'_>, options: PolarityOptions) -> Result<Polarity, MathError> {
+    let n_patterns = input.codes.nrows();
+    require_shape("rows of the maps", input.maps.nrows(), n_patterns, "one map for each row of the codes")?;
+    require_shape("columns of the series", input.series.ncols(), n_patterns, "one series for each row of the codes")?;
+    check(&options)?;
+    require_finite("series", input.series)?;
+    let profiles = layer_profiles(input.codes, input.layer_of_unit, input.n_layers)?;
+    let oriented = Oriented::measure(input, &profiles, options.threshold_sd)?;
+
+    let mut pairs = oriented.pairs(options.min_opposition);
+    let mut warnings = oriented.warnings(&pairs);
+    let opposed: Vec<(usize, usize)> = pairs.iter().filter(|p| p.is_opposed).map(|p| (p.k, p.j)).collect();
+    let layers = |null| mirror_test_under(&oriented.profiles, &opposed, null, options.n_permutations, options.seed);
+    let permuted = if opposed.is_empty() { None } else { Some(layers(LayerNull::Permuted)?) };
+    if let Some(permuted) = &permuted {
+        for (pair, p) in pairs.iter_mut().filter(|pair| pair.is_opposed).zip(&permuted.pair_p) {
+            pair.layers_p = *p;
+        }
+    }
+    let test = match (oriented.comparable(), permuted) {
+        (Err(reason), _) => Err(reason),
+        (Ok(_), None) => Err(NoPolarity::NoOpposedPair),
+        (Ok(kept), Some(permuted)) => {
+            let shifted = layers(LayerNull::Shifted)?;
+            oriented.test(&kept, &options, &permuted, &shifted, &mut warnings)
+        }
+    };
+    let is_free = |pair: &&PairPolarity| pair.is_opposed && pair.series_r.is_some_and(|r| r.abs() < ALIKE_SERIES_R);
+    Ok(Polarity {
+        n_opposed: opposed.len(),
+        n_not_by_algebra: pairs.iter().filter(is_free).count(),
+        pairs,
+        orientation_strength: oriented.orientations.iter().map(|o| o.map(|o| o.strength)).collect(),
+        test,
+        options,
+        warnings,
     })
 }
 
-fn shared_layers(profiles: &Array2<Option<f64>>, a: usize, b: usize) -> (Vec<f64>, Vec<f64>) {
-    let pairs = profiles.row(a).into_iter().zip(profiles.row(b));
-    pairs.filter_map(|(a, b)| Some(((*a)?, (*b)?))).unzip()
-}
-
-fn mirror(a: &[f64], b: &[f64]) -> Option<f64> {
-    if a.len() < MIN_LAYERS {
-        return None;
+fn check(options: &PolarityOptions) -> Result<(), MathError> {
+    let PolarityOptions { min_opposition, threshold_sd, n_permutations, .. } = *options;
+    let refuse = |name, found, expected| Err(MathError::Parameter { name, found, expected });
+    if !(0.0..1.0).contains(&min_opposition) {
+        return refuse("min-opposition", min_opposition, "a number from 0 to below 1");
     }
-    let n = a.len() as f64;
-    let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
-    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
-    for (x, y) in a.iter().zip(b) {
-        let (dx, dy) = (x - mean_a, y - mean_b);
-        aa += dx * dx;
-        bb += dy * dy;
-        ab += dx * dy;
+    if !(threshold_sd > 0.0 && threshold_sd.is_finite()) {
+        return refuse("threshold-sd", threshold_sd, "a positive number");
     }
-    // Below this share of the offset's power the deviations are rounding of f64 sums.
-    let varies = |power: f64, mean: f64| power > 1e-24 * n * mean * mean;
-    (varies(aa, mean_a) && varies(bb, mean_b)).then(|| (-ab / (aa.sqrt() * bb.sqrt())).clamp(-1.0, 1.0))
-}
-
-/// Mirror index of chosen pairs against profiles whose layers are permuted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MirrorTest {
-    /// Mirror index of each pair; `None` as in [`mirror_index`].
-    pub mirror: Vec<Option<f64>>,
-    /// One-sided p value of each pair, `(1 + #{null >= observed}) / (1 + n_permutations)`.
-    pub pair_p: Vec<Option<f64>>,
-    /// Mean mirror index over the pairs that have one.
-    pub mean: Option<f64>,
-    /// Its mean under the null hypothesis.
-    pub null_mean: Option<f64>,
-    /// One-sided p value of the mean.
-    pub mean_p: Option<f64>,
-}
-
-/// Tests whether pairs of patterns mirror each other over the layers more than chance.
-///
-/// Each draw permutes the layers of every profile independently; the statistics are the mirror index of each pair and its
-/// mean over `pairs`. Caveat: profiles that are smooth over layers correlate by chance more often than permuted ones do,
-/// so small p values need the comparison with non-opposed pairs beside them.
-///
-/// # Errors
-/// [`MathError::Index`] for a pattern that does not exist, [`MathError::Empty`] without pairs, [`MathError::TooFew`]
-/// without permutations.
-pub fn mirror_test(
-    profiles: &Array2<Option<f64>>,
-    pairs: &[(usize, usize)],
-    n_permutations: usize,
-    seed: u64,
-) -> Result<MirrorTest, MathError> {
-    if pairs.is_empty() {
-        return Err(MathError::Empty { what: "pairs" });
-    }
-    if let Some(found) = pairs.iter().map(|&(a, b)| a.max(b)).find(|&k| k >= profiles.nrows()) {
-        return Err(MathError::Index { name: "pairs", found, expected: profiles.nrows() });
-    }
-    if n_permutations == 0 {
-        return Err(MathError::TooFew {
-            name: "number of permutations",
-            found: 0,
-            expected: 1,
-            hint: "1000 resolves p values to 0.001",
-        });
-    }
-    let mirrors_of = |profiles: &Array2<Option<f64>>| -> Vec<Option<f64>> {
-        pairs
-            .iter()
-            .map(|&(a, b)| {
-                let (a, b) = shared_layers(profiles, a, b);
-                mirror(&a, &b)
-            })
-            .collect()
-    };
-    let mean_of = |mirrors: &[Option<f64>]| {
-        let (sum, n) = mirrors.iter().flatten().fold((0.0, 0usize), |(sum, n), m| (sum + m, n + 1));
-        (n > 0).then(|| sum / n as f64)
-    };
-    let observed = mirrors_of(profiles);
-    let draws: Vec<Vec<Vec<Option<f64>>>> = (0..n_permutations.div_ceil(PERMUTATION_BLOCK))
-        .into_par_iter()
-        .map(|block| {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(block as u64);
-            let n_draws = PERMUTATION_BLOCK.min(n_permutations - block * PERMUTATION_BLOCK);
-            (0..n_draws)
-                .map(|_| {
-                    let mut permuted = profiles.clone();
-                    for row in permuted.axis_iter_mut(Axis(0)) {
-                        permute_present(row, &mut rng);
-                    }
-                    mirrors_of(&permuted)
-                })
-                .collect()
-        })
-        .collect();
-    let draws: Vec<Vec<Option<f64>>> = draws.into_iter().flatten().collect();
-
-    // Rounding may part two orders of the same sum; a draw that close is a tie, and ties count against the finding.
-    let is_as_high = |null: f64, observed: f64| null >= observed - 1e-12;
-    let p_value = |n_as_high: usize| (1 + n_as_high) as f64 / (1 + n_permutations) as f64;
-    let pair_p = observed.iter().enumerate().map(|(pair, observed)| {
-        observed.map(|observed| {
-            p_value(draws.iter().filter(|d| d[pair].is_some_and(|null| is_as_high(null, observed))).count())
-        })
-    });
-    let mean = mean_of(&observed);
-    let null: Vec<f64> = draws.iter().filter_map(|draw| mean_of(draw)).collect();
-    Ok(MirrorTest {
-        pair_p: pair_p.collect(),
-        mean,
-        null_mean: mean.map(|_| null.iter().sum::<f64>() / null.len() as f64),
-        mean_p: mean.map(|mean| p_value(null.iter().filter(|&&null| is_as_high(null, mean)).count())),
-        mirror: observed,
-    })
-}
-
-/// Permutes the layers that have a value; the others stay absent.
-fn permute_present(mut profile: ndarray::ArrayViewMut1<'_, Option<f64>>, rng: &mut ChaCha8Rng) {
-    let mut values: Vec<f64> = profile.iter().flatten().copied().collect();
-    values.shuffle(rng);
-    let mut values = values.into_iter();
-    for entry in profile.iter_mut().filter(|entry| entry.is_some()) {
-        *entry = values.next();
-    }
+    require_permutations(n_permutations)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::{Array, array};
-    use proptest::prelude::*;
-
-    fn present(profiles: &[&[f64]]) -> Array2<Option<f64>> {
-        Array::from_shape_fn((profiles.len(), profiles[0].len()), |(k, l)| Some(profiles[k][l]))
-    }
-
-    #[test]
-    fn correlations_of_rows() {
-        let maps = array![[1.0f32, 2.0, 3.0], [-2.0, -4.0, -6.0], [5.0, 5.0, 5.0], [1.0, 0.0, 1.0]];
-        let r = row_correlations(maps.view()).unwrap();
-        assert!((r[[0, 1]].unwrap() + 1.0).abs() < 1e-6);
-        assert!(r[[0, 3]].unwrap().abs() < 1e-6);
-        assert_eq!((r[[0, 0]], r[[0, 2]], r[[2, 2]]), (Some(1.0), None, None));
-    }
-
-    #[test]
-    fn profiles_are_means_and_layers_without_units_are_absent() {
-        let codes = array![[1.0f32, 3.0, 5.0], [0.0, -2.0, 4.0]];
-        let profiles = layer_profiles(codes.view(), &[0, 0, 2], 3).unwrap();
-        assert_eq!(profiles, array![[Some(2.0), None, Some(5.0)], [Some(-1.0), None, Some(4.0)]]);
-        assert!(matches!(layer_profiles(codes.view(), &[0, 0, 3], 3), Err(MathError::Index { found: 3, .. })));
-        assert!(matches!(layer_profiles(codes.view(), &[0, 0], 3), Err(MathError::Shape { .. })));
-    }
-
-    #[test]
-    fn mirrored_profiles_have_index_one() {
-        let profiles = present(&[&[1.0, 2.0, 4.0, 8.0], &[7.0, 6.0, 4.0, 0.0], &[3.0; 4]]);
-        let index = mirror_index(&profiles);
-        assert!((index[[0, 1]].unwrap() - 1.0).abs() < 1e-12);
-        assert!((index[[0, 0]].unwrap() + 1.0).abs() < 1e-12);
-        assert_eq!((index[[0, 2]], index[[2, 2]]), (None, None));
-    }
-
-    #[test]
-    fn two_layers_are_too_few() {
-        let profiles = array![[Some(1.0), None, Some(2.0)], [Some(2.0), Some(5.0), Some(1.0)]];
-        assert_eq!(mirror_index(&profiles)[[0, 1]], None);
-    }
-
-    #[test]
-    fn pair_p_values_match_the_exact_permutation_distribution() {
-        let profiles = present(&[&[1.0, 2.5, 3.0, 7.0, 7.5], &[6.0, 5.0, 5.5, 2.0, 3.0]]);
-        let observed = mirror_index(&profiles)[[0, 1]].unwrap();
-        let (a, b) = shared_layers(&profiles, 0, 1);
-        let mut n_as_high = 0;
-        permutations(&mut a.clone(), 0, &mut |a| {
-            n_as_high += usize::from(mirror(a, &b).unwrap() >= observed - 1e-12);
-        });
-        let exact = f64::from(n_as_high as u32) / 120.0;
-        let test = mirror_test(&profiles, &[(0, 1)], 8000, 2).unwrap();
-        let p = test.pair_p[0].unwrap();
-        assert!((p - exact).abs() < 4.0 * (exact / 8000.0).sqrt() + 2e-4, "{p} {exact}");
-        assert_eq!((test.mean, test.mean_p), (Some(observed), Some(p)));
-        assert!(test.null_mean.unwrap().abs() < 0.05);
-    }
-
-    fn permutations(values: &mut [f64], from: usize, visit: &mut dyn FnMut(&[f64])) {
-        if from == values.len() {
-            return visit(values);
-        }
-        for i in from..values.len() {
-            values.swap(from, i);
-            permutations(values, from + 1, visit);
-            values.swap(from, i);
-        }
-    }
-
-    #[test]
-    fn bytes_depend_on_the_seed_alone_and_bad_pairs_are_refused() {
-        let profiles = Array::from_shape_fn((4, 9), |(k, l)| Some(((k * 5 + l * 3) as f64).sin()));
-        let with = |n_threads: usize, seed: u64| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-            pool.install(|| mirror_test(&profiles, &[(0, 1), (2, 3)], 200, seed).unwrap())
-        };
-        assert_eq!(with(1, 5), with(2, 5));
-        assert_ne!(with(1, 5).null_mean, with(1, 6).null_mean);
-        assert!(matches!(mirror_test(&profiles, &[(0, 4)], 9, 1), Err(MathError::Index { .. })));
-        assert!(matches!(mirror_test(&profiles, &[], 9, 1), Err(MathError::Empty { .. })));
-        assert!(matches!(mirror_test(&profiles, &[(0, 1)], 0, 1), Err(MathError::TooFew { .. })));
-    }
-
-    proptest! {
-        #[test]
-        fn the_index_is_symmetric_and_flips_with_a_pattern(values in prop::collection::vec(-5.0f64..5.0, 14)) {
-            let profiles = Array::from_shape_vec((2, 7), values).unwrap();
-            let mut flipped = profiles.clone();
-            flipped.row_mut(0).mapv_inplace(|v| -v);
-            let (index, other) = (mirror_index(&profiles.mapv(Some)), mirror_index(&flipped.mapv(Some)));
-            prop_assert_eq!(index[[0, 1]], index[[1, 0]]);
-            if let (Some(a), Some(b)) = (index[[0, 1]], other[[0, 1]]) {
-                prop_assert!((a + b).abs() < 1e-9);
-            }
-        }
-    }
-}
+mod tests;

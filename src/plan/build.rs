@@ -1,31 +1,21 @@
 //! A checked study -> the tasks that answer it, wired: design by design, what they have in common once.
 //!
 //! Reads as a design does: models, stimuli, unit series, brains, patterns, fits, statistics, report. A task asks for what
-//! it needs by role; the order of inputs within a role is the order in which they are pushed here. Subjects are in
-//! `build/brains.rs`, fits and questions in `build/answers.rs`.
+//! it needs by role; the order of inputs within a role is the order in which they are pushed here. Models are in `build/models.rs`,
+//! subjects in `build/brains.rs`, fits and questions in `build/answers.rs`.
 
 mod answers;
 mod brains;
+mod models;
 
 use super::{ExternalFile, Plan, PlanError, Role};
 use crate::{
-    math::series::Hrf,
-    model::Stimulus,
     spec::{
-        Design, Model, ModelSource, ModuleUnits, Study,
-        written::{Features, Patterns, Rest, Unreadable},
+        Design, Model, Study,
+        written::{Features, Patterns},
     },
-    stimulus::{Event, Picture},
     store::FileDigests,
-    task::{
-        export::Export,
-        extract::{Extract, Image},
-        frames::CutFrames,
-        pattern::{LearnPatterns, Method},
-        series::UnitSeries,
-        stimuli::DrawScenes,
-        weights::DrawWeights,
-    },
+    task::pattern::{LearnPatterns, Method},
 };
 use petgraph::graph::NodeIndex;
 use std::{
@@ -33,10 +23,6 @@ use std::{
     path::{Path, PathBuf},
     rc::Rc,
 };
-
-/// Stimuli of one extraction task: few enough to share between processors and to lose little when a run is stopped, and loading
-/// the network costs little beside. An edit of a few stimuli runs few of them through the network, whatever the shards.
-const SHARD: usize = 64;
 
 /// Inputs of a task, as they are gathered.
 type Inputs = Vec<(Role, NodeIndex)>;
@@ -77,8 +63,11 @@ struct Pictures {
 
 /// What is known of a module before its series are made.
 struct ModuleTasks {
-    export: NodeIndex,
+    /// Its table of units.
+    units: NodeIndex,
     shards: Vec<NodeIndex>,
+    /// Onset, duration (seconds) and row of the shards of every event, run by run.
+    events: Vec<Vec<(f64, f64, usize)>>,
 }
 
 /// The tasks of a model.
@@ -112,6 +101,8 @@ struct SubjectTasks {
     name: String,
     voxels: NodeIndex,
     bold: Vec<NodeIndex>,
+    /// The files that were made for it, if it is simulated.
+    dataset: Option<NodeIndex>,
     n_grid_voxels: usize,
     n_brain_voxels: usize,
 }
@@ -130,10 +121,13 @@ impl<'a> Build<'a, '_> {
             .zip(&*models.tasks)
             .map(|(model, tasks)| has_patterns.then(|| self.patterns(model, tasks)))
             .collect();
-        let is_same = |before: &&Before<'_>| before.design.has_units_of(design) && before.design.has_brains_of(design);
+        // A brain that follows patterns changes with them.
+        let is_same = |before: &&Before<'_>| {
+            before.design.has_units_of(design) && before.design.has_brains_of(design) && !design.plants_patterns()
+        };
         let subjects = match before.filter(is_same) {
             Some(before) => self.again(&before.subjects),
-            None => self.stage(|build| build.subjects(&models.tasks))?,
+            None => self.stage(|build| build.subjects(&models.tasks, &patterns))?,
         };
         self.report(&models.tasks, &patterns, &subjects.tasks);
         Ok(Before { design, models, subjects })
@@ -150,225 +144,59 @@ impl<'a> Build<'a, '_> {
         stage.clone()
     }
 
-    fn models(&mut self) -> Result<Vec<ModelTasks>, PlanError> {
-        let films = self.films()?;
-        let scenes = self.design.scenes.as_ref().map(|generate| {
-            let task = DrawScenes {
-                seed: generate.seed,
-                n_images: self.design.schedule.images.len(),
-                image_size_px: generate.image_size_px,
-            };
-            self.plan.add("stimuli", task, &[], Vec::new())
-        });
-        let pictures = Pictures { scenes, films };
-        self.design.models.iter().map(|model| self.model(model, &pictures)).collect()
+    /// The patterns of a model: time courses of all its units.
+    fn patterns(&mut self, model: &Model, tasks: &ModelTasks) -> NodeIndex {
+        let places: Vec<usize> = (0..model.modules.len()).collect();
+        let phases = model.phases;
+        self.time_courses(format!("pattern/{}", model.name), self.method(model), phases, model, tasks, &places, None)
     }
 
-    /// Every film of the study with the moments at which it is looked at, ascending.
-    fn films(&mut self) -> Result<Films, PlanError> {
-        let mut moments: BTreeMap<PathBuf, Vec<u64>> = BTreeMap::new();
-        for picture in &self.design.schedule.images {
-            if let Picture::Frame { video, time_us } = picture {
-                moments.entry(video.clone()).or_default().push(*time_us);
-            }
-        }
-        let mut films = Films::new();
-        for (number, (video, mut times_us)) in moments.into_iter().enumerate() {
-            times_us.sort_unstable();
-            let (programs, version) = self.design.ffmpeg.clone().expect("the check found ffmpeg for every film");
-            let file = self.file("video", &video)?;
-            let task = CutFrames { times_us: times_us.clone(), programs, version };
-            let place = self.plan.add(format!("frames/{number:03}"), task, &[], vec![file]);
-            films.insert(video, (place, times_us));
-        }
-        Ok(films)
-    }
-
-    fn model(&mut self, model: &Model, pictures: &Pictures) -> Result<ModelTasks, PlanError> {
-        let weights = match &model.source {
-            ModelSource::Files { .. } => None,
-            ModelSource::Random(random) => {
-                let task = DrawWeights {
-                    random: random.clone(),
-                    weights_bytes: model.modules.iter().map(|module| module.weights_bytes).sum(),
-                };
-                Some(self.plan.add(format!("weights/{}", model.name), task, &[], Vec::new()))
-            }
-        };
-        let mut modules = Vec::new();
-        for units in &model.modules {
-            let export = self.export(model, units, weights)?;
-            let shards = self.extract(model, units, (export, weights), pictures)?;
-            modules.push(ModuleTasks { export, shards });
-        }
-        let series = self.series(model, &modules, self.design.hrf, self.design.trim_start_s, self.design.rest, "");
-        Ok(ModelTasks { modules, series })
-    }
-
-    fn export(
+    /// Time courses of the units of some modules, or of one layer of one module: `columns` of its series.
+    #[allow(clippy::too_many_arguments)] // each is a part of the question
+    fn time_courses(
         &mut self,
+        id: String,
+        method: Method,
+        phases: Option<u64>,
         model: &Model,
-        units: &ModuleUnits,
-        weights: Option<NodeIndex>,
-    ) -> Result<NodeIndex, PlanError> {
-        let (files, place) = match &model.source {
-            ModelSource::Files { folder, path } => {
-                let files = units.files.iter().map(|name| self.file("weights", &folder.join(name)));
-                (files.collect::<Result<_, _>>()?, path.clone())
-            }
-            ModelSource::Random(_) => (Vec::new(), PathBuf::new()),
-        };
-        let inputs: Inputs = weights.into_iter().map(|weights| ("weights", weights)).collect();
-        let task = Export { model: model.name.clone(), module: units.module, units: self.design.units.clone(), place };
-        Ok(self.plan.add(format!("export/{}/{}", model.name, units.module), task, &inputs, files))
-    }
-
-    fn extract(
-        &mut self,
-        model: &Model,
-        units: &ModuleUnits,
-        (export, weights): (NodeIndex, Option<NodeIndex>),
-        pictures: &Pictures,
-    ) -> Result<Vec<NodeIndex>, PlanError> {
-        let schedule = &self.design.schedule;
-        let kind = units.module.stimulus();
-        let total = match kind {
-            Stimulus::Image => schedule.images.len(),
-            Stimulus::Text => schedule.texts.len(),
-            Stimulus::Pair => schedule.pairs.len(),
-        };
-        let place = match &model.source {
-            ModelSource::Files { path, .. } => path.clone(),
-            ModelSource::Random(_) => PathBuf::new(),
-        };
-        let mut shards = Vec::new();
-        for (number, first) in (0..total).step_by(SHARD).enumerate() {
-            let range = first..(first + SHARD).min(total);
-            let mut inputs: Inputs = vec![("network", export)];
-            inputs.extend(weights.map(|weights| ("weights", weights)));
-            let mut files = Vec::new();
-            let images: Vec<usize> = match kind {
-                Stimulus::Image => range.clone().collect(),
-                Stimulus::Text => Vec::new(),
-                Stimulus::Pair => schedule.pairs[range.clone()].iter().map(|(image, _)| *image).collect(),
-            };
-            let texts: Vec<String> = match kind {
-                Stimulus::Image => Vec::new(),
-                Stimulus::Text => schedule.texts[range.clone()].to_vec(),
-                Stimulus::Pair => {
-                    schedule.pairs[range.clone()].iter().map(|(_, text)| schedule.texts[*text].clone()).collect()
-                }
-            };
-            if let (Some(scenes), false) = (pictures.scenes, images.is_empty()) {
-                inputs.push(("stimuli", scenes));
-            }
-            let mut films: Vec<NodeIndex> = Vec::new();
-            let mut shown = Vec::with_capacity(images.len());
-            for number in images {
-                shown.push(match &schedule.images[number] {
-                    Picture::File(_) if pictures.scenes.is_some() => Image::Scene(number),
-                    Picture::File(path) => {
-                        files.push(self.file("images", path)?);
-                        Image::File
-                    }
-                    Picture::Frame { video, time_us } => {
-                        let (task, times_us) = &pictures.films[video];
-                        let film = films.iter().position(|film| film == task).unwrap_or_else(|| {
-                            films.push(*task);
-                            films.len() - 1
-                        });
-                        let frame = times_us.binary_search(time_us).expect("every moment of a film is cut");
-                        Image::Frame { film, frame }
-                    }
-                });
-            }
-            inputs.extend(films.into_iter().map(|film| ("frames", film)));
-            let images = shown;
-            let task = Extract {
-                images,
-                texts,
-                unreadable: if kind == Stimulus::Text { Unreadable::Error } else { self.design.unreadable },
-                device: self.design.device,
-                runtime: self.runtime.to_owned(),
-                place: place.clone(),
-                n_units: units.n_units(),
-                weights_bytes: units.weights_bytes,
-                n_tokens: units.n_tokens,
-            };
-            shards.push(self.plan.add(
-                format!("extract/{}/{}/{number:03}", model.name, units.module),
-                task,
-                &inputs,
-                files,
-            ));
-        }
-        Ok(shards)
-    }
-
-    fn series(
-        &mut self,
-        model: &Model,
-        modules: &[ModuleTasks],
-        hrf: Hrf,
-        trim_start_s: f64,
-        rest: Rest,
-        suffix: &str,
-    ) -> ModelSeries {
-        let design = self.design;
-        let mut by_run = Vec::new();
-        for (run, events) in design.runs.iter().zip(&design.schedule.runs) {
-            let mut of_run = Vec::new();
-            for (units, tasks) in model.modules.iter().zip(modules) {
-                let stimulus = |event: &Event| match units.module.stimulus() {
-                    Stimulus::Image => event.image,
-                    Stimulus::Text => event.text,
-                    Stimulus::Pair => event.pair,
-                };
-                let task = UnitSeries {
-                    events: events
-                        .iter()
-                        .filter_map(|event| Some((event.onset_s, event.duration_s, stimulus(event)?)))
-                        .collect(),
-                    n_tr: run.n_tr,
-                    repetition_time_s: design.repetition_time_s,
-                    hrf,
-                    trim_start_s,
-                    rest,
-                    n_units: units.n_units(),
-                };
-                let inputs: Inputs = tasks.shards.iter().map(|shard| ("units", *shard)).collect();
-                let id = format!("series/{}/{}/run-{}{suffix}", model.name, units.module, run.name);
-                of_run.push(self.plan.add(id, task, &inputs, Vec::new()));
-            }
-            by_run.push(of_run);
-        }
-        by_run
-    }
-
-    fn patterns(&mut self, model: &Model, ModelTasks { modules, series }: &ModelTasks) -> NodeIndex {
+        ModelTasks { modules, series }: &ModelTasks,
+        places: &[usize],
+        columns: Option<(usize, usize)>,
+    ) -> NodeIndex {
+        let n_units = places.iter().map(|place| model.modules[*place].n_units()).sum();
         let task = LearnPatterns {
-            method: self.method(),
+            method,
+            phases,
+            columns,
             n_train_runs: self.n_train_runs(),
             n_runs: self.design.runs.len(),
-            n_modules: modules.len(),
+            n_modules: places.len(),
             n_samples: self.n_samples(),
-            n_units: model.n_units(),
+            n_units: columns.map_or(n_units, |(_, n_units)| n_units),
         };
-        let mut inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();
-        inputs.extend(modules.iter().map(|module| ("network", module.export)));
-        self.plan.add(format!("pattern/{}", model.name), task, &inputs, Vec::new())
+        let of_run =
+            |of_run: &Vec<NodeIndex>| places.iter().map(|place| ("series", of_run[*place])).collect::<Vec<_>>();
+        let mut inputs: Inputs = series.iter().flat_map(of_run).collect();
+        inputs.extend(places.iter().map(|place| ("network", modules[*place].units)));
+        self.plan.add(id, task, &inputs, Vec::new())
     }
 
-    fn method(&self) -> Method {
+    /// How a model's units become time courses; a model with fewer units than that keeps them as they are.
+    fn method(&self, model: &Model) -> Method {
         match &self.design.patterns {
-            Patterns::Dictionary(dictionary) => Method::Dictionary {
+            Patterns::Dictionary(dictionary) if dictionary.n_patterns <= model.n_units() => Method::Dictionary {
                 n_patterns: dictionary.n_patterns,
                 penalty: dictionary.penalty,
                 seed: dictionary.seed,
                 max_epochs: dictionary.max_epochs,
                 tolerance: dictionary.tolerance,
             },
-            Patterns::Pca(components) => Method::Pca { n_patterns: components.n_patterns },
+            Patterns::Pca(components) if components.n_patterns <= model.n_units() => {
+                Method::Pca { n_patterns: components.n_patterns }
+            }
+            Patterns::Dictionary(_) | Patterns::Pca(_) | Patterns::Units(_) => {
+                Method::Units { n_units: model.n_units() }
+            }
         }
     }
 

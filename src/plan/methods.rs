@@ -7,10 +7,10 @@ use crate::{
     },
     format::runs::SeriesKind,
     math::{ols::Noise, ridge::CvScore, series::Hrf},
-    model::Kind,
+    model::{Kind, RandomModel},
     spec::{
         Design, ModelSource, Subjects,
-        written::{Bands, Encoding, Folds, Patterns, Rearranged, Rest},
+        written::{Bands, Encoding, Folds, OverlapNull, Patterns, Rearranged, Rest},
     },
 };
 
@@ -41,18 +41,63 @@ pub(super) fn paragraphs(design: &Design) -> Vec<String> {
             ceiling.repeats.join(", ")
         ));
     }
+    all.push(
+        "Prediction of a network is the mean correlation over its voxels. Its interval (95 %) comes from blocks of test time drawn with replacement, the same \
+         draws for every fit, so that differences are paired; its chance from the same rearrangements of the test series in all voxels."
+            .to_owned(),
+    );
     if let Some(options) = &design.redundancy {
+        let null = match options.null {
+            OverlapNull::Rotations => {
+                "random rotations of the maps in the space of patterns, which keep their mean, their smoothness and what drives all of them alike (Langsrud 2005)"
+            }
+            OverlapNull::Memberships => "permutations of the memberships over the voxels of the networks",
+        };
+        let driven = match options.threshold_sd {
+            Some(threshold_sd) => format!("whose weight lies beyond {threshold_sd} root mean squares of its map"),
+            None => format!("with the largest weights of its map, {} % of all", 100.0 * options.driven_share),
+        };
         all.push(format!(
-            "Redundancy: a pattern drives the voxels whose weight lies beyond {} root mean squares of its map; overlap is the Dice coefficient of two such \
-             sets, compared with {} permutations of the memberships over voxels.",
-            options.threshold_sd, options.n_permutations
+            "Redundancy (pairs of patterns whose maps from two halves of the training runs correlate by {} at least): a pattern drives the voxels {driven}; overlap is the Dice coefficient of two such \
+             sets, compared with {} {null}. What a pattern explains alone is the held-out R2 that is lost without it at the same penalty. Units were silenced \
+             at random and by the size of their codes, and the patterns of the test runs computed from those that were left.",
+            options.min_reliability, options.n_permutations
         ));
     }
     if let Some(options) = &design.polarity {
         all.push(format!(
-            "Polarity: two patterns oppose each other if their maps correlate below -{}; the mirror index is minus the correlation of their mean codes over \
-             layers, compared with {} permutations of the layers.",
-            options.min_opposition, options.n_permutations
+            "Polarity: two patterns whose maps come out again in halves of the training runs (correlation of {} at least) oppose each other if their maps correlate below -{}, each pattern taken with the sign in which its codes add up to more \
+             than 0; the mirror index is minus the correlation of their mean codes over layers. Opposed pairs were compared with all others by permuting the \
+             names of patterns (Hubert and Schultz 1976), by permuting layers, and by drawing the signs of patterns at random, {} times each; the correlation \
+             of the two time courses, from which opposite maps follow by algebra, stands beside every pair and was taken out by partial correlation.",
+            options.min_reliability, options.min_opposition, options.n_permutations
+        ));
+    }
+    if let Some(options) = &design.architecture {
+        all.push(format!(
+            "Architecture: every branch of a model, and every set of branches, was fitted for itself. Unique variance of a branch is the held-out R2 of all \
+             branches less that of all others; the specialisation index of two branches is the difference of their R2 over its sum. Differences between \
+             branches and between models were tested by flipping the sign of the difference in blocks of test time ({} draws). The distance of two models' \
+             maps is 1 - linear CKA (Kornblith et al. 2019).",
+            options.n_permutations
+        ));
+    }
+    if let Some(options) = &design.hierarchy {
+        all.push(format!(
+            "Hierarchy: the depth of a network is that of the layers that predict it, weighted by their correlations above 0; it was rank-correlated with the \
+             order {} and tested by permuting networks.",
+            options.order.join(", ")
+        ));
+    }
+    if let Some(group) = &design.group {
+        let families = match group.families {
+            Some(_) => ", relatives together (Winkler et al. 2015)",
+            None => "",
+        };
+        all.push(format!(
+            "Over subjects every finding, less what chance gives in each subject, was tested by one-sample t and by {} flips of its sign{families}; the false \
+             discovery rate was controlled over rows of one statistic and model, and the family-wise error by the largest t.",
+            group.n_permutations
         ));
     }
     all
@@ -65,8 +110,11 @@ pub(super) fn seeds(design: &Design) -> Vec<(String, u64)> {
         all.push(("stimuli".to_owned(), scenes.seed));
     }
     for model in design.models.iter() {
-        if let ModelSource::Random(random) = &model.source {
-            all.push((format!("weights of {}", model.name), random.seed));
+        match &model.source {
+            ModelSource::Random(RandomModel { seed, .. }) | ModelSource::Untrained { seed, .. } => {
+                all.push((format!("weights of {}", model.units_of), *seed));
+            }
+            ModelSource::Files { .. } | ModelSource::LowLevel(_) => {}
         }
     }
     if let Subjects::Simulated { brain, .. } = &design.subjects {
@@ -84,6 +132,10 @@ pub(super) fn seeds(design: &Design) -> Vec<(String, u64)> {
     all.extend(design.significance.iter().map(|options| ("significance".to_owned(), options.seed)));
     all.extend(design.redundancy.iter().map(|options| ("redundancy".to_owned(), options.seed)));
     all.extend(design.polarity.iter().map(|options| ("polarity".to_owned(), options.seed)));
+    all.extend(design.architecture.iter().map(|options| ("architecture".to_owned(), options.seed)));
+    all.extend(design.hierarchy.iter().map(|options| ("hierarchy".to_owned(), options.seed)));
+    all.extend(design.group.iter().map(|options| ("group".to_owned(), options.seed)));
+    all.extend(design.models.iter().filter_map(|model| Some((format!("phases of {}", model.name), model.phases?))));
     all
 }
 
@@ -103,6 +155,8 @@ fn units(design: &Design) -> String {
             let source = match model.source {
                 ModelSource::Files { .. } => "weights from files",
                 ModelSource::Random(_) => "random weights, untrained",
+                ModelSource::Untrained { .. } => "the architecture of the files, weights as before training",
+                ModelSource::LowLevel(_) => "features of stimuli, no network",
             };
             format!("{} ({source}; {})", model.name, modules.join(", "))
         })
@@ -302,6 +356,7 @@ fn patterns(design: &Design) -> String {
             "Patterns: {} principal components of the units of all modules on the training runs; every run was projected onto them.",
             components.n_patterns
         ),
+        Patterns::Units(_) => "Patterns: every unit is a time course of its own.".to_owned(),
     }
 }
 

@@ -26,11 +26,11 @@ mod render;
 mod sections;
 mod volume;
 
-pub use overview::{Overview, OverviewCell, OverviewModel, render_overview};
+pub use overview::{Overview, OverviewCell, OverviewModel, SensitivityRow, render_overview};
 pub use page::{
-    BrainMap, Engine, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores, NetworkScores, Null,
-    OpposedPair, OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction, PredictionPanel, Provenance,
-    Redundancy, Run, Scale, Seed, Severity, SharedVoxels, Subject, Task, Value, Warning,
+    BrainMap, Engine, FindingRow, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores,
+    NetworkScores, Null, OpposedPair, OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction,
+    PredictionPanel, Provenance, Redundancy, Run, Scale, Seed, Severity, SharedVoxels, Subject, Task, Value, Warning,
 };
 pub use render::render;
 pub use volume::{MAX_AXIS, MAX_VOXELS, Volume, VolumeError};

@@ -25,6 +25,25 @@ pub struct Overview {
     pub cells: Vec<OverviewCell>,
     /// The models, in order of their names.
     pub models: Vec<OverviewModel>,
+    /// How each statistic moves over the settings of each field that varies.
+    pub sensitivity: Vec<SensitivityRow>,
+}
+
+/// One statistic under every setting of one field that varies.
+#[derive(Clone, Debug)]
+pub struct SensitivityRow {
+    /// What was asked, as a short name.
+    pub statistic: String,
+    /// The model, or two.
+    pub model: String,
+    /// What of the model.
+    pub part: String,
+    /// The field that varies, by its short name.
+    pub axis: String,
+    /// Every setting with the mean of the value over subjects and all cells that have it.
+    pub settings: Vec<(String, Value)>,
+    /// The smallest and the largest value of any cell.
+    pub range: Option<(f64, f64)>,
 }
 
 /// A cell of the sweep.
@@ -64,6 +83,16 @@ pub fn render_overview(overview: &Overview) -> String {
                 section aria-labelledby="scores-title" {
                     h2 id="scores-title" { "What each cell predicts" }
                     @for model in &overview.models { (panel(overview, model)) }
+                }
+                @if !overview.sensitivity.is_empty() {
+                    section aria-labelledby="sensitivity-title" {
+                        h2 id="sensitivity-title" { "What the answer hangs on" }
+                        p {
+                            "Each statistic over all voxels, averaged over subjects and over all cells that have a setting: a statistic that moves "
+                            "little along a row does not hang on that choice. Networks are told apart in sensitivity.tsv."
+                        }
+                        (sensitivity(&overview.sensitivity))
+                    }
                 }
                 section aria-labelledby="cells-title" {
                     h2 id="cells-title" { "Cells" }
@@ -116,6 +145,38 @@ fn panel(overview: &Overview, model: &OverviewModel) -> Markup {
     }
 }
 
+/// A table for each field that varies.
+fn sensitivity(rows: &[SensitivityRow]) -> Markup {
+    let mut axes: Vec<&str> = Vec::new();
+    for row in rows {
+        if !axes.contains(&row.axis.as_str()) {
+            axes.push(&row.axis);
+        }
+    }
+    let range = |(low, high): (f64, f64)| format!("{} to {}", number::score(low), number::score(high));
+    html! {
+        @for axis in axes {
+            @let of_axis: Vec<&SensitivityRow> = rows.iter().filter(|row| row.axis == axis).collect();
+            @let settings: Vec<&str> = of_axis[0].settings.iter().map(|(setting, _)| setting.as_str()).collect();
+            h3 { code { (axis) } }
+            (table(&format!("Sensitivity to {axis}"), &["statistic", "model", "of"].into_iter().chain(settings).chain(["range over cells"]).collect::<Vec<_>>(), html! {
+                @for row in of_axis {
+                    tr {
+                        th scope="row" { (row.statistic.replace('-', " ")) }
+                        td { (row.model) }
+                        td { (row.part) }
+                        @for (_, value) in &row.settings { (number_cell(value, number::score)) }
+                        @match row.range {
+                            Some(ends) => td.number { (range(ends)) },
+                            None => td.number.absent title="no cell has a value" { (number::ABSENT) },
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}
+
 fn cells(overview: &Overview) -> Markup {
     let axes: Vec<&str> = overview.cells.first().map_or(Vec::new(), |cell| {
         cell.labels.iter().map(|label| label.split_once('=').map_or("value", |(axis, _)| axis)).collect()
@@ -152,11 +213,20 @@ mod tests {
                 features: "patterns".into(),
                 scores: vec![vec![Value::Known(0.25)], vec![Value::absent("no voxel")]],
             }],
+            sensitivity: vec![SensitivityRow {
+                statistic: "map-distance".into(),
+                model: "clip|vit".into(),
+                part: "patterns".into(),
+                axis: "n".into(),
+                settings: vec![("4".into(), Value::Known(0.125)), ("8".into(), Value::absent("not found"))],
+                range: Some((0.1, 0.15)),
+            }],
             ..Overview::default()
         };
         let page = render_overview(&overview);
         assert!(page.contains("href=\"n=4/report.html\"") && page.contains("href=\"n=8/report.html\""));
         assert!(page.contains("&lt;b&gt;") && !page.contains("<b>"));
         assert!(page.contains("no voxel"));
+        assert!(page.contains("map distance") && page.contains("0.125") && page.contains("not found"));
     }
 }

@@ -33,6 +33,9 @@ pub struct Page {
     pub redundancy: Vec<Redundancy>,
     /// Finding 3: pairs of patterns whose maps oppose.
     pub polarity: Vec<Polarity>,
+    /// Every statistic with its chance, interval and probability: of the group where there is one, else of each subject.
+    #[serde(default)]
+    pub findings: Vec<FindingRow>,
     /// The methods, a paragraph each.
     pub methods: Vec<String>,
     /// How these results came to be.
@@ -78,6 +81,33 @@ impl From<f64> for Value {
     fn from(number: f64) -> Self {
         if number.is_finite() { Self::Known(number) } else { Self::absent("the result was not a finite number") }
     }
+}
+
+/// One answer to one question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindingRow {
+    /// What was asked, as a short name.
+    pub statistic: String,
+    /// What the value is, in words.
+    pub meaning: String,
+    /// The subject; `group` over all of them.
+    pub subject: String,
+    /// The model, or two.
+    pub model: String,
+    /// What of the model.
+    pub part: String,
+    /// The network, or all.
+    pub network: String,
+    /// The value.
+    pub value: Value,
+    /// Ends of its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+    /// What chance alone gives.
+    pub chance: Value,
+    /// Probability by chance alone.
+    pub p: Value,
+    /// False discovery rate.
+    pub q: Value,
 }
 
 /// One subject and the size of its data.

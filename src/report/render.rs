@@ -19,12 +19,13 @@ const MAX_SUMMARISED: usize = 6;
 /// A section's anchor, its title and what draws it.
 type Section = (&'static str, &'static str, fn(&Page) -> Markup);
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("prediction", "Prediction", sections::prediction::section),
     ("brain", "Brain maps", sections::brain::section),
     ("patterns", "Patterns", sections::patterns::section),
     ("redundancy", "Redundancy", sections::redundancy::section),
     ("polarity", "Polarity", sections::polarity::section),
+    ("findings", "Findings", sections::findings::section),
     ("methods", "Methods", sections::provenance::methods),
     ("provenance", "Provenance", sections::provenance::section),
 ];

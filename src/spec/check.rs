@@ -5,6 +5,8 @@
 
 mod brains;
 mod models;
+mod presence;
+mod questions;
 mod recorded;
 mod stimuli;
 
@@ -13,8 +15,7 @@ use super::{
     document::{Document, FieldPath},
     study::{Design, Model, Run},
     written::{
-        Bands, Blocks, CeilingRuns, Encoding, Features, Folds, Patterns, Runs, Shuffled, Statistics, Stimuli, Time,
-        Unreadable, WrittenStudy,
+        Bands, Blocks, Encoding, Features, Folds, Patterns, Runs, Shuffled, Stimuli, Time, Unreadable, WrittenStudy,
     },
 };
 use crate::{
@@ -70,7 +71,7 @@ pub(super) fn check(
     document: &Document,
     memory: &mut Memory<'_>,
 ) -> Result<Design, Vec<Diagnostic>> {
-    let mut check = Check { document, memory, found: Vec::new() };
+    let mut check = Check { document, memory, sources: written.sources.clone(), found: Vec::new() };
     let design = check.study(written);
     match design {
         Some(design) if check.found.is_empty() => Ok(design),
@@ -82,6 +83,8 @@ pub(super) fn check(
 struct Check<'a, 's> {
     document: &'a Document,
     memory: &'a mut Memory<'s>,
+    /// Where files come from, by the field that names them.
+    sources: BTreeMap<String, String>,
     found: Vec<Diagnostic>,
 }
 
@@ -89,12 +92,15 @@ impl Check<'_, '_> {
     fn study(&mut self, written: WrittenStudy) -> Option<Design> {
         self.name(&written.study.name);
         self.runs(&written.runs);
+        if !self.all_is_there(&written) {
+            return None;
+        }
         let encoding = written.encoding;
         self.encoding(&encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
         let stimuli = stimuli?;
         let (outline, scenes) = (Arc::clone(&stimuli.outline), stimuli.scenes.clone());
-        let models = self.known_models(written.models, &written.units, &outline);
+        let models = self.known_models(written.models, &written.units, &written.controls, &outline);
         let length_s = scenes.as_ref().map(Generate::run_length_s);
         let ends_s: Vec<f64> = outline
             .runs
@@ -109,6 +115,7 @@ impl Check<'_, '_> {
             .chain(written.runs.test.iter().map(|name| (name.clone(), true)))
             .collect();
         let clips = runs.iter().map(|(name, _)| self.clips(&written.runs, name)).collect();
+        self.planted_patterns(&written.bold, &written.time, &written.patterns, &encoding);
         let brains = self.brains(
             written.bold,
             &written.atlas,
@@ -131,10 +138,8 @@ impl Check<'_, '_> {
             .map(|((name, is_test), n_tr)| Run { clips: self.clips(&written.runs, &name), name, is_test, n_tr: *n_tr })
             .collect();
         let delays_tr = self.delays(&written.time, &encoding, &runs, brains.repetition_time_s);
-        self.questions(&written.statistics, &encoding);
-        if let Some(ceiling) = &written.statistics.ceiling {
-            self.ceiling(ceiling, &runs);
-        }
+        let subjects: Vec<&str> = brains.subjects.names().collect();
+        let group = self.questions(&written.statistics, &encoding, &models, &runs, &subjects);
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
         Some(Design {
             runs,
@@ -160,6 +165,9 @@ impl Check<'_, '_> {
             ceiling: written.statistics.ceiling,
             redundancy: written.statistics.redundancy,
             polarity: written.statistics.polarity,
+            architecture: written.statistics.architecture,
+            hierarchy: written.statistics.hierarchy,
+            group,
         })
     }
 
@@ -272,28 +280,6 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Statistics ask about the maps of patterns, so there must be such maps.
-    fn questions(&mut self, statistics: &Statistics, encoding: &Encoding) {
-        let asked = [
-            ("significance", statistics.significance.is_some()),
-            ("redundancy", statistics.redundancy.is_some()),
-            ("ceiling", statistics.ceiling.is_some()),
-            ("polarity", statistics.polarity.is_some()),
-        ];
-        if !encoding.features().contains(&Features::Patterns) {
-            for (name, _) in asked.iter().filter(|(_, is_asked)| *is_asked) {
-                let path = FieldPath::of("statistics").key(name);
-                let hint = "predict voxels from `\"patterns\"` in `[encoding.ridge]`, `[encoding.lasso]` or `[encoding.ols]`, or remove this table";
-                self.wrong_with_hint(
-                    &path,
-                    format!("`{path}` asks about patterns, from which no voxel is predicted"),
-                    "nothing to ask about",
-                    hint,
-                );
-            }
-        }
-    }
-
     /// Numbers that are fine on their own and impossible together.
     fn sizes(
         &mut self,
@@ -307,6 +293,7 @@ impl Check<'_, '_> {
         let (n_patterns, path) = match patterns {
             Patterns::Dictionary(dictionary) => (dictionary.n_patterns, "patterns.dictionary.n_patterns"),
             Patterns::Pca(components) => (components.n_patterns, "patterns.pca.n_patterns"),
+            Patterns::Units(_) => (0, "patterns.units"),
         };
         let cut = (trim_start_s / repetition_time_s).ceil() as usize;
         let n_train: usize = runs.iter().filter(|run| !run.is_test).map(|run| run.n_tr.saturating_sub(cut)).sum();
@@ -321,7 +308,8 @@ impl Check<'_, '_> {
         }
         for model in models {
             let most = model.n_units().min(n_train.saturating_sub(1));
-            if n_patterns > most {
+            let has_too_few_units = n_patterns > model.n_units() && model.is_control;
+            if n_patterns > most && !has_too_few_units {
                 let path = FieldPath::of(path);
                 let message = format!(
                     "`{path}` is {n_patterns}, but `{}` has {} units over {n_train} training volumes",
@@ -332,6 +320,11 @@ impl Check<'_, '_> {
             }
         }
         let table = FieldPath::of("encoding").key(encoding.name());
+        if let Some(components) = encoding.components().filter(|components| *components >= n_train) {
+            let path = table.key("components");
+            let message = format!("`{path}` is {components}, but there are {n_train} training volumes");
+            self.wrong(&path, message, format!("expected at most {}", n_train.saturating_sub(1)));
+        }
         match encoding.folds() {
             Some((Folds::Blocks(Blocks { n, gap_s }), _)) => {
                 let gap = (gap_s / repetition_time_s).ceil() as usize;
@@ -386,6 +379,11 @@ impl Check<'_, '_> {
             let message = format!("`{path}` delays units, but patterns are learned from units as they are");
             self.wrong_with_hint(&path, message, "not for patterns", hint);
         }
+        if encoding.components().is_some() {
+            let hint = "leave `components` out, so that units themselves are delayed";
+            let message = format!("`{path}` delays units, but layers are predicted from components");
+            self.wrong_with_hint(&path, message, "not for components", hint);
+        }
         match delays_in_repetition_times(&time.delays_s, repetition_time_s) {
             Err(error) => {
                 self.wrong(
@@ -423,36 +421,21 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Runs that repeat one another are test runs of one length.
-    fn ceiling(&mut self, ceiling: &CeilingRuns, runs: &[Run]) {
-        let list = FieldPath::of("statistics.ceiling.repeats");
-        let mut first: Option<&Run> = None;
-        for (index, name) in ceiling.repeats.iter().enumerate() {
-            let path = list.index(index);
-            if ceiling.repeats[..index].contains(name) {
-                self.wrong(&path, format!("`{path}` names run `{name}` again"), "named before");
-                continue;
-            }
-            let Some(run) = runs.iter().find(|run| run.is_test && run.name == *name) else {
-                let known: Vec<&str> = runs.iter().filter(|run| run.is_test).map(|run| run.name.as_str()).collect();
-                let message = format!("`{path}` is `{name}`, expected a test run: {}", known.join(", "));
-                self.wrong(&path, message, "not a test run");
-                continue;
-            };
-            match first {
-                Some(first) if first.n_tr != run.n_tr => {
-                    let message = format!("run `{name}` has {} volumes, `{}` has {}", run.n_tr, first.name, first.n_tr);
-                    self.wrong(&path, message, "repeats are of one length");
-                }
-                Some(_) => {}
-                None => first = Some(run),
-            }
-        }
-    }
-
     /// Notes that the value at a path is wrong.
     fn wrong(&mut self, path: &FieldPath, message: impl Into<String>, label: impl Into<String>) {
-        self.found.push(Diagnostic::new(self.document.value_span(path), message, label));
+        let found = Diagnostic::new(self.document.value_span(path), message, label);
+        self.found.push(match self.source(path) {
+            Some(source) => found.hint(format!("it comes from {source}")),
+            None => found,
+        });
+    }
+
+    /// Where the file comes from that a field names, if the study says so.
+    fn source(&self, path: &FieldPath) -> Option<&str> {
+        let path = path.to_string();
+        let of =
+            |field: &str| path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.sources.iter().find(|(field, _)| of(field)).map(|(_, source)| source.as_str())
     }
 
     /// Notes that the value at a path is wrong, and what to do about it.
@@ -463,6 +446,10 @@ impl Check<'_, '_> {
         label: impl Into<String>,
         hint: impl Into<String>,
     ) {
+        let hint = match self.source(path) {
+            Some(source) => format!("it comes from {source}"),
+            None => hint.into(),
+        };
         self.found.push(Diagnostic::new(self.document.value_span(path), message, label).hint(hint));
     }
 }

@@ -170,6 +170,26 @@ impl Document {
         found
     }
 
+    /// Whether something was written at exactly this path.
+    #[must_use]
+    pub fn has(&self, path: &FieldPath) -> bool {
+        let mut table = Some(&self.root);
+        let mut list: Option<&Vec<Node>> = None;
+        for step in &path.0 {
+            let node = match step {
+                Step::Key(key) => table.and_then(|table| table.get(key)),
+                Step::Index(index) => list.and_then(|list| list.get(*index)),
+            };
+            let Some(node) = node else { return false };
+            (table, list) = match &node.value {
+                Value::Table(table) => (Some(table), None),
+                Value::List(list) => (None, Some(list)),
+                _ => (None, None),
+            };
+        }
+        true
+    }
+
     /// The bytes of the value at a path, or of the nearest part of the path that was written.
     #[must_use]
     pub fn value_span(&self, path: &FieldPath) -> Span {

@@ -22,7 +22,7 @@ pub mod written;
 pub use diagnostic::{Diagnostic, Located, Source, Span, SpecError, SpecErrors};
 pub use document::{Document, FieldPath, Node, Step, Table, Value};
 pub use schema::schema;
-pub use study::{Cell, Design, Model, ModelSource, ModuleUnits, RecordedSubject, Run, Study, Subjects};
+pub use study::{Cell, Design, GroupTests, Model, ModelSource, ModuleUnits, RecordedSubject, Run, Study, Subjects};
 
 use crate::{
     model::{

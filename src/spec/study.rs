@@ -5,13 +5,15 @@
 
 use super::{
     diagnostic::Source,
-    written::{CeilingRuns, Encoding, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable},
+    written::{
+        Architecture, CeilingRuns, Encoding, Hierarchy, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable,
+    },
 };
 use crate::{
     brain::{assign::AtlasOptions, mask::VoxelSelection, prepare::Preparation, simulate::Simulation},
     format::bids::RunFiles,
     math::series::Hrf,
-    model::{Device, LayerUnits, ModelFacts, Module, RandomModel, UnitSelection},
+    model::{Device, LayerUnits, LowLevel, ModelFacts, Module, RandomModel, UnitSelection},
     stimulus::{Generate, Schedule, video::Ffmpeg},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -116,6 +118,23 @@ pub struct Design {
     pub redundancy: Option<Redundancy>,
     /// Opposition of patterns, if asked.
     pub polarity: Option<Polarity>,
+    /// What branches explain and how models differ, if asked.
+    pub architecture: Option<Architecture>,
+    /// Layers against the order of networks, if asked.
+    pub hierarchy: Option<Hierarchy>,
+    /// Tests over subjects, if asked.
+    pub group: Option<GroupTests>,
+}
+
+/// Tests over subjects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupTests {
+    /// The family of each subject, in the study's order, where relatives change sign together.
+    pub families: Option<Vec<String>>,
+    /// Sign flips.
+    pub n_permutations: usize,
+    /// Their seed.
+    pub seed: u64,
 }
 
 impl Design {
@@ -128,6 +147,12 @@ impl Design {
             && (self.unreadable == other.unreadable && self.device == other.device && self.ffmpeg == other.ffmpeg)
             && (self.scenes == other.scenes && self.repetition_time_s == other.repetition_time_s)
             && (Arc::ptr_eq(&self.schedule, &other.schedule) || self.schedule == other.schedule)
+    }
+
+    /// Whether simulated voxels follow the patterns that the study learns.
+    #[must_use]
+    pub fn plants_patterns(&self) -> bool {
+        matches!(&self.subjects, Subjects::Simulated { brain, .. } if brain.patterns.is_some())
     }
 
     /// Whether, the units being the same, the voxels have the same series as in another design.
@@ -158,6 +183,12 @@ pub struct Run {
 pub struct Model {
     /// Its name in the study.
     pub name: String,
+    /// The model that its units belong to: itself, or the one that it is the control of.
+    pub units_of: String,
+    /// Seed of the phases of its patterns, if it is a control whose phases are drawn at random.
+    pub phases: Option<u64>,
+    /// Whether it is there for other models to be compared with.
+    pub is_control: bool,
     /// Where its weights come from.
     pub source: ModelSource,
     /// The modules in use, in order.
@@ -171,6 +202,21 @@ impl Model {
     #[must_use]
     pub fn n_units(&self) -> usize {
         self.modules.iter().map(ModuleUnits::n_units).sum()
+    }
+
+    /// The branches of the model with the places of their modules in `modules`: modules whose names begin alike are one branch.
+    #[must_use]
+    pub fn branches(&self) -> Vec<(String, Vec<usize>)> {
+        let mut branches: Vec<(String, Vec<usize>)> = Vec::new();
+        for (place, units) in self.modules.iter().enumerate() {
+            let module = units.module.to_string();
+            let branch = module.split('-').next().unwrap_or_default();
+            match branches.iter_mut().find(|(name, _)| name == branch) {
+                Some((_, places)) => places.push(place),
+                None => branches.push((branch.to_owned(), vec![place])),
+            }
+        }
+        branches
     }
 }
 
@@ -228,6 +274,17 @@ pub enum ModelSource {
     },
     /// An untrained model.
     Random(RandomModel),
+    /// The same architecture as that of some files, with weights as before training.
+    Untrained {
+        /// What was named.
+        path: PathBuf,
+        /// The folder that the files are in.
+        folder: PathBuf,
+        /// Seed of the weights.
+        seed: u64,
+    },
+    /// No network: features that are measured of stimuli.
+    LowLevel(LowLevel),
 }
 
 /// The brains.

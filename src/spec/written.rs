@@ -1,12 +1,20 @@
 //! A study as it is written: the TOML types, their defaults and the words that editors show. Next: `check.rs` for what it means.
 //!
 //! The comments of this file are the reference of the spec: they become the descriptions in `schemas/`. A choice between
-//! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place. All of
-//! it but the ways to predict voxels (`written/encoding.rs`) stands in one file, longer than others, since it is read as one page.
+//! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place. The
+//! ways to predict voxels are in `written/encoding.rs`, what is asked of them in `written/statistics.rs`, what they are compared with
+//! in `written/controls.rs`; the rest stands in one file, longer than others, since it is read as one page.
 
+mod controls;
 mod encoding;
+mod statistics;
 
+pub use controls::Controls;
 pub use encoding::{Banded, Bands, Blocks, Encoding, Features, Folds, Lasso, Ols, Ridge, Shuffled};
+pub use statistics::{
+    Architecture, CeilingRuns, Group, Hierarchy, OverlapNull, Polarity, Rearranged, Redundancy, Significance,
+    Statistics,
+};
 
 use crate::{
     brain::{
@@ -19,7 +27,7 @@ use crate::{
     },
     format::{hcp::Registration, runs::SeriesKind},
     math::series::Hrf,
-    model::{Device, Module, RandomModel, UnitSelection},
+    model::{Device, LowLevel, Module, RandomModel, UnitSelection},
     stimulus::Generate,
 };
 use schemars::JsonSchema;
@@ -76,6 +84,14 @@ pub struct WrittenStudy {
     /// What is asked of the fitted maps; each table switches one statistic on.
     #[serde(default)]
     pub statistics: Statistics,
+    /// What the models are compared with; each field switches one control on.
+    #[serde(default)]
+    pub controls: Controls,
+    /// Where files come from, by the field that names them, for whoever has the study and not the files: `hebb check` tells it with
+    /// what is missing. Shapes no result.
+    #[serde(default)]
+    #[schemars(example = json!({ "models.clip.weights": "huggingface.co/openai/clip-vit-base-patch32" }))]
+    pub sources: BTreeMap<String, String>,
 }
 
 /// One file or several.
@@ -236,7 +252,7 @@ pub struct Extraction {
     pub device: Device,
 }
 
-/// A model: trained weights as they were downloaded, or an untrained one of a stated size.
+/// A model: trained weights as they were downloaded, an untrained one of a stated size, or features without a network.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -247,6 +263,9 @@ pub struct Model {
     /// An untrained model with random weights.
     #[serde(default)]
     pub random: Option<RandomModel>,
+    /// No network: luminance, contrast, edges and motion of pictures, words and letters of texts, and where they stand in the run.
+    #[serde(default)]
+    pub low_level: Option<LowLevel>,
     /// Modules whose units are used; all that the model has and the stimuli feed, if absent.
     #[serde(default)]
     #[schemars(length(min = 1))]
@@ -497,6 +516,8 @@ pub enum Patterns {
     Dictionary(Dictionary),
     /// Principal components: the time courses that explain most, every unit on all of them.
     Pca(PrincipalComponents),
+    /// No reduction: every unit is a time course of its own. For models with few units.
+    Units(AllUnits),
 }
 
 /// A sparse dictionary of unit time courses (Mairal 2009), learned on the training runs.
@@ -541,115 +562,7 @@ pub struct PrincipalComponents {
     pub n_patterns: usize,
 }
 
-/// What is asked of the fitted maps; each table switches one statistic on.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Statistics {
-    /// Which voxels are predicted better than chance.
-    pub significance: Option<Significance>,
-    /// Noise ceilings, and scores as a share of them.
-    pub ceiling: Option<CeilingRuns>,
-    /// How far the patterns' voxel sets and unit groups overlap.
-    pub redundancy: Option<Redundancy>,
-    /// Which patterns drive opposite maps, and whether their layers mirror each other.
-    pub polarity: Option<Polarity>,
-}
-
-/// Permutation test of each voxel's score (patterns only).
-#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Significance {
-    /// Permutations of the test series.
-    #[schemars(range(min = 19, max = 1000000))]
-    pub n_permutations: usize,
-    /// How the test series is rearranged.
-    pub method: Rearranged,
-    /// Seconds of test series that stay together, so that their autocorrelation is kept; of circular shifts, the smallest.
-    #[schemars(range(min = 0.1))]
-    pub block_s: f64,
-    /// A voxel stops at the permutation with which so many have reached its own score (Besag and Clifford 1991): voxels without
-    /// signal, which are most, take a few dozen instead of all. Its p value is then this number over the permutations it took,
-    /// which the table of results tells. Absent: every voxel takes all.
-    #[schemars(range(min = 1, max = 1000000))]
-    #[schemars(example = 20)]
-    pub stop_after: Option<usize>,
-    /// False discovery rate over voxels.
-    #[schemars(range(min = 0.000001, max = 0.999999))]
-    pub fdr: f64,
-    /// Seed of the permutations.
-    pub seed: u64,
-}
-
-impl Default for Significance {
-    fn default() -> Self {
-        Self {
-            n_permutations: 1000,
-            method: Rearranged::default(),
-            block_s: 20.0,
-            stop_after: None,
-            fdr: 0.05,
-            seed: 0,
-        }
-    }
-}
-
-/// How a test series is rearranged, so that it has lost its relation to the prediction and kept its memory of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rearranged {
-    /// Blocks of `block_s` in random order.
-    #[default]
-    Blocks,
-    /// The whole series shifted in a circle, by `block_s` at least.
-    CircularShift,
-}
-
-/// How much of each voxel's test series is signal, as far as runs that were shown again tell.
-#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
+/// No reduction: every unit is a time course of its own.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CeilingRuns {
-    /// Test runs in which the same was shown, two or more.
-    #[schemars(length(min = 2))]
-    #[schemars(example = ["4", "5"])]
-    pub repeats: Vec<String>,
-}
-
-/// Overlap of the voxels that patterns drive, against permuted memberships.
-#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Redundancy {
-    /// A pattern drives a voxel whose weight is beyond this many standard deviations of the pattern's map.
-    #[schemars(range(min = 0.1, max = 10))]
-    pub threshold_sd: f64,
-    /// Permutations of the memberships.
-    #[schemars(range(min = 19, max = 1000000))]
-    pub n_permutations: usize,
-    /// Seed of the permutations.
-    pub seed: u64,
-}
-
-impl Default for Redundancy {
-    fn default() -> Self {
-        Self { threshold_sd: 1.5, n_permutations: 1000, seed: 0 }
-    }
-}
-
-/// Pairs of patterns with opposite maps, against permuted layers.
-#[derive(Debug, Clone, PartialEq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Polarity {
-    /// Two maps oppose each other if their correlation is below minus this.
-    #[schemars(range(min = 0.01, max = 0.99))]
-    pub min_opposition: f64,
-    /// Permutations of the layers.
-    #[schemars(range(min = 19, max = 1000000))]
-    pub n_permutations: usize,
-    /// Seed of the permutations.
-    pub seed: u64,
-}
-
-impl Default for Polarity {
-    fn default() -> Self {
-        Self { min_opposition: 0.3, n_permutations: 1000, seed: 0 }
-    }
-}
+pub struct AllUnits {}

@@ -51,6 +51,9 @@ pub struct Appearances {
     pub runs: Vec<Vec<(f64, f64, usize)>>,
 }
 
+/// What an appearance is known by: stimulus, picture before, bits of the share and order of its position.
+type Key = (usize, Option<usize>, Option<(u64, usize)>);
+
 impl Appearances {
     /// Appearances of images; runs last so many seconds.
     #[must_use]
@@ -71,7 +74,7 @@ impl Appearances {
         stimulus: impl Fn(&Event) -> Option<usize>,
     ) -> Self {
         let mut found = Self::default();
-        let mut places: BTreeMap<(usize, Option<usize>, Option<(u64, usize)>), usize> = BTreeMap::new();
+        let mut places: BTreeMap<Key, usize> = BTreeMap::new();
         for (events, length_s) in schedule.runs.iter().zip(run_lengths_s) {
             let shown = events.iter().filter_map(|event| Some((event.onset_s, event.duration_s, stimulus(event)?)));
             let shown: Vec<(f64, f64, usize)> = shown.collect();

@@ -1,5 +1,5 @@
-//! Predicts every voxel of a subject from patterns, from the units of one layer or from bands of units, and scores the prediction
-//! on test runs.
+//! Predicts every voxel of a subject from patterns, from the units of a layer or of modules, or from bands of units, and scores the
+//! prediction on test runs.
 //!
 //! Rows are the volumes that both sides use: a volume that the study trims or that the preparation dropped is in neither.
 //! A voxel without variance in any run is dropped and counted; it has no row in `scores.tsv`. Voxels are read and fitted in pieces
@@ -9,20 +9,24 @@ mod regression;
 mod rows;
 
 pub use regression::{BandedParameters, LassoParameters, OlsParameters, Regression, RidgeParameters};
-pub(super) use rows::Brain;
+pub(super) use rows::{Brain, Rows};
 
 use self::regression::{Caveats, Fitter, Regressors};
 use super::{
-    Compute, Kind, TaskError, Workbench, joined,
+    Compute, Kind, TaskError, Workbench,
+    evidence::{Asked, Gathering, Permutations, networks_of},
+    joined,
     pattern::{Features, read_patterns, whole_series},
 };
 use crate::{
+    brain::mask::VoxelTable,
     format::{
         npy::write_matrix,
         tsv::{MISSING, Table},
     },
     math::{
         folds::{AllowShuffled, Fold, contiguous_blocks, leave_one_run_out, shuffled},
+        reliability::SplitHalf,
         scores::{pearson_columns, r2_columns},
         series::delay_columns,
     },
@@ -43,14 +47,16 @@ pub const WEIGHTS: &str = "weights.npy";
 pub const T_VALUES: &str = "t.npy";
 /// R2 of every band for every voxel that was fitted, where there are bands.
 pub const BANDS: &str = "bands.tsv";
+/// How well the map of every pattern comes out again in halves of the training runs.
+pub const RELIABILITY: &str = "reliability.tsv";
 /// How the fit went.
 pub const FACTS: &str = "encode.json";
 
 /// Voxels that are read and fitted at once: enough that products run at their full rate.
 const PIECE: usize = 8192;
 
-/// One fit. Inputs `bold` are the subject's runs in the study's order; features are the input `patterns`, or inputs
-/// `series`, one module after another, each in the study's order of runs.
+/// One fit. Inputs `bold` are the subject's runs in the study's order, `voxels` says of which network voxels are; features are the
+/// inputs `patterns` side by side, or inputs `series`, one module after another, each in the study's order of runs.
 #[derive(Debug, Serialize)]
 pub struct Encode {
     /// What voxels are predicted from.
@@ -60,6 +66,11 @@ pub struct Encode {
     pub regression: Regression,
     /// Volumes by which units are delayed, each with weights of its own; none where units count as they are.
     pub delays_tr: Vec<usize>,
+    /// Volumes of a block of test time.
+    pub block_tr: usize,
+    /// How predictions are tested, where they are tested here.
+    #[serde(flatten)]
+    pub permutations: Option<Permutations>,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,
     /// Volumes left out on both sides of a held-out block.
@@ -81,6 +92,13 @@ pub struct Encode {
 pub enum EncodeFeatures {
     /// All patterns of a model; the weights are kept.
     Patterns,
+    /// Components that stand for the units of a layer, or of branches one after another.
+    Components,
+    /// All units of some modules.
+    Modules {
+        /// Modules, each with as many inputs `series` as there are runs.
+        n_modules: usize,
+    },
     /// The units of one layer.
     Layer {
         /// First column of the module's series.
@@ -125,7 +143,8 @@ impl Compute for Encode {
             Regression::Lasso(_) => (voxels.min(PIECE), features.min(6000).pow(2) * 32),
         };
         let kept = if matches!(self.features, EncodeFeatures::Patterns) { 2 * features * voxels * 4 } else { 0 };
-        (of_features + of_regression + 5 * samples * at_once * 4 + kept) as u64 + (64 << 20)
+        let of_evidence = 8 * (samples / 2).pow(2) * 8;
+        (of_features + of_regression + 5 * samples * at_once * 4 + kept + of_evidence) as u64 + (64 << 20)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
@@ -156,6 +175,16 @@ impl Compute for Encode {
             keep_weights: matches!(self.features, EncodeFeatures::Patterns),
             n_voxels,
         };
+        let table = VoxelTable::read(bench.input("voxels"))?;
+        let asked = Asked { block_tr: self.block_tr, has_blocks: true, permutations: self.permutations.as_ref() };
+        let mut gathering = Gathering::begin(rows.run_of_row.len() - n_train, table.networks.len(), &asked)?;
+        let mut halves = match self.features {
+            EncodeFeatures::Patterns => {
+                let is_second = halves_of(&rows.run_of_row[..n_train], self.n_train_runs);
+                Some(SplitHalf::new(regressors.x.slice(s![..n_train, ..]), &is_second)?)
+            }
+            _ => None,
+        };
         bench.step(0, n_voxels)?;
         let fitter = Fitter::new(&self.regression, &regressors)?;
         let mut found = Results::new(self, n_voxels);
@@ -163,6 +192,11 @@ impl Compute for Encode {
             let y = rows.voxels(piece.clone())?;
             let fitted = fitter.fit(&regressors, y.view(), &mut found.caveats)?;
             let y_test = y.slice(s![n_train.., ..]);
+            if let Some(halves) = &mut halves {
+                halves.add(y.slice(s![..n_train, ..]))?;
+            }
+            let networks = networks_of(&table, &rows.brain.kept[piece.clone()]);
+            gathering.add(y_test, fitted.prediction.view(), &networks)?;
             let r = pearson_columns(y_test, fitted.prediction.view())?;
             let r2 = r2_columns(y_test, fitted.prediction.view())?;
             for (column, voxel) in rows.brain.kept[piece.clone()].iter().enumerate() {
@@ -177,6 +211,14 @@ impl Compute for Encode {
             bench.step(piece.end, n_voxels)?;
         }
         found.write(bench)?;
+        if let Some(halves) = halves {
+            let mut table = Table::new(["pattern", "reliability"]);
+            for (pattern, r) in halves.finish().r.into_iter().enumerate() {
+                table.push([pattern.to_string(), cell(r)]);
+            }
+            table.write(&bench.out.join(RELIABILITY))?;
+        }
+        gathering.write(&rows.brain.kept, bench)?;
         bench.write_json(
             FACTS,
             &EncodeFacts {
@@ -251,6 +293,18 @@ impl Encode {
     fn features(&self, bench: &Workbench<'_>) -> Result<Features, TaskError> {
         match self.features {
             EncodeFeatures::Patterns => read_patterns(bench.input("patterns")),
+            EncodeFeatures::Components => {
+                let parts =
+                    bench.inputs("patterns").iter().map(|part| read_patterns(part)).collect::<Result<Vec<_>, _>>()?;
+                let (matrices, samples): (Vec<_>, Vec<_>) =
+                    parts.into_iter().map(|part| (part.matrix, part.samples)).unzip();
+                // Branches of one model have the same volumes.
+                let samples = samples.into_iter().next().unwrap_or_default();
+                Ok(Features { matrix: joined(Axis(1), &matrices)?, samples })
+            }
+            EncodeFeatures::Modules { n_modules } => {
+                unit_features(bench.inputs("series"), n_modules, &[0..self.n_units()], &self.delays_tr)
+            }
             EncodeFeatures::Layer { first_unit, n_units } => {
                 let units = first_unit..first_unit + n_units;
                 unit_features(bench.inputs("series"), 1, &[units], &self.delays_tr)
@@ -265,6 +319,11 @@ impl Encode {
                 unit_features(bench.inputs("series"), n_modules, &bands, &self.delays_tr)
             }
         }
+    }
+
+    /// Units, each counted once whatever its delays.
+    fn n_units(&self) -> usize {
+        self.n_features / self.delays_tr.len().max(1)
     }
 
     fn folds(&self, run_of_row: &[usize]) -> Result<Vec<Fold>, TaskError> {
@@ -306,6 +365,21 @@ fn unit_features(
     Ok(Features { matrix: joined(Axis(0), &parts)?, samples })
 }
 
+/// Which half of the training runs each row is in: every other run, or the later half of a single one.
+fn halves_of(run_of_row: &[usize], n_runs: usize) -> Vec<bool> {
+    match n_runs {
+        1 => (0..run_of_row.len()).map(|row| row >= run_of_row.len() / 2).collect(),
+        _ => run_of_row.iter().map(|run| run % 2 == 1).collect(),
+    }
+}
+
+/// The patterns whose maps come out again, by their numbers.
+pub(super) fn reliable_patterns(artifact: &Path, least: f64) -> Result<Vec<usize>, TaskError> {
+    let reliability = Table::read(&artifact.join(RELIABILITY))?.numbers("reliability")?;
+    let is_reliable = |(_, r): &(usize, Option<f64>)| r.is_some_and(|r| r >= least);
+    Ok(reliability.into_iter().enumerate().filter(is_reliable).map(|(pattern, _)| pattern).collect())
+}
+
 /// A number as TSV tables hold it; an absent one is `n/a`.
 pub(super) fn cell(value: Option<f64>) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| value.to_string())
@@ -316,10 +390,15 @@ pub(super) type VoxelValues = Vec<(usize, Option<f64>)>;
 
 /// Voxel and score of every row of an artifact's scores.
 pub(super) fn read_scores(artifact: &Path) -> Result<VoxelValues, TaskError> {
+    read_column(artifact, "r")
+}
+
+/// Voxel and a column of every row of an artifact's scores: `r`, `r2` or `alpha`.
+pub(super) fn read_column(artifact: &Path, column: &str) -> Result<VoxelValues, TaskError> {
     let table = Table::read(&artifact.join(SCORES))?;
     let voxels = table
         .integers("voxel")?
         .into_iter()
         .map(|voxel| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default());
-    Ok(voxels.zip(table.numbers("r")?).collect())
+    Ok(voxels.zip(table.numbers(column)?).collect())
 }

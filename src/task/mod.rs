@@ -6,17 +6,24 @@
 //! path in it, so that a plan speaks the study's language. Inputs come as folders by role, external files as
 //! paths by role, and everything is written into one empty folder: see [`Workbench`].
 
+pub mod architecture;
 pub mod bold;
 pub mod ceiling;
 pub mod encode;
+pub mod evidence;
 pub mod export;
 pub mod extract;
+pub mod finding;
 pub mod frames;
+pub mod group;
+pub mod hierarchy;
 pub mod mask;
 pub mod measure;
 pub mod null;
 pub mod pattern;
 pub mod polarity;
+pub mod prediction;
+pub mod recovery;
 pub mod redundancy;
 pub mod report;
 pub mod series;
@@ -64,17 +71,27 @@ pub enum Kind {
     Null,
     /// Runs that were shown again -> noise ceiling of each voxel, scores as a share of it.
     Ceiling,
+    /// Held-out evidence of all fits -> scores by layer and network.
+    Prediction,
     /// Voxel maps of patterns -> overlap statistics.
     Redundancy,
     /// Voxel maps and codes of patterns -> opposed pairs.
     Polarity,
+    /// Held-out evidence of branches and models -> what each adds to the others.
+    Architecture,
+    /// Held-out evidence of layers -> depth by network.
+    Hierarchy,
+    /// What was planted and what was found -> how much of it was recovered.
+    Recovery,
+    /// Findings of all subjects -> tests over them.
+    Group,
     /// All of the above -> tables, maps and the page.
     Report,
 }
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Stimuli,
         Self::Frames,
         Self::Weights,
@@ -89,8 +106,13 @@ impl Kind {
         Self::Encode,
         Self::Null,
         Self::Ceiling,
+        Self::Prediction,
         Self::Redundancy,
         Self::Polarity,
+        Self::Architecture,
+        Self::Hierarchy,
+        Self::Recovery,
+        Self::Group,
         Self::Report,
     ];
 
@@ -98,16 +120,16 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Report => 4,
-            Self::Export => 3,
+            Self::Report => 5,
+            Self::Export | Self::Encode | Self::Null => 3,
             Self::Weights
             | Self::Extract
             | Self::Mask
             | Self::Bold
             | Self::Simulate
             | Self::Pattern
-            | Self::Encode
-            | Self::Null => 2,
+            | Self::Redundancy
+            | Self::Polarity => 2,
             _ => 1,
         }
     }
@@ -130,8 +152,13 @@ impl Kind {
             Self::Encode => "encode",
             Self::Null => "null",
             Self::Ceiling => "ceiling",
+            Self::Prediction => "prediction",
             Self::Redundancy => "redundancy",
             Self::Polarity => "polarity",
+            Self::Architecture => "architecture",
+            Self::Hierarchy => "hierarchy",
+            Self::Recovery => "recovery",
+            Self::Group => "group",
             Self::Report => "report",
         }
     }

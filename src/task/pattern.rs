@@ -12,6 +12,7 @@ use crate::{
     },
     math::{
         dictionary::{DictionaryOptions, DictionaryWarning, learn_dictionary},
+        phase::{Phases, phase_randomised},
         projection::{ProjectionWarning, pca, project},
     },
     model::UNITS_FILE,
@@ -27,14 +28,21 @@ pub const CODES: &str = "codes.npy";
 /// Run (numbered from 0, in the study's order) and volume of each row of [`PATTERNS`].
 pub const SAMPLES: &str = "samples.tsv";
 /// How the learning went.
-const FACTS: &str = "pattern.json";
+pub(super) const FACTS: &str = "pattern.json";
 
-/// The patterns of one model. Inputs `series` are run by run, module by module; `network` the exports of the modules.
+/// The patterns of one model, or of a part of it. Inputs `series` are run by run, module by module; `network` the exports of the
+/// modules.
 #[derive(Debug, Serialize)]
 pub struct LearnPatterns {
     /// How units become time courses.
     #[serde(rename = "patterns")]
     pub method: Method,
+    /// Seed of the time courses' phases, where they are drawn at random: a control.
+    #[serde(rename = "controls.phases", skip_serializing_if = "Option::is_none")]
+    pub phases: Option<u64>,
+    /// First column and number of columns, where some units of a single module count only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<(usize, usize)>,
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,
     /// Runs in all.
@@ -71,6 +79,11 @@ pub enum Method {
         /// Number of time courses.
         n_patterns: usize,
     },
+    /// Every unit is a time course of its own.
+    Units {
+        /// Number of units.
+        n_units: usize,
+    },
 }
 
 impl Method {
@@ -79,13 +92,14 @@ impl Method {
     pub fn n_patterns(&self) -> usize {
         match self {
             Self::Dictionary { n_patterns, .. } | Self::Pca { n_patterns } => *n_patterns,
+            Self::Units { n_units } => *n_units,
         }
     }
 }
 
 /// How the learning went, as the artifact keeps it.
 #[derive(Debug, Serialize, Deserialize)]
-struct PatternFacts {
+pub(super) struct PatternFacts {
     n_train_samples: usize,
     /// Objective after each epoch, for a dictionary.
     objective: Vec<f64>,
@@ -94,7 +108,7 @@ struct PatternFacts {
     /// Share of the units' power in each component, for principal components.
     power_share: Vec<f64>,
     /// Mean and standard deviation that each time course had over the training rows.
-    scale: Vec<(f64, f64)>,
+    pub(super) scale: Vec<(f64, f64)>,
     /// Units that are part of each pattern.
     n_units_of_pattern: Vec<usize>,
 }
@@ -108,7 +122,8 @@ impl Compute for LearnPatterns {
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
-        let runs = bench.inputs("series").chunks(self.n_modules).map(used_series).collect::<Result<Vec<_>, _>>()?;
+        let used = |modules: &[std::path::PathBuf]| used_series(modules, self.columns);
+        let runs = bench.inputs("series").chunks(self.n_modules).map(used).collect::<Result<Vec<_>, _>>()?;
         let (volumes, series): (Vec<_>, Vec<_>) = runs.into_iter().map(|run| (run.volumes, run.series)).unzip();
         let all = joined(Axis(0), &series)?;
         drop(series);
@@ -129,6 +144,11 @@ impl Compute for LearnPatterns {
             );
         }
         let mut patterns = projection.patterns;
+        if let Some(seed) = self.phases {
+            let run_of_row: Vec<usize> =
+                volumes.iter().enumerate().flat_map(|(run, used)| std::iter::repeat_n(run, used.len())).collect();
+            patterns = phase_randomised(patterns.view(), &run_of_row, Phases::Common, seed)?;
+        }
         facts.scale = standardise(&mut patterns, n_train);
         facts.n_units_of_pattern =
             codes.rows().into_iter().map(|code| code.iter().filter(|value| **value != 0.0).count()).collect();
@@ -142,7 +162,7 @@ impl Compute for LearnPatterns {
             }
         }
         samples.write(&bench.out.join(SAMPLES))?;
-        join_tables(bench.inputs("network"))?.write(&bench.out.join(UNITS_FILE))?;
+        join_tables(bench.inputs("network"), self.columns)?.write(&bench.out.join(UNITS_FILE))?;
         bench.write_json(FACTS, &facts)
     }
 }
@@ -162,6 +182,7 @@ impl LearnPatterns {
             n_units_of_pattern: Vec::new(),
         };
         match &self.method {
+            Method::Units { n_units } => Ok((Array2::eye(*n_units), facts)),
             Method::Pca { n_patterns } => {
                 let components = pca(train, *n_patterns)?;
                 facts.power_share = components.power_share;
@@ -210,11 +231,11 @@ fn tell(warning: &DictionaryWarning, bench: &Workbench<'_>) {
 }
 
 /// The unit series of one run, all modules side by side, in the volumes that are used.
-struct UsedSeries {
+pub(super) struct UsedSeries {
     /// Volumes in use, ascending: the rows of `series`.
-    volumes: Vec<usize>,
+    pub(super) volumes: Vec<usize>,
     /// Series (volumes x units).
-    series: Array2<f32>,
+    pub(super) series: Array2<f32>,
 }
 
 /// The unit series of one run in all its volumes, all modules side by side.
@@ -235,10 +256,14 @@ pub(super) fn whole_series(modules: &[std::path::PathBuf]) -> Result<WholeSeries
     Ok(WholeSeries { series: joined(Axis(1), &parts)?, used })
 }
 
-/// Reads the modules of one run in the volumes that are in use.
-fn used_series(modules: &[std::path::PathBuf]) -> Result<UsedSeries, TaskError> {
+/// Reads the modules of one run in the volumes that are in use, all columns or some.
+pub(super) fn used_series(
+    modules: &[std::path::PathBuf],
+    columns: Option<(usize, usize)>,
+) -> Result<UsedSeries, TaskError> {
     let WholeSeries { series, used } = whole_series(modules)?;
-    Ok(UsedSeries { series: series.select(Axis(0), &used), volumes: used })
+    let (first, n) = columns.unwrap_or((0, series.ncols()));
+    Ok(UsedSeries { series: series.slice(s![.., first..first + n]).select(Axis(0), &used), volumes: used })
 }
 
 /// Scales columns to mean 0 and standard deviation 1 over the first `n_train` rows; a constant column becomes 0.
@@ -255,12 +280,14 @@ fn standardise(patterns: &mut Array2<f32>, n_train: usize) -> Vec<(f64, f64)> {
     scales
 }
 
-fn join_tables(exports: &[std::path::PathBuf]) -> Result<Table, TaskError> {
+/// The rows of all units' tables, or those of some columns of a single module.
+fn join_tables(exports: &[std::path::PathBuf], columns: Option<(usize, usize)>) -> Result<Table, TaskError> {
     let mut joined: Option<Table> = None;
     for export in exports {
         let table = Table::read(&export.join(UNITS_FILE))?;
         let joined = joined.get_or_insert_with(|| Table::new(table.columns().to_vec()));
-        for row in table.rows() {
+        let (first, n) = columns.unwrap_or((0, table.n_rows()));
+        for row in table.rows().iter().skip(first).take(n) {
             joined.push(row.clone());
         }
     }

@@ -9,9 +9,9 @@ mod maps;
 
 use super::{
     Compute, Kind, TaskError, Warning, Workbench,
-    encode::{self, EncodeFacts, VoxelValues, read_scores},
-    null::read_significance,
-    read_warnings,
+    encode::{self, EncodeFacts, VoxelValues},
+    evidence::read_significance,
+    prediction, read_warnings,
     workbench::read_json,
 };
 use crate::{
@@ -33,8 +33,8 @@ const MAPS: &str = "maps.json";
 /// Everything that was asked, subject by subject and, within a subject, model by model.
 ///
 /// Inputs: `voxels` and `bold` (all runs) of each subject; `patterns` of each model; then for each subject and model
-/// `encode` (on patterns or bands), `null`, `ceiling`, `redundancy`, `polarity` (each if asked), and `layers`, one for each layer of
-/// each module.
+/// `encode` (on patterns or bands), `prediction`, `null`, `ceiling`, `redundancy`, `polarity`, `hierarchy` (each if asked), and `layers`,
+/// one for each layer of each module; `architecture` for each subject, `findings` of everything that has some, and `group`.
 #[derive(Debug, Serialize)]
 pub struct Gather {
     /// The subjects.
@@ -63,6 +63,12 @@ pub struct Gather {
     pub has_redundancy: bool,
     /// Whether polarity was asked.
     pub has_polarity: bool,
+    /// Whether branches and models were compared.
+    pub has_architecture: bool,
+    /// Whether layers were compared with the order of networks.
+    pub has_hierarchy: bool,
+    /// Whether findings were tested over subjects.
+    pub has_group: bool,
     /// What was done, in sentences.
     pub methods: Vec<String>,
     /// Every seed that was used.
@@ -133,16 +139,7 @@ impl Compute for Gather {
         }
         let mut page = Page::default();
         let mut maps = Vec::new();
-        let mut scores = Table::new([
-            "subject",
-            "model",
-            "features",
-            "network",
-            "n_voxels",
-            "mean_r",
-            "median_r",
-            "significant_share",
-        ]);
+        let mut scores = Table::new(["subject", "model"].into_iter().chain(prediction::COLUMNS));
         for (place, subject) in self.subjects.iter().enumerate() {
             let voxels = VoxelTable::read(&bench.inputs("voxels")[place])?;
             page.subjects.push(self.subject(subject, place, &voxels, bench)?);
@@ -161,7 +158,9 @@ impl Compute for Gather {
                 bench.step(pair.index + 1, self.subjects.len() * self.models.len())?;
             }
         }
+        maps.extend(self.group_maps(bench)?);
         columns::write(bench, "scores", &scores)?;
+        self.findings(bench, &mut page)?;
         for (model, artifact) in self.models.iter().zip(bench.inputs("patterns")) {
             page.patterns.push(self.pattern_set(model, artifact)?);
         }
@@ -220,17 +219,6 @@ impl Gather {
         if self.has_bands { "bands" } else { "patterns" }
     }
 
-    /// The fits on layers of a pair, module by module.
-    fn layers<'a>(&self, pair: &Pair<'_>, bench: &'a Workbench<'_>) -> &'a [PathBuf] {
-        if !self.has_layers {
-            return &[];
-        }
-        let per_subject: usize = self.models.iter().map(GatheredModel::n_layers).sum();
-        let before: usize = self.models[..pair.model_index].iter().map(GatheredModel::n_layers).sum();
-        let first = pair.subject_index * per_subject + before;
-        &bench.inputs("layers")[first..first + pair.model.n_layers()]
-    }
-
     fn subject(
         &self,
         name: &str,
@@ -254,7 +242,10 @@ impl Gather {
     }
 
     fn significance(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Option<VoxelValues>, TaskError> {
-        self.fdr.map(|_| read_significance(&bench.inputs("null")[pair.index])).transpose()
+        if self.has_bands {
+            return read_significance(&bench.inputs("encode")[pair.index]);
+        }
+        bench.inputs("null").get(pair.index).map_or(Ok(None), |null| read_significance(null))
     }
 }
 
@@ -294,19 +285,4 @@ fn open_volume(map: &Path, mask: &Path) -> Result<Volume, TaskError> {
     let mask = in_order(&inside).into_iter().map(|value| value != 0.0).collect();
     Volume::new(info.shape, in_order(&values), mask, [affine[0], affine[1], affine[2]])
         .map_err(|error| TaskError::Unanswerable(error.to_string()))
-}
-
-/// Scores of a fit by network: voxels of each network in the order of the table, `None` for the score where it is absent.
-fn by_network(voxels: &VoxelTable, scores: &[(usize, Option<f64>)]) -> Vec<Vec<Option<f64>>> {
-    let mut grouped = vec![Vec::new(); voxels.networks.len()];
-    for (voxel, score) in scores {
-        for network in voxels.membership.of(*voxel) {
-            grouped[*network].push(*score);
-        }
-    }
-    grouped
-}
-
-fn scores_by_network(artifact: &Path, voxels: &VoxelTable) -> Result<Vec<Vec<Option<f64>>>, TaskError> {
-    Ok(by_network(voxels, &read_scores(artifact)?))
 }

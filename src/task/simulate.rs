@@ -1,14 +1,20 @@
 //! Writes one simulated subject as a BIDS-derivatives folder, which the tasks after it read as they read a user's.
 
-use super::{Compute, Kind, TaskError, Workbench, joined, series::SERIES};
+use super::{
+    Compute, Kind, TaskError, Workbench, joined,
+    pattern::{Features, read_patterns},
+    series::SERIES,
+};
 use crate::{
     brain::simulate::{SimulatedRun, Simulation, simulate_subject},
     format::{npy::read_matrix, tsv::Table},
 };
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 use serde::Serialize;
+use std::path::Path;
 
-/// One subject. Inputs `series` are the unit series of each run, module by module, in the order of `units`.
+/// One subject. Inputs `series` are the unit series of each run, module by module, in the order of `units`; `patterns` the model's
+/// patterns, where voxels follow them.
 #[derive(Debug, Serialize)]
 pub struct SimulateSubject {
     /// The subject, as `sub-01`.
@@ -65,15 +71,32 @@ impl Compute for SimulateSubject {
             joined(Axis(1), &parts)
         });
         let series = by_run.collect::<Result<Vec<_>, _>>()?;
+        let patterns =
+            bench.inputs("patterns").first().map(|artifact| patterns_of_runs(artifact, self.runs.len())).transpose()?;
         let runs: Vec<SimulatedRun<'_>> = self
             .runs
             .iter()
             .zip(&series)
-            .map(|(run, units)| SimulatedRun { name: run.name.clone(), units: units.view(), events: run.table() })
+            .enumerate()
+            .map(|(number, (run, units))| SimulatedRun {
+                name: run.name.clone(),
+                units: units.view(),
+                patterns: patterns.as_ref().map(|of_runs| of_runs[number].view()),
+                events: run.table(),
+            })
             .collect();
         simulate_subject(&self.brain, &self.subject, TASK, self.repetition_time_s, &runs, &columns, bench.out)?;
         Ok(())
     }
+}
+
+/// The time courses of every run.
+fn patterns_of_runs(artifact: &Path, n_runs: usize) -> Result<Vec<Array2<f32>>, TaskError> {
+    let Features { matrix, samples } = read_patterns(artifact)?;
+    let rows = |run: usize| -> Vec<usize> {
+        samples.iter().enumerate().filter(|(_, (of, _))| *of == run).map(|(row, _)| row).collect()
+    };
+    Ok((0..n_runs).map(|run| matrix.select(Axis(0), &rows(run))).collect())
 }
 
 impl RunToSimulate {

@@ -16,6 +16,8 @@ mod regions;
 mod resampling;
 mod simulated;
 mod simulated_noise;
+mod simulated_patterns;
+mod simulated_planting;
 
 use std::path::PathBuf;
 

@@ -55,6 +55,7 @@ pub(super) fn simulate(simulation: &Simulation, subject: &str, out: &Path) -> Re
     let runs = [("1", first.view()), ("2", second.view())].map(|(name, units)| SimulatedRun {
         name: name.to_owned(),
         units,
+        patterns: None,
         events: events(),
     });
     simulate_subject(simulation, subject, "movie", 2.0, &runs, &columns(), out)

@@ -5,9 +5,12 @@
 
 mod banded;
 mod dictionary;
+mod evidence;
 mod glm;
 mod inference;
 mod leakage;
+mod polarity;
+mod redundancy;
 mod ridge;
 mod statistics;
 

@@ -99,7 +99,7 @@ fn tensors_of_a_twin_begin_as_transformers_begins_them() {
                 assert!((found_mean - mean).abs() < 1e-4 && (found_rms - rms).abs() < 1e-4, "{name}: `{tensor}`");
                 continue;
             }
-            // Five standard errors of a root mean square, and the fixture's own; and the row of padding, which is zero there.
+            // Six standard errors of a root mean square, the fixture's own, and the row of padding, which is zero there.
             let tolerance = 6.0 / (2.0 * n).sqrt() + 0.02;
             assert!((found_rms / rms - 1.0).abs() < tolerance, "{name}: `{tensor}` has {found_rms} against {rms}");
             assert!(found_mean.abs() < 6.0 * rms / n.sqrt(), "{name}: `{tensor}` has mean {found_mean}");

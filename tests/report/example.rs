@@ -43,11 +43,28 @@ pub fn page() -> Page {
         patterns: vec![patterns()],
         redundancy: vec![redundancy(12)],
         polarity: vec![polarity("sub-01", 3), polarity("sub-02", 0)],
+        findings: vec![finding("specialisation", Value::Known(0.42)), finding("hierarchy", Value::absent("too few networks"))],
         methods: vec![
             "Units are the products of mean query and mean key, one for each head and dimension of every layer.".into(),
             "Voxel time courses were fitted by ridge regression, its penalty chosen for each voxel by cross-validation over runs.".into(),
         ],
         provenance: provenance(),
+    }
+}
+
+fn finding(statistic: &str, value: Value) -> FindingRow {
+    FindingRow {
+        statistic: statistic.into(),
+        meaning: "how far two branches differ".into(),
+        subject: "sub-01".into(),
+        model: "clip-vit-b-32".into(),
+        part: "vision|text".into(),
+        network: "visual".into(),
+        value,
+        interval: Some((0.31, 0.53)),
+        chance: Value::Known(0.0),
+        p: Value::Known(0.001),
+        q: Value::Known(0.004),
     }
 }
 

@@ -77,6 +77,7 @@ fn with_every_text(text: &str) -> Page {
         patterns,
         redundancy,
         polarity,
+        findings,
         methods,
         provenance,
     } = &mut page;
@@ -119,6 +120,16 @@ fn with_every_text(text: &str) -> Page {
             texts.extend([&mut pair.k, &mut pair.j]);
             texts.extend(pair.profiles.iter_mut().flat_map(|code| [&mut code.layer.module, &mut code.layer.layer]));
         }
+    }
+    for row in findings {
+        texts.extend([
+            &mut row.statistic,
+            &mut row.meaning,
+            &mut row.subject,
+            &mut row.model,
+            &mut row.part,
+            &mut row.network,
+        ]);
     }
     texts.extend(provenance.tasks.iter_mut().flat_map(|task| [&mut task.id, &mut task.kind, &mut task.key]));
     texts.extend(provenance.engines.iter_mut().flat_map(|engine| [&mut engine.name, &mut engine.version]));

@@ -74,9 +74,20 @@ def untrained():
     yield "roberta", lambda: transformers.RobertaModel(roberta, add_pooling_layer=False)
 
 
+# What transformers 5 calls the tensors of a ViT in memory, and what they are called in files.
+IN_FILES = {"layers.*.attention.q_proj": "encoder.layer.*.attention.attention.query",
+            "layers.*.attention.k_proj": "encoder.layer.*.attention.attention.key",
+            "layers.*.attention.v_proj": "encoder.layer.*.attention.attention.value",
+            "layers.*.attention.o_proj": "encoder.layer.*.attention.output.dense",
+            "layers.*.mlp.fc1": "encoder.layer.*.intermediate.dense", "layers.*.mlp.fc2": "encoder.layer.*.output.dense",
+            "layers.*.layernorm_before": "encoder.layer.*.layernorm_before",
+            "layers.*.layernorm_after": "encoder.layer.*.layernorm_after"}
+
+
 def kind_of(name):
-    """A tensor's name without the number of its layer: tensors of all layers begin alike."""
-    return ".".join("*" if part.isdigit() else part for part in name.split("."))
+    """A tensor's name in files without the number of its layer: tensors of all layers begin alike."""
+    owner, tensor = ".".join("*" if part.isdigit() else part for part in name.split(".")).rpartition(".")[::2]
+    return ".".join(filter(None, [IN_FILES.get(owner, owner), tensor]))
 
 
 def beginnings(make):
@@ -89,7 +100,7 @@ def beginnings(make):
                 values = tensor.double()
                 sums[kind_of(name)] = (squares + float((values**2).sum()), n + values.numel(), total + float(values.sum()))
     # Mean and root mean square over layers and seeds.
-    return {name: [float(f"{total / n:.4g}"), float(f"{(squares / n) ** 0.5:.5g}")] for name, (squares, n, total) in sums.items()}
+    return {name: [float(f"{total / n:.6g}"), float(f"{(squares / n) ** 0.5:.5g}")] for name, (squares, n, total) in sums.items()}
 
 
 def main():

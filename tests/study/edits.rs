@@ -7,9 +7,11 @@
 use super::bench::{Bench, Ids};
 
 /// What follows from new unit series or voxels: fits, what is asked of them, the report.
-pub(super) const FITS: &str = "encode null redundancy polarity report";
+pub(super) const FITS: &str = "encode null prediction redundancy polarity recovery report";
 /// What follows from new patterns.
-pub(super) const PATTERN_FITS: &str = "encode/*/patterns null redundancy polarity report";
+pub(super) const PATTERN_FITS: &str = "encode/*/patterns null prediction redundancy polarity recovery report";
+/// What follows from another test of voxels: layers are tested where they are fitted.
+const TESTS: &str = "encode/*/layer-* null prediction recovery report";
 /// What follows from new simulated brains.
 const BRAINS: &str = "simulate mask bold";
 /// What follows from another image tower; the text tower's export comes out as before.
@@ -53,6 +55,8 @@ fn tiny_beside_another() -> Option<Bench> {
     let bench = Bench::tiny()?;
     let included = "[study]\nname = \"base\"\n\n[statistics.redundancy]\nthreshold_sd = 1.0\n";
     std::fs::write(bench.folder().join("base.toml"), included).expect("writable");
+    let families = "participant_id\tfamily\thousehold\nsub-01\ta\tx\nsub-02\tb\tx\nsub-03\tb\ty\n";
+    std::fs::write(bench.folder().join("participants.tsv"), families).expect("writable");
     std::fs::write(bench.folder().join("clips.tsv"), "onset\tduration\n3\t30\n").expect("writable");
     Some(bench)
 }
@@ -61,24 +65,24 @@ edits! {
     tiny_beside_another();
 
     // Other files. What they say counts as if it stood here.
-    an_included_field_reruns_what_it_touches: "include", ["# The smallest study" -> "include = \"base.toml\"\n# "] computes "redundancy report";
+    an_included_field_reruns_what_it_touches: "include", ["# The smallest study" -> "include = \"base.toml\"\n# "] computes "redundancy recovery report";
     without_it_an_included_field_reruns_nothing: "without",
         ["# The smallest study" -> "include = \"base.toml\"\nwithout = [\"statistics.redundancy.threshold_sd\"]\n# "] computes;
 
     // Sweeps. The first cell is the study as it was, so what runs is what the second has of its own.
     a_value_on_a_grid_runs_its_cell_only: "sweep.grid.*",
         ["[units]" -> "[sweep.grid]\n\"patterns.dictionary.n_patterns\" = [4, 5]\n\n[units]"]
-        computes "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 redundancy/*@n_patterns=5 \
-                  polarity/*@n_patterns=5 report@n_patterns=5";
+        computes "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 prediction/*@n_patterns=5 \
+                  redundancy/*@n_patterns=5 polarity/*@n_patterns=5 recovery/*@n_patterns=5 report@n_patterns=5";
     zipped_values_run_together: "sweep.zip",
         ["[units]" -> "[[sweep.zip]]\n\"statistics.redundancy.seed\" = [0, 1]\n\"statistics.polarity.seed\" = [0, 1]\n\n[units]"]
-        computes "redundancy/*seed=1 polarity/*seed=1 report@polarity.seed=1,redundancy.seed=1";
+        computes "redundancy/*seed=1 polarity/*seed=1 recovery/*seed=1 report@polarity.seed=1,redundancy.seed=1";
     an_excluded_cell_runs_nothing: "sweep.exclude",
         ["[units]" -> "[sweep.grid]\n\"patterns.dictionary.n_patterns\" = [4, 5]\n\n[[sweep.exclude]]\n\"patterns.dictionary.n_patterns\" = 5\n\n[units]"]
         computes;
     an_override_reruns_its_cells_only: "sweep.override",
         ["[units]" -> "[sweep.grid]\n\"statistics.polarity.seed\" = [0, 1]\n\n[[sweep.override]]\nwhen = { \"statistics.polarity.seed\" = 1 }\nset = { \"statistics.redundancy.threshold_sd\" = 1.0 }\n\n[units]"]
-        computes "redundancy/*@seed=1 polarity/*@seed=1 report@seed=1";
+        computes "redundancy/*@seed=1 polarity/*@seed=1 recovery/*@seed=1 report@seed=1";
 
     // Runs. Made-up stimuli go by the place of a run, not by its name.
     renamed_training_runs_rerun_brains: "runs.train", [r#"["1", "2", "3"]"# -> r#"["2", "1", "3"]"#] computes BRAINS, FITS;
@@ -159,7 +163,7 @@ edits! {
 
     // Simulated brains.
     a_new_subject_reruns_its_own: "bold.simulate.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-01", "sub-02", "sub-03"]"#]
-        computes "simulate/sub-03 mask/sub-03 bold/sub-03/* encode/sub-03/* null/sub-03/* redundancy/sub-03/* polarity/sub-03/* report";
+        computes "simulate/sub-03 mask/sub-03 bold/sub-03/* encode/sub-03/* null/sub-03/* prediction/sub-03/* redundancy/sub-03/* polarity/sub-03/* recovery/sub-03 report";
     a_subject_less_reruns_the_report_only: "bold.simulate.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-02"]"#]
         computes "report";
     the_only_model_by_name_reruns_nothing: "bold.simulate.model",
@@ -170,7 +174,7 @@ edits! {
     the_shape_of_brains_reruns_no_pattern: "bold.simulate.brain.shape", ["[10, 12, 9]" -> "[10, 12, 10]"]
         computes BRAINS, FITS;
     the_size_of_voxels_reruns_no_fit: "bold.simulate.brain.voxel_size_mm", ["voxel_size_mm = 6.0" -> "voxel_size_mm = 5.0"]
-        computes BRAINS, "redundancy report";
+        computes BRAINS, FITS;
     the_noise_reruns_no_pattern: "bold.simulate.brain.snr", ["snr = 2.0" -> "snr = 1.0"] computes BRAINS, FITS;
     the_noises_memory_reruns_no_pattern: "bold.simulate.brain.ar1", ["snr = 2.0" -> "snr = 2.0\nar1 = 0.4"]
         computes BRAINS, FITS;
@@ -194,6 +198,28 @@ edits! {
         ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], redundant_voxels = 0.25"] computes BRAINS, FITS;
     mirrored_voxels_rerun_no_pattern: "bold.simulate.brain.networks.*.mirrored_voxels",
         ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], mirrored_voxels = 0.5"] computes BRAINS, FITS;
+
+    a_second_branch_reruns_no_pattern: "bold.simulate.brain.networks.*.also.module",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], also = { module = \"text\", layers = [0] }"] computes BRAINS, FITS;
+    its_layers_rerun_no_pattern: "bold.simulate.brain.networks.*.also.layers",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], also = { module = \"text\", layers = [1] }"] computes BRAINS, FITS;
+    its_mixing_reruns_no_pattern: "bold.simulate.brain.networks.*.also.mixing",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], also = { module = \"text\", layers = [1], mixing = \"even\" }"]
+        computes BRAINS, FITS;
+    the_noise_of_a_network_reruns_no_pattern: "bold.simulate.brain.networks.*.snr",
+        ["\"vision\", layers = [1]" -> "\"vision\", layers = [1], snr = 0.5"] computes BRAINS, FITS;
+    planted_patterns_rerun_no_pattern: "bold.simulate.brain.patterns.networks",
+        ["[preparation]" -> "[bold.simulate.brain.patterns]\nnetworks = [\"default\"]\nduplicates = 0\nmirrored = 0\nalone = 2\nmax_correlation = 0.9\n\n[preparation]"] computes BRAINS, FITS;
+    patterns_alone_rerun_brains: "bold.simulate.brain.patterns.alone",
+        ["[preparation]" -> "[bold.simulate.brain.patterns]\nnetworks = [\"default\"]\nduplicates = 0\nmirrored = 0\nalone = 1\nmax_correlation = 0.9\n\n[preparation]"] computes BRAINS, FITS;
+    duplicates_rerun_brains: "bold.simulate.brain.patterns.duplicates",
+        ["[preparation]" -> "[bold.simulate.brain.patterns]\nnetworks = [\"default\"]\nduplicates = 1\nmirrored = 0\nalone = 0\nmax_correlation = 0.9\n\n[preparation]"] computes BRAINS, FITS;
+    mirrored_patterns_rerun_brains: "bold.simulate.brain.patterns.mirrored",
+        ["[preparation]" -> "[bold.simulate.brain.patterns]\nnetworks = [\"default\"]\nduplicates = 0\nmirrored = 1\nalone = 0\nmax_correlation = 0.9\n\n[preparation]"] computes BRAINS, FITS;
+    the_largest_correlation_reruns_brains: "bold.simulate.brain.patterns.max_correlation",
+        ["[preparation]" -> "[bold.simulate.brain.patterns]\nnetworks = [\"default\"]\nduplicates = 0\nmirrored = 0\nalone = 1\nmax_correlation = 0.8\n\n[preparation]"] computes BRAINS, FITS;
+    the_noise_of_patterns_reruns_brains: "bold.simulate.brain.patterns.snr",
+        ["[preparation]" -> "[bold.simulate.brain.patterns]\nnetworks = [\"default\"]\nduplicates = 0\nmirrored = 0\nalone = 1\nmax_correlation = 0.9\nsnr = 0.5\n\n[preparation]"] computes BRAINS, FITS;
 
     // Preparation.
     confounds_rerun_preparation: "preparation.confounds", ["\"rot_*\"" -> "\"rot_x\""] computes "bold", FITS;
@@ -237,19 +263,19 @@ edits! {
 
     combined_networks_rerun_what_asks_for_them: "atlas.combine",
         ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"attention\"\nof = [\"dorsal-attention\", \"ventral-attention\"]\n[patterns.dictionary]"]
-        computes "mask bold redundancy report";
+        computes "mask bold", FITS;
     a_combined_networks_name_reruns_what_asks_for_it: "atlas.combine",
         ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"seeing\"\nof = [\"visual\"]\n[patterns.dictionary]"]
-        computes "mask bold redundancy report";
+        computes "mask bold", FITS;
     a_combined_networks_parts_rerun_what_asks_for_it: "atlas.combine",
         ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"seeing\"\nof = [\"visual\", \"limbic\"]\n[patterns.dictionary]"]
-        computes "mask bold redundancy report";
+        computes "mask bold", FITS;
     a_difference_reruns_what_asks_for_it: "atlas.combine",
         ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"only\"\noperation = \"difference\"\nof = [\"visual\", \"language\"]\n[patterns.dictionary]"]
-        computes "mask bold redundancy report";
+        computes "mask bold", FITS;
     parts_that_go_rerun_what_asks_for_them: "atlas.combine",
         ["[patterns.dictionary]" -> "[[atlas.combine]]\nname = \"seeing\"\nof = [\"visual\"]\nkeep_parts = false\n[patterns.dictionary]"]
-        computes "mask bold redundancy report";
+        computes "mask bold", FITS;
     peeled_networks_rerun_masks: "atlas.clean.erode_voxels",
         ["[patterns.dictionary]" -> "[atlas.clean]\nerode_voxels = 1\n[patterns.dictionary]"] computes "mask bold", FITS;
     pieces_that_none_is_smaller_than_stop_there: "atlas.clean.smallest_piece_voxels",
@@ -258,7 +284,7 @@ edits! {
         ["[patterns.dictionary]" -> "[atlas.clean]\nsmallest_network_voxels = 2\n[patterns.dictionary]"] computes "mask report";
     parcels_as_networks_rerun_what_asks_for_them: "atlas.networks",
         ["[patterns.dictionary]" -> "[atlas]\nnetworks = \"parcels\"\n[patterns.dictionary]"]
-        computes "mask bold redundancy report";
+        computes "mask bold", FITS;
     the_column_of_networks_by_name_stops_there: "atlas.networks.column",
         ["[patterns.dictionary]" -> "[atlas]\nnetworks = { column = \"network\" }\n[patterns.dictionary]"] computes "mask";
     a_run_shown_again_reruns_brains: "bold.simulate.brain.repeats.*",
@@ -302,40 +328,106 @@ edits! {
         ["10_000]" -> "10_000]\nallow_shuffled = true\nfolds = { shuffled = { n = 3, seed = 1 } }"] computes FITS;
     permission_alone_reruns_nothing: "encoding.ridge.allow_shuffled", ["10_000]" -> "10_000]\nallow_shuffled = true"] computes;
     circular_shifts_rerun_significance: "statistics.significance.method",
-        ["[statistics.significance]" -> "[statistics.significance]\nmethod = \"circular-shift\""] computes "null report";
+        ["[statistics.significance]" -> "[statistics.significance]\nmethod = \"circular-shift\""] computes TESTS;
     stopping_early_reruns_significance: "statistics.significance.stop_after",
-        ["[statistics.significance]" -> "[statistics.significance]\nstop_after = 5"] computes "null report";
+        ["[statistics.significance]" -> "[statistics.significance]\nstop_after = 5"] computes TESTS;
     more_permutations_rerun_significance: "statistics.significance.n_permutations",
         ["[statistics.significance]\nn_permutations = 99" -> "[statistics.significance]\nn_permutations = 199"]
-        computes "null report";
+        computes TESTS;
     the_block_reruns_significance: "statistics.significance.block_s",
-        ["[statistics.significance]" -> "[statistics.significance]\nblock_s = 10.0"] computes "null report";
+        ["[statistics.significance]" -> "[statistics.significance]\nblock_s = 10.0"] computes FITS;
     the_discovery_rate_reruns_significance: "statistics.significance.fdr",
-        ["[statistics.significance]" -> "[statistics.significance]\nfdr = 0.1"] computes "null report";
+        ["[statistics.significance]" -> "[statistics.significance]\nfdr = 0.1"] computes "null prediction recovery report";
     the_seed_of_significance_reruns_it: "statistics.significance.seed",
-        ["[statistics.significance]" -> "[statistics.significance]\nseed = 1"] computes "null report";
+        ["[statistics.significance]" -> "[statistics.significance]\nseed = 1"] computes TESTS;
     significance_taken_out_reruns_the_report_only: "statistics.significance.n_permutations",
         ["[statistics.significance]\nn_permutations = 99" -> ""] computes "report";
     the_threshold_reruns_redundancy: "statistics.redundancy.threshold_sd",
-        ["[statistics.redundancy]" -> "[statistics.redundancy]\nthreshold_sd = 1.0"] computes "redundancy report";
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nthreshold_sd = 1.0"] computes "redundancy recovery report";
     more_permutations_rerun_redundancy: "statistics.redundancy.n_permutations",
         ["[statistics.redundancy]\nn_permutations = 99" -> "[statistics.redundancy]\nn_permutations = 199"]
-        computes "redundancy report";
+        computes "redundancy recovery report";
     the_seed_of_redundancy_reruns_it: "statistics.redundancy.seed",
-        ["[statistics.redundancy]" -> "[statistics.redundancy]\nseed = 1"] computes "redundancy report";
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nseed = 1"] computes "redundancy recovery report";
     redundancy_taken_out_reruns_the_report_only: "statistics.redundancy.n_permutations",
         ["[statistics.redundancy]\nn_permutations = 99" -> ""] computes "report";
     the_opposition_reruns_polarity: "statistics.polarity.min_opposition",
-        ["[statistics.polarity]" -> "[statistics.polarity]\nmin_opposition = 0.2"] computes "polarity report";
+        ["[statistics.polarity]" -> "[statistics.polarity]\nmin_opposition = 0.2"] computes "polarity recovery report";
     more_permutations_rerun_polarity: "statistics.polarity.n_permutations",
         ["[statistics.polarity]\nn_permutations = 99" -> "[statistics.polarity]\nn_permutations = 199"]
-        computes "polarity report";
+        computes "polarity recovery report";
     the_seed_of_polarity_reruns_it: "statistics.polarity.seed",
-        ["[statistics.polarity]" -> "[statistics.polarity]\nseed = 1"] computes "polarity report";
+        ["[statistics.polarity]" -> "[statistics.polarity]\nseed = 1"] computes "polarity recovery report";
     polarity_taken_out_reruns_the_report_only: "statistics.polarity.n_permutations",
         ["[statistics.polarity]\nn_permutations = 99" -> ""] computes "report";
 
+    another_share_reruns_redundancy: "statistics.redundancy.driven_share",
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\ndriven_share = 0.2"] computes "redundancy recovery report";
+    another_null_reruns_redundancy: "statistics.redundancy.null",
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nnull = \"memberships\""] computes "redundancy recovery report";
+    other_shares_rerun_redundancy: "statistics.redundancy.removed_shares",
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nremoved_shares = [0.5]"] computes "redundancy recovery report";
+    more_removals_rerun_redundancy: "statistics.redundancy.n_removals",
+        ["[statistics.redundancy]" -> "[statistics.redundancy]\nn_removals = 3"] computes "redundancy recovery report";
+    the_threshold_of_opposite_sets_reruns_polarity: "statistics.polarity.threshold_sd",
+        ["[statistics.polarity]" -> "[statistics.polarity]\nthreshold_sd = 1.0"] computes "polarity recovery report";
+    branches_are_fitted_where_architecture_is_asked: "statistics.architecture.seed",
+        ["[statistics.polarity]" -> "[statistics.architecture]\nseed = 1\n\n[statistics.polarity]"]
+        computes "encode/*/branches/* architecture recovery report";
+    models_to_compare_are_those_named: "statistics.architecture.compare",
+        ["[statistics.polarity]" -> "[statistics.architecture]\ncompare = []\n\n[statistics.polarity]"]
+        computes "encode/*/branches/* architecture recovery report";
+    draws_of_architecture_fit_nothing_again: "statistics.architecture.n_permutations",
+        ["[statistics.polarity]" -> "[statistics.architecture]\nn_permutations = 99\n\n[statistics.polarity]"]
+        computes "encode/*/branches/* architecture recovery report";
+    an_order_of_networks_reruns_no_fit: "statistics.hierarchy.order",
+        ["[statistics.polarity]" -> "[statistics.hierarchy]\norder = [\"visual\", \"language\", \"default\", \"limbic\"]\n\n[statistics.polarity]"]
+        computes "hierarchy report";
+    the_seed_of_hierarchy_reruns_no_fit: "statistics.hierarchy.seed",
+        ["[statistics.polarity]" -> "[statistics.hierarchy]\norder = [\"visual\", \"language\"]\nseed = 1\n\n[statistics.polarity]"]
+        computes "hierarchy report";
+    a_group_reruns_no_subject: "statistics.group.n_permutations",
+        ["[statistics.polarity]" -> "[statistics.group]\nn_permutations = 99\n\n[statistics.polarity]"] computes "group report";
+    the_seed_of_a_group_reruns_no_subject: "statistics.group.seed",
+        ["[statistics.polarity]" -> "[statistics.group]\nseed = 1\n\n[statistics.polarity]"] computes "group report";
+    families_rerun_the_group: "statistics.group.families",
+        ["[statistics.polarity]" -> "[statistics.group]\nfamilies = \"participants.tsv\"\n\n[statistics.polarity]"] computes "group report";
+    another_column_of_families_reruns_the_group: "statistics.group.family_column",
+        ["[statistics.polarity]" -> "[statistics.group]\nfamilies = \"participants.tsv\"\nfamily_column = \"household\"\n\n[statistics.polarity]"]
+        computes "group report";
+    components_in_place_of_layers_rerun_layers: "encoding.ridge.components", ["10_000]" -> "10_000]\ncomponents = 3"]
+        computes "pattern/clip/* encode/*/layer-* prediction recovery report";
+
+    // Controls.
+    untrained_twins_run_beside_their_models: "controls.untrained", ["[units]" -> "[controls]\nuntrained = true\n\n[units]"]
+        computes "weights/clip-untrained export/clip-untrained/* extract/clip-untrained/* series/clip-untrained/* pattern/clip-untrained \
+                  encode/*/clip-untrained/* null/*/clip-untrained prediction/*/clip-untrained redundancy/*/clip-untrained \
+                  polarity/*/clip-untrained report";
+    phases_run_from_the_same_units: "controls.phases", ["[units]" -> "[controls]\nphases = true\n\n[units]"]
+        computes "pattern/clip-phases encode/*/clip-phases/patterns null/*/clip-phases prediction/*/clip-phases \
+                  redundancy/*/clip-phases polarity/*/clip-phases report";
+    the_seed_of_controls_reruns_them: "controls.seed", ["[units]" -> "[controls]\nphases = true\nseed = 3\n\n[units]"]
+        computes "pattern/clip-phases encode/*/clip-phases/patterns null/*/clip-phases prediction/*/clip-phases \
+                  redundancy/*/clip-phases polarity/*/clip-phases report";
+    low_level_features_run_beside_models: "controls.low_level", ["[units]" -> "[controls]\nlow_level = true\n\n[units]"]
+        computes "measure/low-level/* series/low-level/* pattern/low-level encode/*/low-level/* null/*/low-level prediction/*/low-level \
+                  redundancy/*/low-level polarity/*/low-level report";
+    words_run_beside_models: "controls.words", ["[units]" -> "[controls]\nwords = true\n\n[units]"]
+        computes "measure/words/* series/words/* pattern/words encode/*/words/* null/*/words prediction/*/words \
+                  redundancy/*/words polarity/*/words report";
+    a_model_without_a_network_runs_beside_others: "models.*.low_level.features",
+        ["[units]" -> "[models.pixels.low_level]\nfeatures = [\"luminance\", \"contrast\"]\n\n[units]"]
+        ["repetition_time_s = 1.5" -> "repetition_time_s = 1.5\nmodel = \"clip\""]
+        computes "measure/pixels/* series/pixels/* pattern/pixels encode/*/pixels/* null/*/pixels prediction/*/pixels \
+                  redundancy/*/pixels polarity/*/pixels report";
+    a_grid_of_cells_runs_its_model: "models.*.low_level.grid",
+        ["[units]" -> "[models.pixels.low_level]\ngrid = 2\nfeatures = [\"luminance\"]\n\n[units]"]
+        ["repetition_time_s = 1.5" -> "repetition_time_s = 1.5\nmodel = \"clip\""]
+        computes "measure/pixels/* series/pixels/* pattern/pixels encode/*/pixels/* null/*/pixels prediction/*/pixels \
+                  redundancy/*/pixels polarity/*/pixels report";
+
     // What shapes no result.
+    sources_rerun_nothing: "sources.*", ["# The smallest study" -> "sources = { \"units.kind\" = \"nowhere\" }\n# "] computes;
     comments_rerun_nothing: "study.name", ["# The smallest" -> "# Not the smallest\n\n# The smallest"] computes;
     name_and_description_rerun_nothing: "study.description", ["name = \"tiny\"" -> "name = \"other\"\ndescription = \"Words.\""]
         computes;

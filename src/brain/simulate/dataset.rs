@@ -1,16 +1,17 @@
 //! A simulated subject written as BIDS derivatives, laid out as fMRIPrep does it.
 //!
-//! Beside what fMRIPrep writes there are `atlas/` (the schematic atlas), `planted.tsv` and `planted_voxels.tsv`. Series are
-//! written volume by volume as scaled 16-bit integers. README, participants and sidecars are written in
-//! `sidecars.rs`.
+//! Beside what fMRIPrep writes there are `atlas/` (the schematic atlas) and the tables of what was planted, listed in
+//! `tables.rs`. Series are written volume by volume as scaled 16-bit integers. README, participants and sidecars are written
+//! in `sidecars.rs`.
 
 use std::path::{Path, PathBuf};
 
-use super::noise::{SharedNoise, VoxelNoise};
+use super::noise::{SharedNoise, VoxelNoise, normal};
 use super::sidecars::{write_sidecars, write_top};
-use super::truth::{Truth, normal};
+use super::truth::Truth;
 use super::{
-    SHORTEST_RUN, SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder, subject_label,
+    SHORTEST_RUN, SimulateError, SimulatedRun, SimulatedSubject, Simulation, generator, make_folder, refuse,
+    subject_label,
 };
 use crate::brain::atlas::Atlas;
 use crate::brain::atlas::schematic::schematic;
@@ -40,8 +41,8 @@ pub const ATLAS_TABLE: &str = "atlas/schematic_dseg.tsv";
 /// seed, subject and run; equal arguments give equal bytes. Memory is a few numbers per voxel plus the source series.
 ///
 /// # Errors
-/// If a parameter is outside its range, a planted network or layer does not exist, matrices and units do not fit, or a
-/// file cannot be written.
+/// If a parameter is outside its range, a planted network or layer does not exist, matrices and units do not fit,
+/// patterns are planted that the runs do not have, or a file cannot be written.
 pub fn simulate_subject(
     simulation: &Simulation,
     subject: &str,
@@ -88,17 +89,14 @@ fn check(
     unit_columns: &[(String, usize)],
 ) -> Result<(), SimulateError> {
     simulation.check()?;
-    let parameter = |field: &str, found: String, expected| {
-        Err(SimulateError::Parameter { field: field.to_owned(), found, expected })
-    };
     if !(repetition_time_s.is_finite() && repetition_time_s > 0.0) {
-        return parameter("repetition_time_s", repetition_time_s.to_string(), "a positive number of seconds");
+        return refuse("repetition_time_s", repetition_time_s.to_string(), "a positive number of seconds");
     }
     let names = [("subject", subject_label(subject)), ("task", task)].into_iter();
     for (field, label) in names.chain(runs.iter().map(|run| ("run", run.name.as_str()))) {
         // Labels become parts of paths: nothing else than BIDS allows gets that far.
         if label.is_empty() || !label.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return parameter(field, format!("`{label}`"), "letters and digits");
+            return refuse(field, format!("`{label}`"), "letters and digits");
         }
     }
     simulation.check_repeats(&runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>())?;
@@ -123,6 +121,17 @@ fn grid(simulation: &Simulation) -> Result<Grid, SimulateError> {
     let [x, y, z] = simulation.shape.map(|length| -step * (length as f64 - 1.0) / 2.0);
     let affine = [[step, 0.0, 0.0, x], [0.0, step, 0.0, y], [0.0, 0.0, step, z], [0.0, 0.0, 0.0, 1.0]];
     Ok(Grid::new(simulation.shape, affine)?)
+}
+
+/// Standard deviation of the signal of every voxel, in scanner units.
+fn signal_sd(simulation: &Simulation, table: &VoxelTable) -> Vec<f64> {
+    let of_network = |name: &String| {
+        let own = simulation.networks.get(name).and_then(|planted| planted.snr);
+        let of_patterns = || simulation.patterns.iter().find(|planted| planted.networks.contains(name))?.snr;
+        NOISE_SD * own.or_else(of_patterns).unwrap_or(simulation.snr).sqrt()
+    };
+    let of_networks: Vec<f64> = table.networks.iter().map(|network| of_network(&network.name)).collect();
+    table.membership.rows().map(|networks| networks.first().map_or(0.0, |&network| of_networks[network])).collect()
 }
 
 fn write_atlas(atlas: &Atlas, out: &Path) -> Result<(PathBuf, PathBuf), SimulateError> {
@@ -160,12 +169,12 @@ fn write_run(
 ) -> Result<(), SimulateError> {
     let n_tr = run.units.nrows();
     let labels = [subject, name];
-    let sources = truth.source_series(run.units);
+    let drivers = truth.drivers(run);
     let shared = SharedNoise::draw(simulation, labels, n_tr, repetition_time_s);
     let mut noise = VoxelNoise::draw(simulation, labels, table.n_voxels(), &shared);
     let mut rng = generator(simulation.seed, &["means", subject]);
     let means: Vec<f64> = (0..table.n_voxels()).map(|_| MEAN + MEAN_SPREAD * normal(&mut rng)).collect();
-    let signal_sd = NOISE_SD * simulation.snr.sqrt();
+    let signal_sd = signal_sd(simulation, table);
 
     let grid = table.locations.grid().expect("a simulated brain is a volume");
     let header = ImageHeader {
@@ -177,19 +186,32 @@ fn write_run(
     };
     let offsets = table.offsets();
     let mut writer = VolumeWriter::create(&paths.bold, &header)?;
-    let mut volume = vec![0.0_f32; grid.n_voxels()];
     let mut global_signal = Vec::with_capacity(n_tr);
-    for t in 0..n_tr {
+    let mut fill = |t: usize, volume: &mut [f32]| {
         let mut sum = 0.0;
         noise.volume(t, |voxel, noise| {
-            let loadings = &truth.voxels[voxel].loadings;
-            let signal: f64 = loadings.iter().map(|&(source, loading)| loading * sources[[t, source]]).sum();
-            let value = means[voxel] + signal_sd * signal + NOISE_SD * noise;
+            let signal = drivers.signal(&truth.voxels[voxel], t);
+            let value = means[voxel] + signal_sd[voxel] * signal + NOISE_SD * noise;
             sum += value;
             volume[offsets[voxel]] = value as f32;
         });
         global_signal.push(sum / table.n_voxels() as f64);
-        writer.write_volume(&volume)?;
+    };
+    // Compressing a volume takes about as long as making one: the next is made meanwhile.
+    let mut made = vec![0.0_f32; grid.n_voxels()];
+    let mut next = made.clone();
+    fill(0, &mut made);
+    for t in 1..=n_tr {
+        let (written, ()) = rayon::join(
+            || writer.write_volume(&made),
+            || {
+                if t < n_tr {
+                    fill(t, &mut next);
+                }
+            },
+        );
+        written?;
+        std::mem::swap(&mut made, &mut next);
     }
     writer.finish()?;
 

@@ -89,6 +89,58 @@ pub enum SimulateError {
         /// The run.
         run: String,
     },
+    /// Patterns are planted in a run that comes without their time courses.
+    #[error("run `{run}` has no time courses of patterns, which `patterns` plants")]
+    NoPatterns {
+        /// The run.
+        run: String,
+    },
+    /// The time courses of a run do not fit it, or the other runs.
+    #[error(
+        "run `{run}` has time courses of {} volumes and {} patterns, expected {} volumes and {} patterns",
+        found[0], found[1], expected[0], expected[1]
+    )]
+    PatternShape {
+        /// The run.
+        run: String,
+        /// Rows and columns of its matrix.
+        found: [usize; 2],
+        /// Volumes of the run, and patterns of the first run.
+        expected: [usize; 2],
+    },
+    /// A time course has a value that is not a finite number.
+    #[error("run `{run}` has time courses of patterns that are not finite")]
+    PatternNotFinite {
+        /// The run.
+        run: String,
+    },
+    /// There are not enough patterns that vary and hardly correlate.
+    #[error(
+        "{found} {what}, expected {expected}: {n_varying} of {n_patterns} patterns vary, and those in pairs may \
+         correlate by {max_correlation} at most with any other that drives voxels"
+    )]
+    TooFewPatterns {
+        /// What patterns can do too seldom.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many were asked for.
+        expected: usize,
+        /// Patterns of the model.
+        n_patterns: usize,
+        /// Those that are not constant over all runs.
+        n_varying: usize,
+        /// The bound.
+        max_correlation: f64,
+    },
+    /// There are fewer voxels than sets of them.
+    #[error("the networks of `patterns` have {found} voxels, expected at least {expected}, one for each set")]
+    TooFewVoxels {
+        /// Voxels of these networks.
+        found: usize,
+        /// Sets asked for.
+        expected: usize,
+    },
     /// There is nothing to simulate.
     #[error("run `{run}` has {found} volumes, expected at least {SHORTEST_RUN}")]
     TooShort {

@@ -7,8 +7,8 @@ use std::f64::consts::{PI, SQRT_2};
 
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
-use super::truth::normal;
 use super::{Simulation, generator};
 use crate::format::tsv::{MISSING, Table};
 
@@ -117,6 +117,11 @@ impl<'a> VoxelNoise<'a> {
             put(voxel, self.state[voxel] + slow);
         }
     }
+}
+
+/// A standard normal draw.
+pub(super) fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    StandardNormal.sample(rng)
 }
 
 #[cfg(test)]

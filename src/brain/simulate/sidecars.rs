@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::dataset::ATLAS_LABELS;
-use super::{SimulateError, Simulation};
+use super::planting::PlantedPatterns;
+use super::{SimulateError, Simulation, tables};
 use crate::format::bids::{BidsError, natural_order};
 use crate::format::runs::RunFiles;
 use crate::format::tsv::Table;
 
-/// What validators are to pass over: files beside BIDS derivatives, and tables that the standard does not name yet, which
-/// fMRIPrep lists likewise.
-const IGNORED: &str = "planted.tsv\nplanted_voxels.tsv\natlas\n*_timeseries.tsv\n*_timeseries.json\n";
+/// What validators are to pass over beside the tables of what was planted: other files that BIDS derivatives do not have,
+/// and tables that the standard does not name yet, which fMRIPrep lists likewise.
+const IGNORED: [&str; 3] = ["atlas", "*_timeseries.tsv", "*_timeseries.json"];
 
 /// Writes what stands at the top of the dataset, beside its description.
 ///
@@ -21,7 +22,8 @@ const IGNORED: &str = "planted.tsv\nplanted_voxels.tsv\natlas\n*_timeseries.tsv\
 /// If a file cannot be written, or a list of participants is there that cannot be read.
 pub(super) fn write_top(simulation: &Simulation, subject: &str, task: &str, out: &Path) -> Result<(), SimulateError> {
     write_text(&out.join("README"), &readme(simulation))?;
-    write_text(&out.join(".bidsignore"), IGNORED)?;
+    let ignored = [&tables::names(simulation)[..], &IGNORED].concat().join("\n");
+    write_text(&out.join(".bidsignore"), &(ignored + "\n"))?;
     let events = json!({
         "image": { "Description": "File name of the picture shown; n/a if none was." },
         "video": { "Description": "File name of the film shown; n/a if none was." },
@@ -103,10 +105,44 @@ fn readme(simulation: &Simulation) -> String {
     for (run, showings) in &simulation.repeats {
         text.push_str(&format!("Run {run} is shown again, with fresh noise, as run {}\n", showings.join(", ")));
     }
+    for (name, planted) in &simulation.networks {
+        if let Some(also) = &planted.also {
+            text.push_str(&format!("Network {name} follows units of {} and of {}\n", planted.module, also.module));
+        }
+        if let Some(snr) = planted.snr {
+            text.push_str(&format!("Variance of signal over variance of noise in network {name}: {snr}\n"));
+        }
+    }
+    if let Some(patterns) = &simulation.patterns {
+        let PlantedPatterns { networks, duplicates, mirrored, alone, snr, .. } = patterns;
+        let networks = networks.join(", ");
+        text.push_str(&format!(
+            "Networks that follow patterns: {networks}\n\
+             Pairs of patterns that drive one set of voxels with the same sign: {duplicates}\n\
+             Pairs of patterns that drive one set of voxels with opposite signs: {mirrored}\n\
+             Patterns that drive a set of voxels alone: {alone}\n"
+        ));
+        if let Some(snr) = snr {
+            text.push_str(&format!("Variance of signal over variance of noise in networks {networks}: {snr}\n"));
+        }
+    }
     text.push_str(
-        "\nplanted.tsv lists the sources and their units, planted_voxels.tsv which voxel follows which source.\n\
-         atlas/ holds the schematic atlas.\n",
+        "\nplanted.tsv lists the sources and their units, planted_voxels.tsv which voxel follows which source.\n",
     );
+    if tables::has_branches(simulation) {
+        text.push_str(
+            "planted_specialisation.tsv gives, for voxels of two branches, the share w of the first one, 2w - 1, and the\n\
+             correlation of the two parts of the signal, which are shares of variance only as far as it is 0.\n",
+        );
+    }
+    if simulation.patterns.is_some() {
+        text.push_str(
+            "planted_patterns.tsv says of every pattern which set of voxels it drives, with which sign and mean loading,\n\
+             planted_pairs.tsv which two patterns drive one set, planted_pattern_voxels.tsv which voxel follows which\n\
+             pattern. Patterns are counted from 0 as rows of the codes; loadings are stated for patterns of variance 1.\n",
+        );
+    }
+    text.push_str("atlas/ holds the schematic atlas.\n");
     text
 }
 

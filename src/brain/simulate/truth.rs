@@ -1,38 +1,120 @@
-//! What a simulation plants: sources of units, and which voxel follows which source.
+//! What a simulation plants, and what it adds up to: who follows which source or pattern, by how much.
 //!
-//! Everything here depends on the seed and the names of the networks alone, so all subjects of a study share it. It is
-//! written beside the data as `planted.tsv` and `planted_voxels.tsv`, where tests and reports find the right answer.
-
-use std::path::Path;
+//! Owns the truth as a value and its scaling to unit variance. Everything in it depends on the seed, the names of the
+//! networks and what drives them alone, so all subjects of a study share it. Sources are drawn in `sources.rs`, patterns
+//! shared out in `patterns.rs`; `tables.rs` writes all of it beside the data, where tests and reports find the right
+//! answer.
 
 use ndarray::{Array2, ArrayView2, Axis};
-use rand::RngExt;
-use rand::seq::SliceRandom;
-use rand_distr::{Distribution, StandardNormal};
 
-use super::{SimulateError, SimulatedRun, Simulation, generator};
+use super::{SimulateError, SimulatedRun, Simulation, patterns, sources};
 use crate::brain::mask::VoxelTable;
-use crate::format::tsv::Table;
 
-/// Loading of a second source beside the first, drawn from this to 1.
-const WEAKEST_SECOND_LOADING: f64 = 0.5;
+/// A signal that varies less does not vary: its units are dead, or its two halves cancel.
+pub(super) const LEAST_VARIANCE: f64 = 1e-12;
+
+/// Which of the modules that drive a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// The module and layers of the network itself.
+    First,
+    /// The module and layers that it follows also.
+    Second,
+}
 
 /// A weighted sum of units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlantedSource {
     /// The network whose voxels may follow it, as position in the voxel table's networks.
     pub network: usize,
+    /// The branch whose units are summed.
+    pub branch: Branch,
     /// Columns of the unit matrix, ascending.
     pub units: Vec<usize>,
     /// Their weights; absolute values from 0.5 to 1.5.
     pub weights: Vec<f64>,
 }
 
-/// What one voxel follows.
+/// How two branches share a voxel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mixture {
+    /// Share w of the first branch, whose part of variance 1 enters by sqrt(w), that of the second by sqrt(1 - w).
+    pub share: f64,
+    /// Correlation of the two parts over all runs; the further from 0, the less w and 1 - w are shares of variance.
+    pub correlation: f64,
+}
+
+impl Mixture {
+    /// The planted specialisation: 1 for a voxel of the first branch alone, -1 for one of the second.
+    pub fn specialisation(&self) -> f64 {
+        2.0 * self.share - 1.0
+    }
+}
+
+/// What one voxel follows; nothing if it is noise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PlantedVoxel {
-    /// Sources with their loadings, after scaling to unit variance; empty for a voxel of noise.
+    /// Sources with their loadings, after scaling to unit variance.
     pub loadings: Vec<(usize, f64)>,
+    /// How the voxel is shared, in a network of two branches.
+    pub mixture: Option<Mixture>,
+    /// Patterns with their loadings, after scaling to unit variance. Loadings are stated for patterns of variance 1.
+    pub patterns: Vec<(usize, f64)>,
+}
+
+/// How the patterns of a set drive its voxels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetKind {
+    /// Two patterns with the same sign.
+    Duplicate,
+    /// Two patterns with opposite signs.
+    Mirrored,
+    /// One pattern.
+    Alone,
+}
+
+impl SetKind {
+    /// As the tables have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SetKind::Duplicate => "duplicate",
+            SetKind::Mirrored => "mirrored",
+            SetKind::Alone => "alone",
+        }
+    }
+}
+
+/// A set of voxels that follow the same one or two patterns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlantedSet {
+    /// How they are driven.
+    pub kind: SetKind,
+    /// The patterns, with the signs of their loadings.
+    pub patterns: Vec<(usize, f64)>,
+    /// The voxels, ascending.
+    pub voxels: Vec<usize>,
+}
+
+/// Two patterns that drive one set of voxels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlantedPair {
+    /// The pattern chosen first.
+    pub k: usize,
+    /// The other one.
+    pub j: usize,
+    /// Correlation of their time courses over all runs.
+    pub correlation: f64,
+}
+
+/// Which patterns drive which voxels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlantedSets {
+    /// What the time course of each pattern is multiplied by to have variance 1 over all runs; 0 for one that is constant.
+    pub scales: Vec<f64>,
+    /// The sets: those of duplicates, then of mirrored pairs, then of patterns alone.
+    pub sets: Vec<PlantedSet>,
+    /// The pairs, in the order of their sets.
+    pub pairs: Vec<PlantedPair>,
 }
 
 /// Everything that was planted.
@@ -42,57 +124,47 @@ pub struct Truth {
     pub sources: Vec<PlantedSource>,
     /// What each voxel of the table follows.
     pub voxels: Vec<PlantedVoxel>,
+    /// The sets of voxels that follow patterns; absent without planted patterns.
+    pub sets: Option<PlantedSets>,
+}
+
+/// The series that voxels follow in one run.
+pub struct Drivers {
+    sources: Array2<f64>,
+    patterns: Array2<f64>,
+}
+
+impl Drivers {
+    /// The signal of a voxel at volume `t`, of variance 1 over all runs; 0 for a voxel of noise.
+    pub fn signal(&self, voxel: &PlantedVoxel, t: usize) -> f64 {
+        let sum = |series: &Array2<f64>, loadings: &[(usize, f64)]| -> f64 {
+            loadings.iter().map(|&(column, loading)| loading * series[[t, column]]).sum()
+        };
+        sum(&self.sources, &voxel.loadings) + sum(&self.patterns, &voxel.patterns)
+    }
 }
 
 impl Truth {
-    /// Draws sources and loadings for the voxels of `table` and scales them over all runs.
+    /// Draws sources, shares out patterns and draws loadings for the voxels of `table`, and scales them over all runs.
     ///
     /// # Errors
-    /// If a network is not in the table or follows units that are not there.
+    /// If a network is not in the table, follows units that are not there, or patterns are planted that the runs do not
+    /// have, that do not vary or correlate too much, or for which there are too few voxels.
     pub fn draw(
         simulation: &Simulation,
         table: &VoxelTable,
         unit_columns: &[(String, usize)],
         runs: &[SimulatedRun<'_>],
     ) -> Result<Self, SimulateError> {
-        let mut sources = Vec::new();
-        let mut voxels = vec![PlantedVoxel::default(); table.n_voxels()];
+        let mut truth = Truth { sources: Vec::new(), voxels: Vec::new(), sets: None };
+        truth.voxels.resize_with(table.n_voxels(), PlantedVoxel::default);
         for (name, planted) in &simulation.networks {
-            let network = table.networks.iter().position(|network| network.name == *name).ok_or_else(|| {
-                let available = table.networks.iter().map(|network| network.name.clone()).collect();
-                SimulateError::UnknownNetwork { name: name.clone(), available }
-            })?;
-            let candidates = candidates(name, &planted.module, &planted.layers, unit_columns)?;
-            let mut rng = generator(simulation.seed, &["sources", name]);
-            let first = sources.len();
-            for _ in 0..planted.sources {
-                let mut units = candidates.clone();
-                units.shuffle(&mut rng);
-                units.truncate(planted.units_per_source);
-                units.sort_unstable();
-                let n_negative = (planted.negative_units * units.len() as f64).round() as usize;
-                let mut signs: Vec<f64> =
-                    (0..units.len()).map(|unit| if unit < n_negative { -1.0 } else { 1.0 }).collect();
-                signs.shuffle(&mut rng);
-                let weights = signs.into_iter().map(|sign| sign * rng.random_range(0.5..1.5)).collect();
-                sources.push(PlantedSource { network, units, weights });
-            }
-            let mut rng = generator(simulation.seed, &["loadings", name]);
-            for (voxel, _) in table.membership.rows().enumerate().filter(|(_, of)| of.contains(&network)) {
-                let sign = if rng.random_bool(planted.mirrored_voxels) { -1.0 } else { 1.0 };
-                let main = rng.random_range(0..planted.sources);
-                voxels[voxel].loadings.push((first + main, sign));
-                // Drawn whether used or not, so that one share can be changed without redrawing the rest.
-                let second = rng.random_bool(planted.redundant_voxels);
-                let step = 1 + rng.random_range(0..planted.sources.max(2) - 1);
-                let loading = sign * rng.random_range(WEAKEST_SECOND_LOADING..1.0);
-                if second && planted.sources > 1 {
-                    voxels[voxel].loadings.push((first + (main + step) % planted.sources, loading));
-                }
-            }
+            sources::plant(simulation.seed, (name, planted), table, unit_columns, &mut truth)?;
         }
-        let mut truth = Truth { sources, voxels };
         truth.scale(runs);
+        if let Some(planted) = &simulation.patterns {
+            truth.sets = Some(patterns::plant(simulation.seed, planted, table, runs, &mut truth.voxels)?);
+        }
         Ok(truth)
     }
 
@@ -107,11 +179,23 @@ impl Truth {
         series
     }
 
-    /// Scales the loadings of every voxel so that its signal has variance 1 over all runs together.
+    /// The series of every source and pattern in one of the runs that the truth was drawn for.
+    pub fn drivers(&self, run: &SimulatedRun<'_>) -> Drivers {
+        let patterns = match (&self.sets, run.patterns) {
+            (Some(sets), Some(patterns)) => {
+                Array2::from_shape_fn(patterns.dim(), |(t, k)| sets.scales[k] * f64::from(patterns[[t, k]]))
+            }
+            _ => Array2::zeros((run.units.nrows(), 0)),
+        };
+        Drivers { sources: self.source_series(run.units), patterns }
+    }
+
+    /// Scales the loadings of every voxel on its sources so that its signal has variance 1 over all runs together.
     ///
-    /// A voxel whose signal does not vary at all (dead units) is left without loadings: it is noise.
+    /// A voxel whose signal does not vary at all (dead units), be it in one of two branches, is left without loadings: it is
+    /// noise.
     fn scale(&mut self, runs: &[SimulatedRun<'_>]) {
-        let mut covariance = Array2::<f64>::zeros((self.sources.len(), self.sources.len()));
+        let mut products = Array2::<f64>::zeros((self.sources.len(), self.sources.len()));
         let mut n_samples = 0.0;
         let series: Vec<Array2<f64>> = runs.iter().map(|run| self.source_series(run.units)).collect();
         let n_total: usize = series.iter().map(Array2::nrows).sum();
@@ -122,87 +206,39 @@ impl Truth {
         for run in &series {
             for row in run.rows() {
                 let centred = &row - &mean;
-                for (a, mut products) in covariance.rows_mut().into_iter().enumerate() {
+                for (a, mut products) in products.rows_mut().into_iter().enumerate() {
                     products.scaled_add(centred[a], &centred);
                 }
                 n_samples += 1.0;
             }
         }
+        let covariance = |one: &[(usize, f64)], other: &[(usize, f64)]| -> f64 {
+            let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
+            pairs.map(|((a, x), (b, y))| x * y * products[[*a, *b]] / n_samples).sum()
+        };
         for voxel in &mut self.voxels {
-            let pairs = voxel.loadings.iter().flat_map(|a| voxel.loadings.iter().map(move |b| (a, b)));
-            let variance: f64 = pairs.map(|((a, x), (b, y))| x * y * covariance[[*a, *b]] / n_samples).sum();
-            if variance > 1e-12 {
+            if let Some(mixture) = &mut voxel.mixture {
+                let of_branch = |branch| {
+                    let is_of = |(source, _): &&(usize, f64)| self.sources[*source].branch == branch;
+                    voxel.loadings.iter().filter(is_of).copied().collect::<Vec<_>>()
+                };
+                let (mut first, mut second) = (of_branch(Branch::First), of_branch(Branch::Second));
+                let variances = [covariance(&first, &first), covariance(&second, &second)];
+                if variances.iter().any(|&variance| variance <= LEAST_VARIANCE) {
+                    (voxel.loadings, voxel.mixture) = (Vec::new(), None);
+                    continue;
+                }
+                mixture.correlation = covariance(&first, &second) / (variances[0] * variances[1]).sqrt();
+                first.iter_mut().for_each(|(_, loading)| *loading *= (mixture.share / variances[0]).sqrt());
+                second.iter_mut().for_each(|(_, loading)| *loading *= ((1.0 - mixture.share) / variances[1]).sqrt());
+                voxel.loadings = [first, second].concat();
+            }
+            let variance = covariance(&voxel.loadings, &voxel.loadings);
+            if variance > LEAST_VARIANCE {
                 voxel.loadings.iter_mut().for_each(|(_, loading)| *loading /= variance.sqrt());
             } else {
-                voxel.loadings.clear();
+                (voxel.loadings, voxel.mixture) = (Vec::new(), None);
             }
         }
     }
-
-    /// Writes `planted.tsv` (a row per source) and `planted_voxels.tsv` (a row per voxel and source).
-    ///
-    /// # Errors
-    /// If a file cannot be written.
-    pub fn write(&self, simulation: &Simulation, table: &VoxelTable, folder: &Path) -> Result<(), SimulateError> {
-        let list = |values: &mut dyn Iterator<Item = String>| values.collect::<Vec<_>>().join(",");
-        let mut rows = Table::new(["source", "network", "module", "layers", "units", "weights"]);
-        for (index, source) in self.sources.iter().enumerate() {
-            let name = &table.networks[source.network].name;
-            let planted = &simulation.networks[name];
-            rows.push([
-                index.to_string(),
-                name.clone(),
-                planted.module.clone(),
-                list(&mut planted.layers.iter().map(ToString::to_string)),
-                list(&mut source.units.iter().map(ToString::to_string)),
-                list(&mut source.weights.iter().map(|weight| format!("{weight:.6}"))),
-            ]);
-        }
-        rows.write(&folder.join("planted.tsv"))?;
-        let mut rows = Table::new(["i", "j", "k", "network", "source", "loading"]);
-        let places = table.locations.voxels().expect("a simulated brain is a volume");
-        for ((voxel, planted), networks) in places.iter().zip(&self.voxels).zip(table.membership.rows()) {
-            let (Some(network), [i, j, k]) = (networks.first(), voxel.map(|index| index.to_string())) else {
-                continue;
-            };
-            for (source, loading) in &planted.loadings {
-                let name = table.networks[*network].name.clone();
-                rows.push([i.clone(), j.clone(), k.clone(), name, source.to_string(), format!("{loading:.6}")]);
-            }
-        }
-        Ok(rows.write(&folder.join("planted_voxels.tsv"))?)
-    }
-}
-
-fn candidates(
-    network: &str,
-    module: &str,
-    layers: &[usize],
-    unit_columns: &[(String, usize)],
-) -> Result<Vec<usize>, SimulateError> {
-    let of_layer = |layer: usize| {
-        let column = move |(_, (name, of)): &(usize, &(String, usize))| name == module && *of == layer;
-        unit_columns.iter().enumerate().filter(column).map(|(column, _)| column)
-    };
-    if let Some(&layer) = layers.iter().find(|&&layer| of_layer(layer).next().is_none()) {
-        let mut available: Vec<(&String, usize)> = unit_columns.iter().map(|(name, layer)| (name, *layer)).collect();
-        available.sort();
-        available.dedup();
-        let available = available.into_iter().map(|(name, layer)| format!("`{name}` {layer}")).collect();
-        return Err(SimulateError::NoUnits {
-            network: network.to_owned(),
-            module: module.to_owned(),
-            layer,
-            available,
-        });
-    }
-    let mut columns: Vec<usize> = layers.iter().flat_map(|&layer| of_layer(layer)).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    Ok(columns)
-}
-
-/// A standard normal draw.
-pub(super) fn normal(rng: &mut rand_chacha::ChaCha8Rng) -> f64 {
-    StandardNormal.sample(rng)
 }

@@ -34,7 +34,7 @@ pub(super) fn p_value(t: f64, freedom: f64, alternative: Alternative) -> f64 {
 }
 
 /// The `t` within which `confidence` of the distribution lies on either side of zero.
-pub(super) fn quantile(freedom: f64, confidence: f64) -> f64 {
+pub(in crate::math) fn quantile(freedom: f64, confidence: f64) -> f64 {
     let outside = 1.0 - confidence;
     let distribution = StudentsT::new(0.0, 1.0, freedom).expect("degrees of freedom are positive");
     let mut t = distribution.inverse_cdf(1.0 - outside / 2.0);

@@ -2,8 +2,8 @@
 //!
 //! It does not know what is correlated with what; that is in [`super::evaluate`].
 
-use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub enum Rearrangement {
 
 /// Consecutive samples of the data that stay together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Span {
+pub(in crate::math) struct Span {
     pub from: usize,
     pub length: usize,
 }
@@ -40,7 +40,7 @@ pub(super) fn blocks_in_order(n_samples: usize, block_tr: usize) -> Vec<Span> {
 }
 
 /// How many distinct orders there are, at most `u64::MAX`; refuses a series that cannot be rearranged.
-pub(super) fn count_distinct(rearrangement: Rearrangement, n_samples: usize) -> Result<u64, MathError> {
+pub(in crate::math) fn count_distinct(rearrangement: Rearrangement, n_samples: usize) -> Result<u64, MathError> {
     match rearrangement {
         Rearrangement::Blocks { block_tr: 0 } => {
             Err(MathError::Parameter { name: "block_tr", found: 0.0, expected: "1 or more" })
@@ -86,5 +86,27 @@ pub(super) fn draw(rearrangement: Rearrangement, n_samples: usize, rng: &mut Cha
             let shift = rng.random_range(smallest..=n_samples - smallest);
             vec![Span { from: shift, length: n_samples - shift }, Span { from: 0, length: shift }]
         }
+    }
+}
+
+/// The endless sequence of orders that a seed stands for: order `i` is the same in every test of a series of this length.
+pub(in crate::math) struct Orders {
+    rearrangement: Rearrangement,
+    n_samples: usize,
+    rng: ChaCha8Rng,
+}
+
+impl Orders {
+    /// Orders of a series for which [`count_distinct`] gives no error.
+    pub fn new(rearrangement: Rearrangement, n_samples: usize, seed: u64) -> Self {
+        Self { rearrangement, n_samples, rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+}
+
+impl Iterator for Orders {
+    type Item = Vec<Span>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(draw(self.rearrangement, self.n_samples, &mut self.rng))
     }
 }

@@ -83,17 +83,17 @@ impl Method {
 /// on a multiple plus `short` once that one has passed; so there are two products for each pair, and one for each place
 /// of the shorter block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BlockGrid {
+pub(in crate::math) struct BlockGrid {
     /// Blocks of full length.
-    n_full: usize,
+    pub n_full: usize,
     /// Samples of such a block.
-    block: usize,
+    pub block: usize,
     /// Samples of the shorter block; 0 when there is none.
-    short: usize,
+    pub short: usize,
 }
 
 impl BlockGrid {
-    fn new(n_samples: usize, block_tr: usize) -> Self {
+    pub fn new(n_samples: usize, block_tr: usize) -> Self {
         Self { n_full: n_samples / block_tr, block: block_tr, short: n_samples % block_tr }
     }
 
@@ -101,17 +101,17 @@ impl BlockGrid {
         self.n_full + usize::from(self.short > 0)
     }
 
-    fn n_pairs(&self) -> usize {
+    pub fn n_pairs(&self) -> usize {
         self.n_full.saturating_mul(self.n_full)
     }
 
-    fn n_entries(&self) -> usize {
+    pub fn n_entries(&self) -> usize {
         let n_pairs = self.n_pairs();
         if self.short == 0 { n_pairs } else { n_pairs.saturating_mul(2).saturating_add(self.n_full + 1) }
     }
 
     /// The entry for a span of the data that lands on sample `to`.
-    fn entry(&self, span: Span, to: usize) -> usize {
+    pub fn entry(&self, span: Span, to: usize) -> usize {
         let (source, place) = (span.from / self.block, to / self.block);
         if source == self.n_full {
             2 * self.n_pairs() + place

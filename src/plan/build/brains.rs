@@ -19,7 +19,11 @@ use std::path::Path;
 
 impl Build<'_, '_> {
     /// Every subject of the study.
-    pub(super) fn subjects(&mut self, models: &[ModelTasks]) -> Result<Vec<SubjectTasks>, PlanError> {
+    pub(super) fn subjects(
+        &mut self,
+        models: &[ModelTasks],
+        patterns: &[Option<NodeIndex>],
+    ) -> Result<Vec<SubjectTasks>, PlanError> {
         let design = self.design;
         match &design.subjects {
             Subjects::Simulated { names, model, brain } => {
@@ -39,7 +43,11 @@ impl Build<'_, '_> {
                         units: driver.modules.iter().map(|units| (units.module.to_string(), units.layers())).collect(),
                         longest_tr: design.runs.iter().map(|run| run.n_tr).max().unwrap_or_default(),
                     };
-                    let inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();
+                    let mut inputs: Inputs = series.iter().flatten().map(|series| ("series", *series)).collect();
+                    if design.plants_patterns() {
+                        // The check found that patterns are learned from the same series.
+                        inputs.extend(patterns[place].map(|patterns| ("patterns", patterns)));
+                    }
                     let dataset = self.plan.add(format!("simulate/{name}"), task, &inputs, Vec::new());
                     subjects.push(self.simulated_subject(name, dataset, n_grid_voxels)?);
                 }
@@ -102,7 +110,8 @@ impl Build<'_, '_> {
             let inputs = [("voxels", voxels), ("dataset", dataset)];
             bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &inputs, files));
         }
-        Ok(SubjectTasks { name: name.to_owned(), voxels, bold, n_grid_voxels, n_brain_voxels })
+        let dataset = Some(dataset);
+        Ok(SubjectTasks { name: name.to_owned(), voxels, bold, dataset, n_grid_voxels, n_brain_voxels })
     }
 
     fn recorded_subject(
@@ -149,7 +158,7 @@ impl Build<'_, '_> {
             };
             bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &[("voxels", voxels)], files));
         }
-        Ok(SubjectTasks { name: name.clone(), voxels, bold, n_grid_voxels, n_brain_voxels })
+        Ok(SubjectTasks { name: name.clone(), voxels, bold, dataset: None, n_grid_voxels, n_brain_voxels })
     }
 
     /// Everything on disk that the preparation of a run reads.

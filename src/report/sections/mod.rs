@@ -4,6 +4,7 @@
 //! by `heatmap.rs`, `mosaic.rs` and `lines.rs`.
 
 pub(super) mod brain;
+pub(super) mod findings;
 pub(super) mod patterns;
 pub(super) mod polarity;
 pub(super) mod prediction;

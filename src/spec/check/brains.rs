@@ -114,10 +114,11 @@ impl Check<'_, '_> {
             }
         }
         let path = FieldPath::of("bold.simulate.model");
+        let models: Vec<&Model> = models.iter().filter(|model| !model.is_control).collect();
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         let driver = match &simulate.model {
-            Some(name) => models.iter().find(|model| model.name == *name),
-            None if models.len() == 1 => models.first(),
+            Some(name) => models.iter().find(|model| model.name == *name).copied(),
+            None if models.len() == 1 => models.first().copied(),
             None => None,
         };
         let Some(driver) = driver else {
@@ -188,26 +189,37 @@ impl Check<'_, '_> {
                     hint,
                 );
             }
-            let modules: Vec<String> = driver.modules.iter().map(|units| units.module.to_string()).collect();
-            let Some(module) = driver.modules.iter().find(|units| units.module.to_string() == planted.module) else {
-                let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
-                let message = format!(
-                    "`{}` has no module `{}`, expected one of {}",
-                    driver.name,
-                    planted.module,
-                    quoted(&modules)
-                );
-                self.wrong(&path.key("module"), message, "no such module");
-                continue;
-            };
-            let known = module.layer_numbers();
-            for (index, layer) in planted.layers.iter().enumerate().filter(|(_, layer)| !known.contains(layer)) {
-                let message = format!(
-                    "layer {layer} of `{}` is not among the study's units, which are of layers {:?}",
-                    planted.module, known
-                );
-                self.wrong(&path.key("layers").index(index), message, "not among the units");
+            self.branch(&path, &planted.module, &planted.layers, driver);
+            if let Some(also) = &planted.also {
+                self.branch(&path.key("also"), &also.module, &also.layers, driver);
             }
+        }
+        if let Some(patterns) = &brain.patterns {
+            let list = FieldPath::of("bold.simulate.brain.patterns.networks");
+            for (index, name) in
+                patterns.networks.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str()))
+            {
+                let hint = nearest(name, &known)
+                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
+                let message = format!("the schematic atlas has no network `{name}`");
+                self.wrong_with_hint(&list.index(index), message, "unknown network", hint);
+            }
+        }
+    }
+
+    /// A branch that drives a planted network is one of the model's.
+    fn branch(&mut self, path: &FieldPath, module: &str, layers: &[usize], driver: &Model) {
+        let modules: Vec<String> = driver.modules.iter().map(|units| units.module.to_string()).collect();
+        let Some(units) = driver.modules.iter().find(|units| units.module.to_string() == module) else {
+            let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
+            let message = format!("`{}` has no module `{module}`, expected one of {}", driver.name, quoted(&modules));
+            return self.wrong(&path.key("module"), message, "no such module");
+        };
+        let known = units.layer_numbers();
+        for (index, layer) in layers.iter().enumerate().filter(|(_, layer)| !known.contains(layer)) {
+            let message =
+                format!("layer {layer} of `{module}` is not among the study's units, which are of layers {known:?}");
+            self.wrong(&path.key("layers").index(index), message, "not among the units");
         }
     }
 

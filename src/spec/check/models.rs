@@ -3,13 +3,13 @@
 use super::Check;
 use crate::{
     model::{
-        ModelError, ModelFacts, Module, ModuleFacts, OpenModel, RandomModel, Reduce, Stimulus, UnitSelection,
-        hub::HubModel,
+        LowLevel, LowLevelFeature, ModelError, ModelFacts, Module, ModuleFacts, OpenModel, RandomModel, Reduce,
+        Stimulus, UnitSelection, hub::HubModel,
     },
     spec::{
         document::FieldPath,
         study::{Model, ModelSource, ModuleUnits},
-        written::Model as WrittenModel,
+        written::{Controls, Model as WrittenModel},
     },
     stimulus::Schedule,
 };
@@ -21,14 +21,16 @@ impl Check<'_, '_> {
         &mut self,
         written: BTreeMap<String, WrittenModel>,
         units: &UnitSelection,
+        controls: &Controls,
         schedule: &Schedule,
     ) -> Option<Arc<[Model]>> {
-        let key = self.key(&["models", "units", "stimuli", "runs"]);
+        let key = self.key(&["models", "units", "controls", "stimuli", "runs"]);
         if let Some(models) = self.memory.models.get(&key) {
             return Some(Arc::clone(models));
         }
         let before = self.found.len();
-        let models: Arc<[Model]> = self.models(written, units, schedule)?.into();
+        let models = self.models(written, units, schedule)?;
+        let models: Arc<[Model]> = self.with_controls(models, controls, schedule).into();
         if self.found.len() == before {
             self.memory.models.insert(key, Arc::clone(&models));
         }
@@ -53,6 +55,58 @@ impl Check<'_, '_> {
         (models.len() == expected).then_some(models)
     }
 
+    /// The models, and behind them those that they are compared with.
+    fn with_controls(&mut self, models: Vec<Model>, controls: &Controls, schedule: &Schedule) -> Vec<Model> {
+        let mut all = models;
+        let studied: Vec<Model> =
+            all.iter().filter(|model| !matches!(model.source, ModelSource::LowLevel(_))).cloned().collect();
+        if controls.untrained {
+            all.extend(studied.iter().map(|model| {
+                let name = format!("{}-untrained", model.name);
+                // Another seed than the model's own, whatever the study's.
+                let seed = |own: u64| own.wrapping_add(1).wrapping_add(controls.seed);
+                let source = match &model.source {
+                    ModelSource::Files { path, folder } => {
+                        ModelSource::Untrained { path: path.clone(), folder: folder.clone(), seed: controls.seed }
+                    }
+                    ModelSource::Random(random) => {
+                        ModelSource::Random(RandomModel { seed: seed(random.seed), ..random.clone() })
+                    }
+                    other => other.clone(),
+                };
+                Model { units_of: name.clone(), name, source, is_control: true, ..model.clone() }
+            }));
+        }
+        if controls.phases {
+            all.extend(studied.iter().map(|model| Model {
+                name: format!("{}-phases", model.name),
+                phases: Some(controls.seed),
+                is_control: true,
+                ..model.clone()
+            }));
+        }
+        let is_of_place = LowLevelFeature::is_of_place;
+        let (of_words, of_pictures): (Vec<_>, Vec<_>) = LowLevelFeature::ALL
+            .into_iter()
+            .partition(|feature| LowLevel { grid: 1, features: vec![*feature] }.modules() != [Module::ImageStatistics]);
+        let pictures = of_pictures.into_iter().filter(|feature| !is_of_place(*feature)).collect();
+        let asked = [("low-level", controls.low_level, pictures), ("words", controls.words, of_words)];
+        for (name, _, features) in asked.into_iter().filter(|(_, is_asked, _)| *is_asked) {
+            let low_level = LowLevel { features, ..LowLevel::default() };
+            let path = FieldPath::of("controls").key(if name == "words" { "words" } else { "low_level" });
+            let model = self.low_level(name.to_owned(), &path, low_level, schedule);
+            all.extend(model.map(|model| Model { is_control: true, ..model }));
+        }
+        for (place, model) in all.iter().enumerate() {
+            if all[..place].iter().any(|other| other.name == model.name) {
+                let path = FieldPath::of("models").key(&model.name);
+                let message = format!("`{}` is the name of a control, which the study asks for", model.name);
+                self.wrong(&path, message, "expected another name");
+            }
+        }
+        all
+    }
+
     fn model(
         &mut self,
         name: String,
@@ -68,6 +122,14 @@ impl Check<'_, '_> {
                 "used in file and task names",
             );
             return None;
+        }
+        if let Some(low_level) = written.low_level {
+            if written.weights.is_some() || written.random.is_some() || written.modules.is_some() {
+                let message = format!("`{path}` has `low_level` beside `weights`, `random` or `modules`");
+                self.wrong(&path, message, "expected it alone");
+                return None;
+            }
+            return self.low_level(name, &path.key("low_level"), low_level, schedule);
         }
         let (source, offered) = match (written.weights, written.random) {
             (Some(weights), None) => {
@@ -124,7 +186,45 @@ impl Check<'_, '_> {
         };
         // The first module that does not fit is told; the others would say the same again.
         let modules: Option<Vec<ModuleUnits>> = facts.modules.iter().map(|module| self.module(module, units)).collect();
-        Some(Model { name, source, modules: modules?, facts })
+        Some(Model { units_of: name.clone(), name, phases: None, is_control: false, source, modules: modules?, facts })
+    }
+
+    /// A model without a network, in the modules that the stimuli feed.
+    fn low_level(&mut self, name: String, path: &FieldPath, low_level: LowLevel, schedule: &Schedule) -> Option<Model> {
+        if let Err(error) = low_level.check() {
+            self.wrong(path, error.to_string(), "cannot be measured");
+            return None;
+        }
+        let fed = |module: &Module| match module.stimulus() {
+            Stimulus::Image => !schedule.images.is_empty(),
+            Stimulus::Text | Stimulus::Pair => !schedule.texts.is_empty(),
+        };
+        let modules: Vec<ModuleUnits> = low_level
+            .modules()
+            .into_iter()
+            .filter(fed)
+            .map(|module| ModuleUnits {
+                module,
+                taps: vec![low_level.layer(module)],
+                files: Vec::new(),
+                weights_bytes: 0,
+                n_tokens: 0,
+            })
+            .collect();
+        if modules.is_empty() {
+            self.wrong(path, format!("no stimulus feeds `{name}`"), "nothing to measure");
+            return None;
+        }
+        let facts = ModelFacts { architecture: "low-level", modules: Vec::new(), weight_files: Vec::new() };
+        Some(Model {
+            units_of: name.clone(),
+            name,
+            phases: None,
+            is_control: false,
+            source: ModelSource::LowLevel(low_level),
+            modules,
+            facts,
+        })
     }
 
     /// Where the weights are that a study names: a path from its file's folder, or a model of a hub.
@@ -144,7 +244,7 @@ impl Check<'_, '_> {
                 self.wrong(&place, format!("`{place}` is {found}, expected {expected}"), "not a possible model");
             }
             (ModelSource::Random(_), error) => self.wrong(&path.key("random"), error.to_string(), "cannot be used"),
-            (ModelSource::Files { .. }, error) => {
+            (_, error) => {
                 self.wrong(&path.key("weights"), error.to_string(), "cannot be used");
             }
         }

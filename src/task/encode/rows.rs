@@ -123,15 +123,17 @@ impl Rows {
 
     /// For runs in which the same was shown: the rows of each, counted within the run, whose volumes all of them have.
     pub(in crate::task) fn common_volumes(&self, runs: &[usize]) -> Vec<Vec<usize>> {
-        let volumes = |run: usize| -> Vec<usize> {
-            self.y_rows[run].iter().map(|row| self.brain.runs[run].volumes[*row]).collect()
-        };
-        let of_runs: Vec<Vec<usize>> = runs.iter().map(|run| volumes(*run)).collect();
+        let of_runs: Vec<Vec<usize>> = runs.iter().map(|run| self.volumes_of_run(*run)).collect();
         let is_common = |volume: &usize| of_runs.iter().all(|volumes| volumes.binary_search(volume).is_ok());
         let rows = |volumes: &Vec<usize>| {
             volumes.iter().enumerate().filter(|(_, volume)| is_common(volume)).map(|(row, _)| row).collect()
         };
         of_runs.iter().map(rows).collect()
+    }
+
+    /// The volumes of a run that are rows, ascending.
+    pub(in crate::task) fn volumes_of_run(&self, run: usize) -> Vec<usize> {
+        self.y_rows[run].iter().map(|row| self.brain.runs[run].volumes[*row]).collect()
     }
 
     /// Features of some rows of a run, counted within the run.

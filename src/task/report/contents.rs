@@ -1,25 +1,30 @@
 //! From artifacts to the page's view model: scores by network and layer, patterns, redundancy, polarity, caveats.
 
-use super::{Gather, GatheredModel, Pair, columns, scores_by_network};
+use super::{Gather, GatheredModel, Pair, columns};
 use crate::{
     format::{npy::read_matrix, tsv::Table},
     math::polarity::layer_profiles,
     report::{
-        LayerCode, LayerId, LayerScores, ModuleScores, NetworkScores, Null, OpposedPair, Page, PairCode, Pattern,
-        PatternSet, Polarity, PredictionPanel, Redundancy, Run, Severity, SharedVoxels, Value, Warning,
+        FindingRow, LayerCode, LayerId, LayerScores, ModuleScores, NetworkScores, Null, OpposedPair, Page, PairCode,
+        Pattern, PatternSet, Polarity, PredictionPanel, Redundancy, Run, Severity, SharedVoxels, Value, Warning,
     },
+    spec::written::OverlapNull,
     task::{
-        TaskError, Workbench,
+        TaskError, Workbench, architecture,
         ceiling::{VoxelCeiling, read_ceilings},
         encode::{BANDS, SCORES, cell},
+        finding::{self, ALL_NETWORKS, Absent, Finding, Statistic},
+        group, hierarchy,
         pattern::{CODES, PATTERNS, SAMPLES},
         polarity::{self, PolarityFacts, read_layers},
+        prediction::{self, by_network, median},
+        recovery,
         redundancy::{self, RedundancyFacts},
         workbench::read_json,
     },
 };
 use ndarray::Array2;
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 /// Time courses that the page draws; all are in the artifact.
 const DRAWN_PATTERNS: usize = 6;
@@ -35,74 +40,58 @@ impl Gather {
         page: &mut Page,
         table: &mut Table,
     ) -> Result<(), TaskError> {
+        let artifact = &bench.inputs("prediction")[pair.index];
+        let found = Table::read(&artifact.join(prediction::SCORES))?;
+        for row in found.rows() {
+            table.push([pair.subject.to_owned(), pair.model.name.clone()].into_iter().chain(row.iter().cloned()));
+        }
+        self.keep_table(pair, bench, artifact, prediction::BEST_LAYERS, "best_layers")?;
+        let scores = NetworkTable::of(&found)?;
         let networks = &pair.voxels.networks;
-        let layers: Vec<Vec<Vec<Option<f64>>>> = self
-            .layers(pair, bench)
-            .iter()
-            .map(|artifact| scores_by_network(artifact, pair.voxels))
-            .collect::<Result<_, _>>()?;
-        let patterns = self.encode(pair, bench).map(|artifact| scores_by_network(artifact, pair.voxels)).transpose()?;
-        let significant = self.significance(pair, bench)?.map(|scores| super::by_network(pair.voxels, &scores));
-        let names: Vec<LayerId> = layer_ids(pair.model);
-
-        let summary = networks.iter().enumerate().map(|(place, network)| {
-            let scores = patterns.as_ref().map(|patterns| patterns[place].as_slice());
+        let names: Vec<LayerId> = if self.has_layers { layer_ids(pair.model) } else { Vec::new() };
+        let of_layer =
+            |name: &LayerId, network: &str| scores.of_names(&format!("{}/{}", name.module, name.layer), network);
+        let summary = networks.iter().map(|network| {
+            let of_patterns = scores.of_names(self.main_features(), &network.name);
             // With nothing to predict the best of many layers is chance: no more voxels significant than the rate allows.
-            let found = significant.as_ref().zip(self.fdr).and_then(|(q, fdr)| Some((share(&q[place], fdr)?, fdr)));
+            let found = of_patterns.and_then(|scores| scores.significant_share).zip(self.fdr);
             let is_predicted = found.is_none_or(|(share, fdr)| share > fdr);
-            let best_layer = layers
+            let best_layer = names
                 .iter()
-                .zip(&names)
-                .filter_map(|(scores, name)| Some((mean(&scores[place])?, name)))
+                .filter_map(|name| Some((of_layer(name, &network.name)?.mean?, name)))
                 .max_by(|one, other| one.0.total_cmp(&other.0))
                 .filter(|_| is_predicted)
                 .map(|(_, name)| name.clone());
             let not_asked = "voxels were not predicted from patterns";
+            let n_voxels =
+                of_patterns.or_else(|| of_layer(names.first()?, &network.name)).map_or(0, |scores| scores.n_voxels);
             NetworkScores {
                 name: network.name.clone(),
-                n_voxels: scores
-                    .or_else(|| layers.first().map(|scores| scores[place].as_slice()))
-                    .map_or(0, <[_]>::len),
-                median: scores.map_or(Value::absent(not_asked), |scores| value(median(scores), scores.len())),
-                mean: scores.map_or(Value::absent(not_asked), |scores| value(mean(scores), scores.len())),
-                significant_share: match (&significant, self.fdr) {
-                    (Some(q), Some(fdr)) => value(share(&q[place], fdr), q[place].len()),
+                n_voxels,
+                median: of_patterns.map_or(Value::absent(not_asked), |scores| value(scores.median, n_voxels)),
+                mean: of_patterns.map_or(Value::absent(not_asked), |scores| value(scores.mean, n_voxels)),
+                significant_share: match (self.fdr, of_patterns) {
+                    (Some(_), Some(scores)) => value(scores.significant_share, n_voxels),
                     _ => Value::absent("significance was not asked for"),
                 },
                 best_layer,
             }
         });
         let summary: Vec<NetworkScores> = summary.collect();
-        let mut row = |features: &str, scores: &[Vec<Option<f64>>], q: Option<&Vec<Vec<Option<f64>>>>| {
-            for (place, network) in networks.iter().enumerate() {
-                let significant = q.zip(self.fdr).and_then(|(q, fdr)| share(&q[place], fdr));
-                table.push([
-                    pair.subject.to_owned(),
-                    pair.model.name.clone(),
-                    features.to_owned(),
-                    network.name.clone(),
-                    scores[place].len().to_string(),
-                    cell(mean(&scores[place])),
-                    cell(median(&scores[place])),
-                    cell(significant),
-                ]);
-            }
-        };
-        if let Some(patterns) = &patterns {
-            row(self.main_features(), patterns, significant.as_ref());
-        }
-        for (scores, name) in layers.iter().zip(&names) {
-            row(&format!("{}/{}", name.module, name.layer), scores, None);
-        }
-        let mut rows = layers.iter();
         let modules = pair.model.modules.iter().map(|(module, of_module)| ModuleScores {
             name: module.clone(),
             layers: of_module
                 .iter()
-                .zip(rows.by_ref())
-                .map(|(layer, scores)| LayerScores {
-                    name: layer.to_string(),
-                    cells: scores.iter().map(|scores| value(mean(scores), scores.len())).collect(),
+                .map(|layer| {
+                    let name = LayerId { module: module.clone(), layer: layer.to_string() };
+                    let cell = |network: &str| {
+                        let scores = of_layer(&name, network);
+                        value(scores.and_then(|scores| scores.mean), scores.map_or(0, |scores| scores.n_voxels))
+                    };
+                    LayerScores {
+                        name: layer.to_string(),
+                        cells: networks.iter().map(|network| cell(&network.name)).collect(),
+                    }
                 })
                 .collect(),
         });
@@ -129,15 +118,71 @@ impl Gather {
             let artifact = &bench.inputs("redundancy")[pair.index];
             self.keep_table(pair, bench, artifact, redundancy::PAIRS, "redundancy_pairs")?;
             self.keep_table(pair, bench, artifact, redundancy::NETWORKS, "redundancy_networks")?;
+            self.keep_table(pair, bench, artifact, redundancy::SHARES, "pattern_shares")?;
+            self.keep_table(pair, bench, artifact, redundancy::REMOVALS, "removals")?;
+            self.keep_table(pair, bench, artifact, redundancy::LAYERS, "layer_dimensions")?;
             page.redundancy.push(redundancy_of(pair, artifact)?);
         }
         if self.has_polarity {
             let artifact = &bench.inputs("polarity")[pair.index];
-            self.keep_table(pair, bench, artifact, polarity::PAIRS, "opposed_pairs")?;
+            self.keep_table(pair, bench, artifact, polarity::PAIRS, "polarity_pairs")?;
             self.keep_table(pair, bench, artifact, polarity::PROFILES, "layer_profiles")?;
             page.polarity.push(polarity_of(pair, artifact)?);
         }
+        if self.has_hierarchy {
+            let artifact = &bench.inputs("hierarchy")[pair.index];
+            self.keep_table(pair, bench, artifact, hierarchy::NETWORKS, "network_depths")?;
+        }
         Ok(())
+    }
+
+    /// Every finding as a table, on the page those of the group, or of the subjects where there is none.
+    pub(super) fn findings(&self, bench: &Workbench<'_>, page: &mut Page) -> Result<(), TaskError> {
+        let mut table = Table::new(["subject"].into_iter().chain(finding::COLUMNS));
+        let of_subject = bench.inputs("findings").len() / self.subjects.len().max(1);
+        for (subject, artifacts) in self.subjects.iter().zip(bench.inputs("findings").chunks(of_subject.max(1))) {
+            let found =
+                artifacts.iter().map(|artifact| finding::read_findings(artifact)).collect::<Result<Vec<_>, _>>()?;
+            let mut found = found.concat();
+            found.sort_by_key(|found| found.statistic);
+            for found in found {
+                table.push([subject.clone()].into_iter().chain(finding::cells(&found)));
+                // Scores of single layers are in heat maps.
+                let is_of_layer = found.statistic == Statistic::Prediction && found.part.contains('/');
+                if !self.has_group_rows() && !is_of_layer {
+                    page.findings.push(finding_row(subject, &found));
+                }
+            }
+        }
+        columns::write(bench, "findings", &table)?;
+        if let Some(group) = bench.inputs("group").first() {
+            let found = Table::read(&group.join(group::FINDINGS))?;
+            if self.has_group_rows() {
+                page.findings = group_rows(&found)?;
+            }
+            columns::write(bench, "group", &found)?;
+        }
+        let mut recovered = Table::new(["subject"].into_iter().chain(recovery::COLUMNS));
+        for (subject, artifact) in self.subjects.iter().zip(bench.inputs("recovery")) {
+            for row in Table::read(&artifact.join(recovery::RECOVERY))?.rows() {
+                recovered.push([subject.clone()].into_iter().chain(row.iter().cloned()));
+            }
+        }
+        if recovered.n_rows() > 0 {
+            columns::write(bench, "recovery", &recovered)?;
+        }
+        for (subject, artifact) in self.subjects.iter().zip(bench.inputs("architecture")) {
+            let variance = Table::read(&artifact.join(architecture::VARIANCE))?;
+            if variance.n_rows() > 0 {
+                columns::write(bench, &format!("{subject}_branch_variance"), &variance)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a group that says more than its subjects do.
+    fn has_group_rows(&self) -> bool {
+        self.has_group && self.subjects.len() > 1
     }
 
     fn keep_table(
@@ -185,13 +230,103 @@ impl Gather {
     }
 }
 
+/// Scores by what voxels were predicted from, and network.
+struct NetworkTable {
+    rows: HashMap<(String, String), NetworkRow>,
+}
+
+#[derive(Clone, Copy)]
+struct NetworkRow {
+    n_voxels: usize,
+    mean: Option<f64>,
+    median: Option<f64>,
+    significant_share: Option<f64>,
+}
+
+impl NetworkTable {
+    fn of(table: &Table) -> Result<Self, TaskError> {
+        let (features, network) = (table.require("features")?, table.require("network")?);
+        let n_voxels = table.integers("n_voxels")?;
+        let numbers = |name: &str| table.numbers(name);
+        let (mean, median, share) = (numbers("mean_r")?, numbers("median_r")?, numbers("significant_share")?);
+        let row = |(at, cells): (usize, &Vec<String>)| {
+            let row = NetworkRow {
+                n_voxels: index(n_voxels[at]).unwrap_or_default(),
+                mean: mean[at],
+                median: median[at],
+                significant_share: share[at],
+            };
+            ((cells[features].clone(), cells[network].clone()), row)
+        };
+        Ok(Self { rows: table.rows().iter().enumerate().map(row).collect() })
+    }
+
+    fn of_names(&self, features: &str, network: &str) -> Option<NetworkRow> {
+        self.rows.get(&(features.to_owned(), network.to_owned())).copied()
+    }
+}
+
+fn finding_row(subject: &str, found: &Finding) -> FindingRow {
+    let why = found.absent.map_or("not measured", Absent::words);
+    let optional = |value: Option<f64>| value.map_or_else(|| Value::absent(why), Value::from);
+    FindingRow {
+        statistic: found.statistic.name().to_owned(),
+        meaning: found.statistic.meaning().to_owned(),
+        subject: subject.to_owned(),
+        model: found.model.clone(),
+        part: found.part.clone(),
+        network: found.network.clone(),
+        value: optional(found.value),
+        interval: found.interval,
+        chance: found.null.map_or_else(|| Value::absent("not measured"), |(mean, _)| Value::from(mean)),
+        p: found.p.map_or_else(|| Value::absent(found.statistic.null()), Value::from),
+        q: found.q.map_or_else(|| Value::absent(found.statistic.null()), Value::from),
+    }
+}
+
+/// Findings over subjects, but for those of single layers.
+fn group_rows(table: &Table) -> Result<Vec<FindingRow>, TaskError> {
+    let column = |name: &str| table.require(name);
+    let (statistic, model, part) = (column("statistic")?, column("model")?, column("part")?);
+    let (network, absent) = (column("network")?, column("absent")?);
+    let number = |name: &str| table.numbers(name);
+    let (mean, low, high, chance) = (number("mean")?, number("low")?, number("high")?, number("null_mean")?);
+    let (p, q) = (number("flip_p")?, number("q")?);
+    let n_subjects = table.integers("n_subjects")?;
+    let mut rows = Vec::new();
+    for (at, cells) in table.rows().iter().enumerate() {
+        let is_of_layer = cells[statistic] == Statistic::Prediction.name() && cells[part].contains('/');
+        let Some(known) =
+            Statistic::ALL.into_iter().find(|known| known.name() == cells[statistic]).filter(|_| !is_of_layer)
+        else {
+            continue;
+        };
+        let why =
+            Absent::ALL.into_iter().find(|reason| reason.name() == cells[absent]).map_or("not tested", Absent::words);
+        let optional = |value: Option<f64>| value.map_or_else(|| Value::absent(why), Value::from);
+        rows.push(FindingRow {
+            statistic: known.name().to_owned(),
+            meaning: known.meaning().to_owned(),
+            subject: format!("group of {}", index(n_subjects[at]).unwrap_or_default()),
+            model: cells[model].clone(),
+            part: cells[part].clone(),
+            network: cells[network].clone(),
+            value: optional(mean[at]),
+            interval: low[at].zip(high[at]),
+            chance: optional(chance[at]),
+            p: optional(p[at]),
+            q: optional(q[at]),
+        });
+    }
+    Ok(rows)
+}
+
 /// R2 of every band in every network: mean over its voxels of the share that the band has of the joint prediction's R2.
 fn bands_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError> {
     let (bands, scores) = (Table::read(&artifact.join(BANDS))?, Table::read(&artifact.join(SCORES))?);
     let voxels = scored_voxels(&bands)?;
-    let by_network = |values: Vec<Option<f64>>| {
-        super::by_network(pair.voxels, &voxels.iter().copied().zip(values).collect::<Vec<_>>())
-    };
+    let by_network =
+        |values: Vec<Option<f64>>| by_network(pair.voxels, &voxels.iter().copied().zip(values).collect::<Vec<_>>());
     let joint = by_network(scores.numbers("r2")?);
     let mut table = Table::new(["network", "band", "n_voxels", "mean_band_r2", "mean_r2"]);
     for band in &bands.columns()[1..] {
@@ -208,7 +343,7 @@ fn bands_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError
 fn ceilings_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError> {
     let all = read_ceilings(artifact)?;
     let of = |part: fn(&VoxelCeiling) -> Option<f64>| {
-        super::by_network(pair.voxels, &all.iter().map(|row| (row.voxel, part(row))).collect::<Vec<_>>())
+        by_network(pair.voxels, &all.iter().map(|row| (row.voxel, part(row))).collect::<Vec<_>>())
     };
     let (ceilings, normalised) = (of(|row| row.ceiling), of(|row| row.r_norm));
     let mut table =
@@ -267,6 +402,7 @@ fn place_in_words(role: &str) -> &str {
         "null" => "significance",
         "bold" => "BOLD runs",
         "series" => "unit series",
+        "findings" | "prediction" => "findings",
         other => other,
     }
 }
@@ -277,7 +413,13 @@ fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskErr
     let pairs = Table::read(&artifact.join(redundancy::PAIRS))?;
     let (k, j, dice) = (pairs.integers("k")?, pairs.integers("j")?, pairs.numbers("voxel_dice")?);
     let mut matrix = Array2::from_shape_fn((n_patterns, n_patterns), |(one, other)| {
-        if one == other { Value::from(1.0) } else { Value::absent("neither pattern drives a voxel") }
+        if one == other {
+            Value::from(1.0)
+        } else {
+            Value::absent(
+                "the map of a pattern does not come out again in halves of the training runs, or neither drives a voxel",
+            )
+        }
     });
     for row in 0..pairs.n_rows() {
         if let (Some(k), Some(j), Some(dice)) = (index(k[row]), index(j[row]), dice[row]) {
@@ -290,12 +432,15 @@ fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskErr
     let (n_voxels, n_driven, n_shared) =
         (table.integers("n_voxels")?, table.integers("n_driven")?, table.integers("n_shared")?);
     let count = |value: Option<i32>| index(value).unwrap_or_default();
-    let networks = table.rows().iter().enumerate().map(|(row, cells)| SharedVoxels {
-        network: cells[name].clone(),
-        n_voxels: count(n_voxels[row]),
-        n_driven: count(n_driven[row]),
-        n_shared: count(n_shared[row]),
-    });
+    let networks =
+        table.rows().iter().enumerate().filter(|(_, cells)| cells[name] != ALL_NETWORKS).map(|(row, cells)| {
+            SharedVoxels {
+                network: cells[name].clone(),
+                n_voxels: count(n_voxels[row]),
+                n_driven: count(n_driven[row]),
+                n_shared: count(n_shared[row]),
+            }
+        });
     let none = "no pattern drives a voxel";
     Ok(Redundancy {
         subject: pair.subject.to_owned(),
@@ -304,7 +449,12 @@ fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskErr
         dice: matrix.rows().into_iter().map(|row| row.to_vec()).collect(),
         mean_dice: optional(facts.mean_dice, none),
         null: Null {
-            name: facts.null,
+            name: match facts.null {
+                OverlapNull::Rotations => "maps rotated in the space of patterns".to_owned(),
+                OverlapNull::Memberships => {
+                    "members of every pattern's voxel set permuted over the voxels of the networks".to_owned()
+                }
+            },
             n_permutations: facts.n_permutations,
             seed: facts.seed,
             mean: optional(facts.null_mean_dice, none),
@@ -321,8 +471,9 @@ fn polarity_of(pair: &Pair<'_>, artifact: &Path) -> Result<Polarity, TaskError> 
     let (k, j) = (table.integers("k")?, table.integers("j")?);
     let (maps_r, series_r) = (table.numbers("maps_r")?, table.numbers("series_r")?);
     let (mirror, p) = (table.numbers("mirror_index")?, table.numbers("p")?);
-    let mut pairs = Vec::with_capacity(table.n_rows());
-    for row in 0..table.n_rows() {
+    let is_opposed = table.require("is_opposed")?;
+    let mut pairs = Vec::new();
+    for row in (0..table.n_rows()).filter(|row| table.rows()[*row][is_opposed] == "true") {
         let (Some(k), Some(j)) = (index(k[row]), index(j[row])) else { continue };
         let flat = "a layer profile is constant or has fewer than three layers";
         pairs.push(OpposedPair {
@@ -332,7 +483,7 @@ fn polarity_of(pair: &Pair<'_>, artifact: &Path) -> Result<Polarity, TaskError> 
             series_r: optional(series_r[row], "a time course is constant"),
             mirror_index: optional(mirror[row], flat),
             p: optional(p[row], flat),
-            profiles: if row < DRAWN_PAIRS { pair_codes(&profiles, k, j)? } else { Vec::new() },
+            profiles: if pairs.len() < DRAWN_PAIRS { pair_codes(&profiles, k, j)? } else { Vec::new() },
         });
     }
     Ok(Polarity {
@@ -340,7 +491,7 @@ fn polarity_of(pair: &Pair<'_>, artifact: &Path) -> Result<Polarity, TaskError> 
         model: pair.model.name.clone(),
         tau: facts.min_opposition,
         n_pairs: facts.n_pairs,
-        null: format!("{} ({} permutations, seed {})", facts.null, facts.n_permutations, facts.seed),
+        null: format!("layers of every profile permuted ({} permutations, seed {})", facts.n_permutations, facts.seed),
         pairs,
     })
 }
@@ -391,22 +542,6 @@ fn mean(scores: &[Option<f64>]) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
-fn median(scores: &[Option<f64>]) -> Option<f64> {
-    let mut known: Vec<f64> = scores.iter().copied().flatten().collect();
-    known.sort_by(f64::total_cmp);
-    let middle = known.len() / 2;
-    match known.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(known[middle]),
-        _ => Some(0.5 * (known[middle - 1] + known[middle])),
-    }
-}
-
-/// Share of voxels whose false discovery rate is at most `fdr`; a voxel without one counts as not significant.
-fn share(q: &[Option<f64>], fdr: f64) -> Option<f64> {
-    (!q.is_empty()).then(|| q.iter().flatten().filter(|q| **q <= fdr).count() as f64 / q.len() as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,10 +549,8 @@ mod tests {
     #[test]
     fn summaries_pass_over_absent_scores_and_are_absent_without_any() {
         let scores = [Some(0.1), None, Some(0.5), Some(0.3), Some(0.2)];
-        assert_eq!(median(&scores), Some(0.25));
         assert!((mean(&scores).expect("four scores") - 0.275).abs() < 1e-12);
-        assert_eq!((mean(&[None]), median(&[])), (None, None));
-        assert_eq!(share(&[Some(0.01), Some(0.2), None, Some(0.05)], 0.05), Some(0.5));
+        assert_eq!(mean(&[None]), None);
     }
 
     #[test]

@@ -4,12 +4,13 @@
 
 use super::{Drawn, Gather, GatheredModel, MapEntry, MapFile, Pair};
 use crate::{
-    brain::prepare::Scale,
-    format::npy::MatrixReader,
+    brain::{mask::VoxelTable, prepare::Scale},
+    format::{npy::MatrixReader, tsv::Table},
     task::{
-        TaskError, Workbench,
+        TaskError, Workbench, architecture,
         ceiling::{VoxelCeiling, read_ceilings},
-        encode::{T_VALUES, WEIGHTS, read_scores},
+        encode::{T_VALUES, VoxelValues, WEIGHTS, read_scores},
+        group, hierarchy,
     },
 };
 use serde_json::json;
@@ -27,6 +28,18 @@ const NORMALISED: Kind = (
     "share of the noise ceiling",
 );
 const T: Kind = ("stat-t_statmap", "t value of the weight of every pattern, one map each", "Student's t");
+const DEPTH: Kind = (
+    "stat-depth_statmap",
+    "depth of the layers that predict the voxel, weighted by their scores, from 0 for the first to 1 for the last",
+    "share of the module's layers",
+);
+const SPECIALISATION: Kind = (
+    "stat-specialisation_statmap",
+    "specialisation index: R2 of the first branch less that of the second over their sum",
+    "index from -1 to 1",
+);
+const GROUP_SCORE: Kind = ("stat-r_statmap", "mean over subjects of Pearson's r, by way of Fisher's z", "correlation");
+const GROUP_T: Kind = ("stat-t_statmap", "one-sample t over subjects of Fisher's z of Pearson's r", "Student's t");
 const CONFIDENCE: Kind =
     ("stat-confidence_statmap", "1 minus the false discovery rate of the prediction", "share from 0 to 1");
 
@@ -88,6 +101,11 @@ impl Gather {
             })?;
             told(&path, kind)?;
         }
+        for (part, kind, values) in self.voxel_statistics(pair, bench)? {
+            let part: String = part.chars().filter(char::is_ascii_alphanumeric).collect();
+            let stem = bench.out.join("maps").join(format!("{subject}_desc-{label}{part}_{}", kind.0));
+            told(&voxels.write_map(&stem, &spread(pair, &values), 0.0)?, kind)?;
+        }
         let inside: Vec<Option<f32>> = vec![Some(1.0); voxels.n_voxels()];
         let path =
             voxels.write_map(&bench.out.join("maps").join(format!("{subject}_desc-studied_mask")), &inside, 0.0)?;
@@ -96,6 +114,62 @@ impl Gather {
         let drawn = voxels.locations.grid().map(|_| Drawn { map, mask });
         let title = format!("{subject}, {} of {}", self.main_features(), pair.model.name);
         Ok(Some(MapEntry { title, drawn, files }))
+    }
+
+    /// Statistics that have a value in every voxel, with what of the model they are about: depths of layers, specialisation.
+    fn voxel_statistics(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Vec<VoxelStatistic>, TaskError> {
+        let mut all = Vec::new();
+        if self.has_hierarchy {
+            let table = Table::read(&bench.inputs("hierarchy")[pair.index].join(hierarchy::VOXELS))?;
+            all.extend(by_part(&table, "module", "depth", None)?.into_iter().map(|(part, map)| (part, DEPTH, map)));
+        }
+        if self.has_architecture {
+            let table = Table::read(&bench.inputs("architecture")[pair.subject_index].join(architecture::VOXELS))?;
+            let of_model = by_part(&table, "branches", "specialisation", Some(&pair.model.name))?;
+            all.extend(of_model.into_iter().map(|(part, map)| (part.replace('|', "over"), SPECIALISATION, map)));
+        }
+        Ok(all)
+    }
+
+    /// Writes maps of the group on the voxels of the first subject, and tells them.
+    pub(super) fn group_maps(&self, bench: &Workbench<'_>) -> Result<Option<MapEntry>, TaskError> {
+        let Some(path) =
+            bench.inputs("group").first().map(|group| group.join(group::VOXELS)).filter(|path| path.exists())
+        else {
+            return Ok(None);
+        };
+        let voxels = VoxelTable::read(&bench.inputs("voxels")[0])?;
+        let table = Table::read(&path)?;
+        let mut files = Vec::new();
+        for (number, model) in self.models.iter().enumerate() {
+            for (column, kind) in [("mean_r", GROUP_SCORE), ("t", GROUP_T), ("q", CONFIDENCE)] {
+                let of_model = of_model(&table, column, &model.name)?;
+                if of_model.is_empty() {
+                    continue;
+                }
+                let mut all = vec![None; voxels.n_voxels()];
+                for (voxel, value) in of_model {
+                    let value = if column == "q" { value.map(|q| 1.0 - q) } else { value };
+                    all[voxel] = value.map(|value| value as f32);
+                }
+                let name = format!("group_desc-{}_{}", self.label(number), kind.0);
+                let path = voxels.write_map(&bench.out.join("maps").join(name), &all, 0.0)?;
+                let name = format!("maps/{}", path.file_name().expect("a map has a name").to_string_lossy());
+                let bare = name.trim_end_matches(".nii.gz").trim_end_matches(".dscalar.nii");
+                let holds =
+                    format!("{}, {} subjects, {} of {}", kind.1, self.subjects.len(), self.main_features(), model.name);
+                let described = json!({
+                    "Description": holds,
+                    "Units": kind.2,
+                    "Subjects": self.subjects,
+                    "Model": model.name,
+                    "Outside": 0,
+                });
+                bench.write_json(&format!("{bare}.json"), &described)?;
+                files.push(MapFile { name, holds });
+            }
+        }
+        Ok((!files.is_empty()).then(|| MapEntry { title: "group".to_owned(), drawn: None, files }))
     }
 
     /// A model's name as BIDS allows it, letters and digits only, unlike that of any other model in upper or lower case.
@@ -118,6 +192,40 @@ impl Gather {
         }
         labels.swap_remove(index)
     }
+}
+
+/// What a statistic is about, what it is, and its value in every voxel that has one.
+type VoxelStatistic = (String, Kind, VoxelValues);
+
+/// Values of a table's voxels, told apart by another column; of one model, if it is named.
+fn by_part(
+    table: &Table,
+    part: &str,
+    column: &str,
+    model: Option<&str>,
+) -> Result<Vec<(String, VoxelValues)>, TaskError> {
+    let part = table.require(part)?;
+    let of_model = model.map(|model| Ok::<_, TaskError>((table.require("model")?, model))).transpose()?;
+    let (voxels, values) = (table.integers("voxel")?, table.numbers(column)?);
+    let mut parts: Vec<(String, VoxelValues)> = Vec::new();
+    for (row, cells) in table.rows().iter().enumerate() {
+        let is_meant = of_model.is_none_or(|(place, model)| cells[place] == model);
+        let Some(voxel) = voxels[row].and_then(|voxel| usize::try_from(voxel).ok()).filter(|_| is_meant) else {
+            continue;
+        };
+        // Rows of a part are neighbours, or nearly: the last one is looked at first.
+        match parts.iter_mut().rev().find(|(name, _)| *name == cells[part]) {
+            Some((_, map)) => map.push((voxel, values[row])),
+            None => parts.push((cells[part].clone(), vec![(voxel, values[row])])),
+        }
+    }
+    Ok(parts)
+}
+
+/// Values of one model's voxels.
+fn of_model(table: &Table, column: &str, model: &str) -> Result<VoxelValues, TaskError> {
+    let parts = by_part(table, "model", column, None)?;
+    Ok(parts.into_iter().find(|(name, _)| name == model).map(|(_, map)| map).unwrap_or_default())
 }
 
 /// Values of scored voxels at their places among all voxels.
