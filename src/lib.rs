@@ -33,16 +33,20 @@
 //! | `weights` | a size or another model, and a seed | a model folder |
 //! | `export` | weights | an ONNX graph whose outputs are units |
 //! | `extract` | graph and its weights, one shard of stimuli | stimuli x units |
+//! | `measure` | stimuli | low-level features, as units |
 //! | `measure` | one shard of stimuli | stimuli x low-level features |
 //! | `series` | all shards, one run's events | volumes x units |
 //! | `simulate` | unit series | a subject's BIDS derivatives |
-//! | `mask` | brain masks, atlas | voxels by network |
+//! | `mask`, `groups` | brain masks, atlas | voxels by network, with names and without |
 //! | `bold` | one run, voxels | volumes x voxels |
 //! | `pattern` | unit series | time courses, codes |
 //! | `encode` | patterns, a layer's or several bands' series, voxels' series | weights, held-out scores |
 //! | `null` | a fit's predictions | significance of voxels |
 //! | `ceiling` | a fit's predictions, runs shown again | noise ceilings, normalised scores |
-//! | `redundancy`, `polarity` | a fit's weights, codes | statistics with their nulls |
+//! | `prediction`, `architecture`, `hierarchy` | what fits leave by network and block of test time | findings |
+//! | `redundancy`, `polarity` | a fit's weights, codes, unit series | findings |
+//! | `recovery` | what was planted and what was found | how much of it |
+//! | `group` | findings of all subjects | tests over them |
 //! | `report` | all of it | tables, maps, the page's contents |
 //!
 //! # Words
@@ -80,6 +84,12 @@
 //! 3. Wire it in `plan/build.rs`: its inputs by role.
 //! 4. If a study can switch it on, add a table to `spec/written.rs`; the schema follows from it.
 //! 5. Let `task/report.rs` show what it found, and `tests/study/` that an edit reruns it and nothing else.
+//!
+//! # To add a statistic
+//!
+//! A task as above whose artifact has rows of one form: name it in [`task::finding::Statistic`], with what its value means and what chance
+//! is, and write them with `task/finding.rs`. Group, report and sweeps take them from there. What it needs of held-out predictions,
+//! network by network and block by block of test time, fits have left ([`task::evidence`]).
 //!
 //! # To add a model
 //!

@@ -5,7 +5,7 @@ use super::{
     words::duration,
 };
 use crate::{
-    executor::{self, Limits, Options, Summary},
+    executor::{self, Event, Limits, Options, Outcome, Summary},
     model::Device,
     plan::Standing,
     task::Kind,
@@ -13,6 +13,7 @@ use crate::{
 use clap::Args;
 use petgraph::graph::NodeIndex;
 use std::{
+    collections::BTreeMap,
     io::{IsTerminal, Write, stderr, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -113,13 +114,16 @@ impl Run {
             fail_fast: self.fail_fast,
             shown: results::to_lay_out(&open, &self.results),
         };
-        let Ended { summary, saved_s } = execute(&mut open, limits, asked, shared)?;
+        let Ended { summary, saved_s, seconds_of_kind } = execute(&mut open, limits, asked, shared)?;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(&summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }
         let page = results::lay_out(&open, &self.results)?;
+        if summary.seconds >= LONG_RUN_S {
+            writeln!(stdout(), "{}", spent(&seconds_of_kind))?;
+        }
         writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary) + &saved(saved_s), page.display())?;
         // The process ends here; taking a plan of a hundred thousand tasks apart first would only take time.
         std::mem::forget(open);
@@ -131,6 +135,8 @@ impl Run {
 pub(super) struct Ended {
     pub(super) summary: Summary,
     pub(super) saved_s: f64,
+    /// Seconds of the tasks of each kind that were computed, whatever ran beside them.
+    pub(super) seconds_of_kind: BTreeMap<Kind, f64>,
 }
 
 /// What is asked of a run beside the study.
@@ -163,7 +169,11 @@ pub(super) fn execute(
     }
     let cancelled = cancel_on_interrupt();
     let mut audience = Audience::new(open, limits, asked.events, shared.colours(), &cancelled)?;
+    let mut seconds_of_kind = BTreeMap::new();
     let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
+        if let Event::Finished { kind, outcome: Outcome::Computed, seconds, .. } = &event {
+            *seconds_of_kind.entry(*kind).or_default() += seconds;
+        }
         audience.tell(&event);
     })?;
     let saved_s = audience.saved_s();
@@ -171,7 +181,7 @@ pub(super) fn execute(
     match open.note() {
         // Where a run fails, why it failed says more than that it cannot be noted; where nothing ran, nothing is lost.
         Err(error) if summary.failed == 0 && summary.computed > 0 => Err(error),
-        _ => Ok(Ended { summary, saved_s }),
+        _ => Ok(Ended { summary, saved_s, seconds_of_kind }),
     }
 }
 
@@ -191,6 +201,32 @@ fn cancel_on_interrupt() -> Arc<AtomicBool> {
     // Without a handler Ctrl-C ends the program at once, which the store survives.
     drop(installed);
     cancelled
+}
+
+/// A run that is worth an account of where its time went.
+const LONG_RUN_S: f64 = 60.0;
+
+/// Where the time of a long run went, the most first, and how much memory it took.
+fn spent(seconds_of_kind: &BTreeMap<Kind, f64>) -> String {
+    let mut kinds: Vec<(&Kind, &f64)> = seconds_of_kind.iter().collect();
+    kinds.sort_by(|one, other| other.1.total_cmp(one.1).then(one.0.cmp(other.0)));
+    let kinds: Vec<String> =
+        kinds.into_iter().map(|(kind, seconds)| format!("{kind} {}", duration(*seconds))).collect();
+    let memory = peak_memory_bytes()
+        .map_or(String::new(), |bytes| format!("; at most {} in memory", indicatif::HumanBytes(bytes)));
+    format!("time of tasks by kind: {}{memory}", kinds.join(", "))
+}
+
+/// The most memory that this process ever held, where the system says.
+fn peak_memory_bytes() -> Option<u64> {
+    // SAFETY: the call writes the whole of the structure that it is handed.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) == 0).then_some(usage)
+    }?;
+    // Linux counts in kibibytes, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    u64::try_from(usage.ru_maxrss).ok().map(|most| most * unit)
 }
 
 /// Saved time that is worth a word.

@@ -2,10 +2,11 @@
 //!
 //! Reads as a design does: models, stimuli, unit series, brains, patterns, fits, statistics, report. A task asks for what
 //! it needs by role; the order of inputs within a role is the order in which they are pushed here. Models are in `build/models.rs`,
-//! subjects in `build/brains.rs`, fits and questions in `build/answers.rs`.
+//! subjects in `build/brains.rs`, fits and questions in `build/answers.rs` and `build/comparisons.rs`.
 
 mod answers;
 mod brains;
+mod comparisons;
 mod models;
 
 use super::{ExternalFile, Plan, PlanError, Role};
@@ -100,6 +101,8 @@ impl<T> Clone for Stage<T> {
 struct SubjectTasks {
     name: String,
     voxels: NodeIndex,
+    /// The networks of every voxel by number, which is all that fits know of them.
+    groups: NodeIndex,
     bold: Vec<NodeIndex>,
     /// The files that were made for it, if it is simulated.
     dataset: Option<NodeIndex>,

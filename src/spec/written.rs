@@ -565,4 +565,5 @@ pub struct PrincipalComponents {
 /// No reduction: every unit is a time course of its own.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({}))]
 pub struct AllUnits {}

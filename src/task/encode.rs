@@ -14,12 +14,12 @@ pub(super) use rows::{Brain, Rows};
 use self::regression::{Caveats, Fitter, Regressors};
 use super::{
     Compute, Kind, TaskError, Workbench,
-    evidence::{Asked, Gathering, Permutations, networks_of},
+    evidence::{Asked, Gathering, Permutations},
+    groups::Groups,
     joined,
     pattern::{Features, read_patterns, whole_series},
 };
 use crate::{
-    brain::mask::VoxelTable,
     format::{
         npy::write_matrix,
         tsv::{MISSING, Table},
@@ -55,7 +55,7 @@ pub const FACTS: &str = "encode.json";
 /// Voxels that are read and fitted at once: enough that products run at their full rate.
 const PIECE: usize = 8192;
 
-/// One fit. Inputs `bold` are the subject's runs in the study's order, `voxels` says of which network voxels are; features are the
+/// One fit. Inputs `bold` are the subject's runs in the study's order, `groups` says of which network voxels are; features are the
 /// inputs `patterns` side by side, or inputs `series`, one module after another, each in the study's order of runs.
 #[derive(Debug, Serialize)]
 pub struct Encode {
@@ -175,9 +175,9 @@ impl Compute for Encode {
             keep_weights: matches!(self.features, EncodeFeatures::Patterns),
             n_voxels,
         };
-        let table = VoxelTable::read(bench.input("voxels"))?;
+        let groups = Groups::read(bench.input("groups"))?;
         let asked = Asked { block_tr: self.block_tr, has_blocks: true, permutations: self.permutations.as_ref() };
-        let mut gathering = Gathering::begin(rows.run_of_row.len() - n_train, table.networks.len(), &asked)?;
+        let mut gathering = Gathering::begin(rows.run_of_row.len() - n_train, groups.n_networks, &asked)?;
         let mut halves = match self.features {
             EncodeFeatures::Patterns => {
                 let is_second = halves_of(&rows.run_of_row[..n_train], self.n_train_runs);
@@ -195,7 +195,7 @@ impl Compute for Encode {
             if let Some(halves) = &mut halves {
                 halves.add(y.slice(s![..n_train, ..]))?;
             }
-            let networks = networks_of(&table, &rows.brain.kept[piece.clone()]);
+            let networks = groups.of(&rows.brain.kept[piece.clone()]);
             gathering.add(y_test, fitted.prediction.view(), &networks)?;
             let r = pearson_columns(y_test, fitted.prediction.view())?;
             let r2 = r2_columns(y_test, fitted.prediction.view())?;
@@ -303,7 +303,8 @@ impl Encode {
                 Ok(Features { matrix: joined(Axis(1), &matrices)?, samples })
             }
             EncodeFeatures::Modules { n_modules } => {
-                unit_features(bench.inputs("series"), n_modules, &[0..self.n_units()], &self.delays_tr)
+                let all = 0..self.n_units();
+                unit_features(bench.inputs("series"), n_modules, std::slice::from_ref(&all), &self.delays_tr)
             }
             EncodeFeatures::Layer { first_unit, n_units } => {
                 let units = first_unit..first_unit + n_units;

@@ -53,6 +53,9 @@ pub struct TestGroup {
 /// What findings of several subjects have in common.
 type About = (Statistic, String, String, String);
 
+/// The value of a finding in each subject that has one, with what chance gives there.
+type OfSubjects = Vec<Option<(f64, f64)>>;
+
 const COLUMNS: [&str; 17] = [
     "statistic",
     "model",
@@ -103,7 +106,7 @@ impl TestGroup {
     fn findings(&self, bench: &Workbench<'_>) -> Result<Table, TaskError> {
         // In the order of the first subject that has them.
         let mut order: Vec<About> = Vec::new();
-        let mut values: HashMap<About, Vec<Option<(f64, f64)>>> = HashMap::new();
+        let mut values: HashMap<About, OfSubjects> = HashMap::new();
         for (subject, tables) in bench.inputs("findings").chunks(self.n_findings.max(1)).enumerate() {
             for found in tables.iter().map(|table| read_findings(table)).collect::<Result<Vec<_>, _>>()?.concat() {
                 let about = (found.statistic, found.model.clone(), found.part.clone(), found.network.clone());
@@ -135,7 +138,7 @@ impl TestGroup {
     }
 
     /// The rows of one statistic and model, tested together.
-    fn family(&self, of_family: &[(&About, &Vec<Option<(f64, f64)>>)]) -> Result<Vec<[String; 17]>, TaskError> {
+    fn family(&self, of_family: &[(&About, &OfSubjects)]) -> Result<Vec<[String; 17]>, TaskError> {
         let shape = (self.subjects.len(), of_family.len());
         let at = |subject: usize, row: usize| of_family[row].1[subject];
         let values = Array2::from_shape_fn(shape, |(subject, row)| {
@@ -162,7 +165,7 @@ impl TestGroup {
         let has_chance = of_family.iter().all(|(about, _)| about.0.has_chance());
         let p = if has_chance { p } else { vec![None; p.len()] };
         let q = benjamini_hochberg(&p)?;
-        let row = |(row, (about, of_subjects)): (usize, &(&About, &Vec<Option<(f64, f64)>>))| {
+        let row = |(row, (about, of_subjects)): (usize, &(&About, &OfSubjects))| {
             let known: Vec<(f64, f64)> = of_subjects.iter().flatten().copied().collect();
             let n = known.len() as f64;
             let mean_of = |part: fn(&(f64, f64)) -> f64| (n > 0.0).then(|| known.iter().map(part).sum::<f64>() / n);

@@ -137,9 +137,8 @@ impl MeasureHierarchy {
         if module.layers.len() < 2 {
             return Ok(about.absent(Absent::FewLayers));
         }
-        let trend = match rank_trend(&order, &of_networks(depths), N_PERMUTATIONS, self.options.seed)? {
-            Ok(trend) => trend,
-            Err(_) => return Ok(about.absent(Absent::FewNetworks)),
+        let Ok(trend) = rank_trend(&order, &of_networks(depths), N_PERMUTATIONS, self.options.seed)? else {
+            return Ok(about.absent(Absent::FewNetworks));
         };
         // The standard deviation of Spearman's rho over all permutations without ties.
         let null_sd = ((n - 1) as f64).sqrt().recip();

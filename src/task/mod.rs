@@ -16,6 +16,7 @@ pub mod extract;
 pub mod finding;
 pub mod frames;
 pub mod group;
+pub mod groups;
 pub mod hierarchy;
 pub mod mask;
 pub mod measure;
@@ -61,6 +62,8 @@ pub enum Kind {
     Simulate,
     /// Atlas and brain mask -> voxels by functional network.
     Mask,
+    /// Voxels by functional network -> the networks of every voxel by number.
+    Groups,
     /// One run's BOLD file -> prepared voxel series.
     Bold,
     /// Unit series -> sparse dictionary of time courses.
@@ -91,7 +94,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Stimuli,
         Self::Frames,
         Self::Weights,
@@ -101,6 +104,7 @@ impl Kind {
         Self::Series,
         Self::Simulate,
         Self::Mask,
+        Self::Groups,
         Self::Bold,
         Self::Pattern,
         Self::Encode,
@@ -147,6 +151,7 @@ impl Kind {
             Self::Series => "series",
             Self::Simulate => "simulate",
             Self::Mask => "mask",
+            Self::Groups => "groups",
             Self::Bold => "bold",
             Self::Pattern => "pattern",
             Self::Encode => "encode",

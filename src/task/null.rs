@@ -6,10 +6,11 @@
 use super::{
     Compute, Kind, TaskError, Workbench,
     encode::{Brain, WEIGHTS},
-    evidence::{Asked, Gathering, Permutations, networks_of},
+    evidence::{Asked, Gathering, Permutations},
+    groups::Groups,
     pattern::read_patterns,
 };
-use crate::{brain::mask::VoxelTable, format::npy::MatrixReader, math::blas::matmul};
+use crate::{format::npy::MatrixReader, math::blas::matmul};
 use ndarray::s;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ const PIECE: usize = 8192;
 /// What was asked.
 const FACTS: &str = "significance.json";
 
-/// The test of one fit on patterns. Inputs: `encode`, `patterns`, `voxels`, and all runs `bold` in the study's order.
+/// The test of one fit on patterns. Inputs: `encode`, `patterns`, `groups`, and all runs `bold` in the study's order.
 #[derive(Debug, Serialize)]
 pub struct Permute {
     /// Permutations.
@@ -59,19 +60,19 @@ impl Compute for Permute {
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
         // Voxels are dropped over all runs, as the fit did.
         let rows = Brain::open(bench.inputs("bold"))?.aligned_with(read_patterns(bench.input("patterns"))?);
-        let table = VoxelTable::read(bench.input("voxels"))?;
+        let groups = Groups::read(bench.input("groups"))?;
         let n_train = rows.n_train(self.n_train_runs);
         let n_runs = bench.inputs("bold").len();
         let n_voxels = rows.brain.kept.len();
         let x_test = rows.x.slice(s![n_train.., ..]);
         let mut weights = MatrixReader::open(&bench.input("encode").join(WEIGHTS))?;
         let asked = Asked { block_tr: self.block_tr, has_blocks: false, permutations: Some(&self.permutations) };
-        let mut gathering = Gathering::begin(x_test.nrows(), table.networks.len(), &asked)?;
+        let mut gathering = Gathering::begin(x_test.nrows(), groups.n_networks, &asked)?;
         bench.step(0, n_voxels)?;
         for piece in rows.pieces(PIECE) {
             let prediction = matmul(x_test, weights.columns(piece.clone())?.view());
             let data = rows.read(piece.clone(), self.n_train_runs..n_runs)?;
-            gathering.add(data.view(), prediction.view(), &networks_of(&table, &rows.brain.kept[piece.clone()]))?;
+            gathering.add(data.view(), prediction.view(), &groups.of(&rows.brain.kept[piece.clone()]))?;
             bench.step(piece.end, n_voxels)?;
         }
         let q = gathering.write(&rows.brain.kept, bench)?;

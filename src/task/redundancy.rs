@@ -1,30 +1,25 @@
 //! How far the patterns of a model say the same about a brain: overlap of the voxels they drive and of the units they join, what each
 //! explains that the others do not, and what is lost when units are silenced.
 
+mod removals;
+mod shares;
+
 use super::{
     Compute, Kind, TaskError, Workbench,
-    encode::{Brain, Rows, WEIGHTS, cell, read_column, reliable_patterns},
+    encode::{Brain, WEIGHTS, cell, read_column, reliable_patterns},
     evidence::{network_names, networks_of},
     finding::{self, ALL_NETWORKS, Absent, CONFIDENCE, Finding, N_DRAWS, Statistic},
-    pattern::{self, CODES, PATTERNS, PatternFacts, read_patterns, used_series},
+    pattern::{CODES, PATTERNS, read_patterns, used_series},
     polarity::read_layers,
-    workbench::read_json,
 };
 use crate::{
     brain::mask::VoxelTable,
-    format::{
-        npy::{MatrixReader, read_matrix},
-        tsv::Table,
-    },
+    format::{npy::read_matrix, tsv::Table},
     math::{
-        ablation::{AblationWarning, FrozenScale, ablate, random_order, targeted_order},
-        blas::matmul,
         overlap::{Comparison, OverlapComparison, OverlapNull, OverlapOptions, OverlapWarning, Sets, compare_overlap},
         pair_interval::pair_mean_interval,
         participation::participation_ratio,
         polarity::row_correlations,
-        scores::r2_columns,
-        unique_r2::{FeatureShares, SharesWarning},
     },
     spec::written::{OverlapNull as WrittenNull, Redundancy},
 };
@@ -308,237 +303,6 @@ impl MeasureRedundancy {
             findings.push(of(Statistic::SharedVoxels, region.and_then(|region| region.shared_share)));
         }
         Ok((table, findings))
-    }
-
-    /// What each pattern explains alone and beside the others.
-    fn shares(
-        &self,
-        rows: &Rows,
-        voxels: &VoxelTable,
-        networks: &[Vec<usize>],
-        bench: &Workbench<'_>,
-    ) -> Result<Vec<Finding>, TaskError> {
-        let mut table = Table::new(["pattern", "network", "n_voxels", "unique_r2", "alone_r2"]);
-        if !self.has_unique {
-            table.write(&bench.out.join(SHARES))?;
-            return Ok(Vec::new());
-        }
-        let of_voxels = read_column(bench.input("encode"), "alpha")?;
-        // Without a penalty there is none to choose.
-        let is_penalised = of_voxels.iter().any(|(_, alpha)| alpha.is_some());
-        let alpha = |alpha: Option<f64>| if is_penalised { alpha } else { Some(0.0) };
-        let mut alphas: Vec<f64> = of_voxels.iter().filter_map(|(_, chosen)| alpha(*chosen)).collect();
-        alphas.sort_by(f64::total_cmp);
-        alphas.dedup();
-        let n_train = rows.n_train(self.n_train_runs);
-        let features = FeatureShares::new(rows.x.slice(s![..n_train, ..]), rows.x.slice(s![n_train.., ..]), &alphas)?;
-        let mut weights = MatrixReader::open(&bench.input("encode").join(WEIGHTS))?;
-        let names = network_names(voxels);
-        let shape = (rows.x.ncols(), names.len());
-        let (mut unique, mut alone) = (Array2::<f64>::zeros(shape), Array2::<f64>::zeros(shape));
-        let (mut full, mut n_scored) = (vec![0.0; names.len()], vec![0_usize; names.len()]);
-        let mut unstable = 0;
-        for piece in rows.pieces(PIECE) {
-            let y = rows.voxels(piece.clone())?;
-            let chosen: Vec<Option<usize>> = of_voxels[piece.clone()]
-                .iter()
-                .map(|(_, chosen)| {
-                    let alpha = alpha(*chosen)?;
-                    alphas.iter().position(|known| known.to_bits() == alpha.to_bits())
-                })
-                .collect();
-            let part = weights.columns(piece.clone())?;
-            let shares =
-                features.shares(y.slice(s![..n_train, ..]), y.slice(s![n_train.., ..]), part.view(), &chosen)?;
-            for SharesWarning::IllConditioned { n_targets, .. } in &shares.warnings {
-                unstable += n_targets;
-            }
-            for (column, of_voxel) in networks[piece].iter().enumerate() {
-                let all: Option<Vec<(f64, f64)>> = (0..shape.0)
-                    .map(|pattern| Some((shares.unique[[pattern, column]]?, shares.alone[[pattern, column]]?)))
-                    .collect();
-                let (Some(r2), Some(all)) = (shares.full[column], all) else { continue };
-                for &network in of_voxel {
-                    full[network] += r2;
-                    n_scored[network] += 1;
-                    for (pattern, (of_unique, of_alone)) in all.iter().enumerate() {
-                        unique[[pattern, network]] += of_unique;
-                        alone[[pattern, network]] += of_alone;
-                    }
-                }
-            }
-        }
-        if unstable > 0 {
-            bench.warn(
-                "dependent-patterns",
-                format!("patterns are so nearly sums of others that {unstable} voxels have no unique R2"),
-            );
-        }
-        let mut findings = Vec::new();
-        for (network, name) in names.iter().enumerate() {
-            let n = n_scored[network];
-            let mean = |sum: f64| (n > 0).then(|| sum / n as f64);
-            for pattern in 0..shape.0 {
-                let (unique, alone) = (unique[[pattern, network]], alone[[pattern, network]]);
-                table.push([
-                    pattern.to_string(),
-                    (*name).to_owned(),
-                    n.to_string(),
-                    cell(mean(unique)),
-                    cell(mean(alone)),
-                ]);
-            }
-            let about = Finding::about(Statistic::UniqueShare, &self.model, "patterns", name, n);
-            findings.push(if n == 0 {
-                about.absent(Absent::NoVoxel)
-            } else if full[network] <= 0.0 {
-                about.absent(Absent::NothingExplained)
-            } else {
-                Finding { value: Some(unique.column(network).sum() / full[network]), ..about }
-            });
-        }
-        table.write(&bench.out.join(SHARES))?;
-        Ok(findings)
-    }
-
-    /// What is lost when units are silenced, at random and the weightiest first.
-    fn removals(
-        &self,
-        rows: &Rows,
-        codes: ArrayView2<'_, f32>,
-        voxels: &VoxelTable,
-        networks: &[Vec<usize>],
-        bench: &Workbench<'_>,
-    ) -> Result<Vec<Finding>, TaskError> {
-        let names = network_names(voxels);
-        let mut table = Table::new(["choice", "removed_share", "network", "n_voxels", "lost_share", "lost_sd"]);
-        let mut findings = Vec::new();
-        if self.options.removed_shares.is_empty() {
-            table.write(&bench.out.join(REMOVALS))?;
-            return Ok(findings);
-        }
-        let facts: PatternFacts = read_json(&bench.input("patterns").join(pattern::FACTS))?;
-        let series = self.test_series(rows, bench)?;
-        let (mean, deviation): (Vec<f64>, Vec<f64>) = facts.scale.into_iter().unzip();
-        let scale = FrozenScale { mean: &mean, deviation: &deviation };
-        let n_units = codes.ncols();
-        let mut orders: Vec<Vec<usize>> = (0..self.options.n_removals)
-            .map(|draw| random_order(n_units, self.options.seed.wrapping_add(draw as u64)))
-            .collect();
-        orders.push(targeted_order(codes)?);
-        let shares: Vec<f64> = [0.0].into_iter().chain(self.options.removed_shares.iter().copied()).collect();
-        // Time courses of the test runs for every choice of units: order by order, none silenced first.
-        let mut choices = Vec::new();
-        let mut n_dependent = 0;
-        for order in &orders {
-            for found in ablate(series.view(), codes, scale, order, &shares)? {
-                n_dependent += usize::from(
-                    found.warnings.iter().any(|warning| matches!(warning, AblationWarning::RankDeficient { .. })),
-                );
-                choices.push(found.patterns);
-            }
-        }
-        if n_dependent > 0 {
-            let n = choices.len();
-            bench.warn(
-                "dependent-patterns",
-                format!(
-                    "in {n_dependent} of {n} choices of units some patterns are sums of others, or have no unit left"
-                ),
-            );
-        }
-        let mean_r2 = self.mean_r2(rows, &choices, names.len(), networks, bench)?;
-        let n_scored: Vec<usize> = (0..names.len())
-            .map(|place| networks.iter().filter(|of_voxel| of_voxel.contains(&place)).count())
-            .collect();
-        let n_random = self.options.n_removals;
-        for (number, share) in self.options.removed_shares.iter().enumerate() {
-            for (place, name) in names.iter().enumerate() {
-                let whole = mean_r2[[0, place]].filter(|r2| *r2 > 0.0);
-                let lost = |order: usize| {
-                    let whole = whole?;
-                    Some(1.0 - mean_r2[[order * shares.len() + number + 1, place]]? / whole)
-                };
-                let at_random: Vec<f64> = (0..n_random).filter_map(lost).collect();
-                let mean = (!at_random.is_empty()).then(|| at_random.iter().sum::<f64>() / at_random.len() as f64);
-                let spread = mean.filter(|_| at_random.len() > 1).map(|mean| {
-                    let power: f64 = at_random.iter().map(|lost| (lost - mean).powi(2)).sum();
-                    (power / (at_random.len() - 1) as f64).sqrt()
-                });
-                let targeted = lost(n_random);
-                let n = n_scored[place];
-                for (choice, lost, spread) in [("random", mean, spread), ("targeted", targeted, None)] {
-                    table.push([
-                        choice.to_owned(),
-                        share.to_string(),
-                        (*name).to_owned(),
-                        n.to_string(),
-                        cell(lost),
-                        cell(spread),
-                    ]);
-                }
-                let of = |statistic, value: Option<f64>| {
-                    let about = Finding::about(statistic, &self.model, format!("{share} removed"), name, n);
-                    match value {
-                        Some(value) => Finding { value: Some(value), ..about },
-                        None => about.absent(if n == 0 { Absent::NoVoxel } else { Absent::NothingExplained }),
-                    }
-                };
-                findings.push(of(Statistic::LostAtRandom, mean));
-                // Removals at random are what a targeted one is compared with.
-                let null = mean.zip(spread);
-                findings.push(Finding { null, ..of(Statistic::LostTargeted, targeted) });
-            }
-        }
-        table.write(&bench.out.join(REMOVALS))?;
-        Ok(findings)
-    }
-
-    /// The units' series in the test rows.
-    fn test_series(&self, rows: &Rows, bench: &Workbench<'_>) -> Result<Array2<f32>, TaskError> {
-        let n_train = rows.n_train(self.n_train_runs);
-        let first_test = self.n_train_runs;
-        let mut parts = Vec::new();
-        for (number, modules) in bench.inputs("series").chunks(self.n_modules).enumerate().skip(first_test) {
-            let used = used_series(modules, None)?;
-            let places = rows.volumes_of_run(number);
-            let chosen: Vec<usize> =
-                places.iter().filter_map(|volume| used.volumes.binary_search(volume).ok()).collect();
-            parts.push(used.series.select(Axis(0), &chosen));
-        }
-        let series = super::joined(Axis(0), &parts)?;
-        debug_assert_eq!(series.nrows(), rows.run_of_row.len() - n_train);
-        Ok(series)
-    }
-
-    /// Mean held-out R2 of every choice of units in every network (choices x networks), with the weights as they are.
-    fn mean_r2(
-        &self,
-        rows: &Rows,
-        choices: &[Array2<f32>],
-        n_networks: usize,
-        networks: &[Vec<usize>],
-        bench: &Workbench<'_>,
-    ) -> Result<Array2<Option<f64>>, TaskError> {
-        let mut weights = MatrixReader::open(&bench.input("encode").join(WEIGHTS))?;
-        let n_runs = bench.inputs("bold").len();
-        let (mut sums, mut counts) =
-            (Array2::<f64>::zeros((choices.len(), n_networks)), Array2::<usize>::zeros((choices.len(), n_networks)));
-        for piece in rows.pieces(PIECE) {
-            let data = rows.read(piece.clone(), self.n_train_runs..n_runs)?;
-            let part = weights.columns(piece.clone())?;
-            for (choice, patterns) in choices.iter().enumerate() {
-                let r2 = r2_columns(data.view(), matmul(patterns.view(), part.view()).view())?;
-                for (r2, of_voxel) in r2.into_iter().zip(&networks[piece.clone()]) {
-                    let Some(r2) = r2 else { continue };
-                    for &network in of_voxel {
-                        sums[[choice, network]] += r2;
-                        counts[[choice, network]] += 1;
-                    }
-                }
-            }
-        }
-        Ok(Array2::from_shape_fn(sums.dim(), |at| (counts[at] > 0).then(|| sums[at] / counts[at] as f64)))
     }
 
     /// How many dimensions the units of each layer fill, over the training runs.

@@ -5,6 +5,7 @@
 
 mod columns;
 mod contents;
+mod findings;
 mod maps;
 
 use super::{

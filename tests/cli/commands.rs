@@ -19,7 +19,7 @@ fn init_for_files_writes_a_study_that_only_lacks_the_files() {
     let found: Vec<Value> = json(&world.hebb("check mine.toml --format json").exits(2).stdout);
     assert!(!found.is_empty());
     for one in found {
-        assert!(one["message"].as_str().expect("a message").contains("not there"), "{one}");
+        assert!(one["message"].as_str().expect("a message").starts_with("there is no `"), "{one}");
     }
 }
 

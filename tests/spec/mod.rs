@@ -4,6 +4,7 @@
 //! that is said about it, so that wording is reviewed as a reader sees it. After a change of wording, write those files anew
 //! with `HEBB_WRITE_EXPECTED=1 cargo test --release --test main spec::` and read the difference.
 
+mod experiments;
 mod schema;
 
 use std::{
@@ -114,23 +115,6 @@ fn plain_messages_have_no_colour_codes_and_styled_ones_do() {
         assert!(!errors.render(false).contains('\x1b'), "{}", file.display());
         assert!(!errors.to_string().contains('\x1b'), "{}", file.display());
         assert!(errors.render(true).contains('\x1b'), "{}", file.display());
-    }
-}
-
-#[test]
-fn every_study_of_the_experiments_folder_is_of_the_right_form() {
-    for entry in fs::read_dir("experiments").expect("a folder") {
-        let path = entry.expect("readable").path();
-        if path.extension().is_none_or(|found| found != "toml") {
-            continue;
-        }
-        // Files that a study names may not be there; then it is told so, and nothing else is wrong.
-        if let Err(error) = read_study(&path) {
-            let SpecError::Wrong(errors) = &error else { panic!("{}: {error}", path.display()) };
-            for found in errors.diagnostics() {
-                assert!(found.message.contains("not there"), "{}:\n{error}", path.display());
-            }
-        }
     }
 }
 

@@ -26,7 +26,7 @@ const RUNTIME: &str = "test";
 /// A few tasks at once, with all the memory they ask for.
 pub(super) const LIMITS: Limits = Limits { tasks: 4, memory_bytes: 1 << 40 };
 
-/// The text of the tiny study: 44 tasks, half a second.
+/// The text of the tiny study: 50 tasks, half a second.
 pub(super) fn tiny() -> String {
     fixture("tiny.toml")
 }

@@ -131,30 +131,30 @@ edits! {
         ["high_pass_s = 128.0" -> "high_pass_s = 128.0\nmax_std_dvars = 1.9"] computes "bold", FITS;
     probabilities_rerun_masks: "atlas.threshold",
         ["labels = \"inputs/derivatives/atlas/schematic_dseg.nii.gz\"" -> "labels = \"probabilities.nii.gz\"\nthreshold = 0.3"]
-        ["table = \"inputs/derivatives/atlas/schematic_dseg.tsv\"\n" -> ""] computes "mask bold", FITS;
+        ["table = \"inputs/derivatives/atlas/schematic_dseg.tsv\"\n" -> ""] computes "mask groups bold", FITS;
     a_space_that_nobody_says_is_told_in_the_results: "atlas.space",
-        ["space = \"schematic\"\n" -> ""] computes "mask bold redundancy report";
+        ["space = \"schematic\"\n" -> ""] computes "mask groups bold prediction redundancy report";
     volumes_by_name_rerun_nothing: "bold.bids.series", ["[bold.bids]" -> "[bold.bids]\nseries = \"volume\""] computes;
     the_usual_description_by_name_reruns_nothing: "bold.bids.desc", ["[bold.bids]" -> "[bold.bids]\ndesc = \"preproc\""] computes;
     a_raw_folder_reruns_nothing: "bold.bids.raw_folder", ["[bold.bids]" -> "[bold.bids]\nraw_folder = \"inputs\""] computes;
     the_same_numbers_in_matrices_stop_there: "bold.matrices.path",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-01 bold redundancy report";
+        computes "mask/sub-01 groups bold prediction redundancy report";
     matrices_in_a_folder_stop_there: "bold.matrices.folder",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\nfolder = \"own\"\npath = \"{subject}/run-{run}.npy\"\nmask = \"{subject}/mask.nii.gz\"\nconfounds = \"{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-01 bold redundancy report";
+        computes "mask/sub-01 groups bold prediction redundancy report";
     one_mask_for_all_matrices_stops_there: "bold.matrices.mask",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/sub-01/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-01 bold redundancy report";
+        computes "mask/sub-01 groups bold prediction redundancy report";
     matrices_without_confounds_rerun_fits: "bold.matrices.confounds",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nrepetition_time_s = 1.5"]
-        ["confounds = [\"trans_*\", \"rot_*\"]\n" -> ""] computes "mask/sub-01 bold", FITS;
+        ["confounds = [\"trans_*\", \"rot_*\"]\n" -> ""] computes "mask/sub-01 groups bold", FITS;
     matrices_of_one_subject_stop_there: "bold.matrices.subjects",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"\nsubjects = [\"sub-01\", \"sub-02\"]" -> "[bold.matrices]\nsubjects = [\"sub-02\"]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-02 bold redundancy report";
+        computes "mask/sub-02 groups bold prediction redundancy report";
     matrices_of_another_pace_rerun_all: "bold.matrices.repetition_time_s",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.6"]
-        computes "series pattern mask/sub-01 bold", FITS;
+        computes "series pattern mask/sub-01 groups bold", FITS;
 }
 
 /// Fields of surfaces, tried in [`surfaces_are_one_study_wherever_they_lie`].

@@ -11,6 +11,7 @@ mod faults;
 mod fields;
 mod files;
 mod films;
+mod findings;
 mod laboratory;
 mod meter;
 mod pictures;

@@ -74,7 +74,8 @@ fn an_option_that_is_left_out_was_something_before() {
 #[test]
 fn an_added_input_is_told_by_the_task_that_makes_it() {
     let Some(reasons) = reasons(&[("10_000]", "10_000]\nfeatures = [\"patterns\"]")]) else { return };
-    assert_eq!(reasons.len(), 1);
+    // What layers predict and what is recovered of them, in both subjects, and the report.
+    assert_eq!(reasons.len(), 5);
     let Reason::Changed(changes) = &reasons["report"] else { panic!("{reasons:?}") };
     let wiring = changes.iter().find(|change| change.field == "inputs").expect("the fits of layers are gone");
     assert_eq!(wiring.new, None);

@@ -2,7 +2,7 @@
 
 use super::{
     bench::{Bench, Planned, edited, fixture, tiny},
-    edits::{FITS, PATTERN_FITS, edits},
+    edits::{FITS, PATTERN_FITS, TRUTH, edits},
 };
 use hebb::format::{npy::read_matrix, tsv::Table};
 use std::sync::LazyLock;
@@ -63,7 +63,7 @@ bench!(delayed, {
 });
 bench!(repeated, shown_twice(&tiny(), "4", "5"));
 
-const BAND_FITS: &str = "encode/*/bands report";
+const BAND_FITS: &str = "encode/*/bands prediction report";
 
 mod banded_edits {
     use super::*;
@@ -95,7 +95,7 @@ mod banded_edits {
         the_score_of_bands_reruns_fits: "encoding.banded.score", ["n_candidates = 10" -> "n_candidates = 10\nscore = \"pearson\""]
             computes BAND_FITS;
         another_kind_of_regression_reruns_fits: "encoding.banded.alphas", ["[encoding.banded]\nalphas = [1, 100, 10_000]\nn_candidates = 10" -> "[encoding.ridge]\nalphas = [1, 100, 10_000]"]
-            computes "pattern encode report";
+            computes "pattern encode prediction recovery report";
     }
 }
 
@@ -105,26 +105,26 @@ mod lasso_edits {
     edits! {
         lasso();
 
-        more_penalties_rerun_fits: "encoding.lasso.n_alphas", ["n_alphas = 5" -> "n_alphas = 6"] computes PATTERN_FITS;
+        more_penalties_rerun_fits: "encoding.lasso.n_alphas", ["n_alphas = 5" -> "n_alphas = 6"] computes PATTERN_FITS, TRUTH;
         smaller_penalties_rerun_fits: "encoding.lasso.smallest_share", ["smallest_share = 0.01" -> "smallest_share = 0.001"]
-            computes PATTERN_FITS;
+            computes PATTERN_FITS, TRUTH;
         folds_of_the_lasso_rerun_fits: "encoding.lasso.folds", ["n_alphas = 5" -> "n_alphas = 5\nfolds = { blocks = { n = 3 } }"]
-            computes PATTERN_FITS;
+            computes PATTERN_FITS, TRUTH;
         the_number_of_folds_of_the_lasso_reruns_fits: "encoding.lasso.folds.blocks.n",
-            ["n_alphas = 5" -> "n_alphas = 5\nfolds = { blocks = { n = 4 } }"] computes PATTERN_FITS;
+            ["n_alphas = 5" -> "n_alphas = 5\nfolds = { blocks = { n = 4 } }"] computes PATTERN_FITS, TRUTH;
         the_gap_of_folds_of_the_lasso_reruns_fits: "encoding.lasso.folds.blocks.gap_s",
-            ["n_alphas = 5" -> "n_alphas = 5\nfolds = { blocks = { n = 3, gap_s = 6 } }"] computes PATTERN_FITS;
+            ["n_alphas = 5" -> "n_alphas = 5\nfolds = { blocks = { n = 3, gap_s = 6 } }"] computes PATTERN_FITS, TRUTH;
         shuffled_folds_of_the_lasso_rerun_fits: "encoding.lasso.folds.shuffled.n",
-            ["n_alphas = 5" -> "n_alphas = 5\nallow_shuffled = true\nfolds = { shuffled = { n = 3 } }"] computes PATTERN_FITS;
+            ["n_alphas = 5" -> "n_alphas = 5\nallow_shuffled = true\nfolds = { shuffled = { n = 3 } }"] computes PATTERN_FITS, TRUTH;
         the_order_of_shuffled_folds_of_the_lasso_reruns_fits: "encoding.lasso.folds.shuffled.seed",
             ["n_alphas = 5" -> "n_alphas = 5\nallow_shuffled = true\nfolds = { shuffled = { n = 3, seed = 1 } }"]
-            computes PATTERN_FITS;
+            computes PATTERN_FITS, TRUTH;
         permission_alone_reruns_no_lasso: "encoding.lasso.allow_shuffled", ["n_alphas = 5" -> "n_alphas = 5\nallow_shuffled = true"]
             computes;
         the_score_of_the_lasso_reruns_fits: "encoding.lasso.score", ["n_alphas = 5" -> "n_alphas = 5\nscore = \"pearson\""]
-            computes PATTERN_FITS;
+            computes PATTERN_FITS, TRUTH;
         layers_of_the_lasso_are_fitted_too: "encoding.lasso.features",
-            ["n_alphas = 5" -> "n_alphas = 5\nfeatures = [\"patterns\", \"layers\"]"] computes "encode/*/layer-* report";
+            ["n_alphas = 5" -> "n_alphas = 5\nfeatures = [\"patterns\", \"layers\"]"] computes "encode/*/layer-* prediction recovery report";
     }
 }
 
@@ -134,7 +134,7 @@ mod ols_edits {
     edits! {
         ols();
 
-        another_noise_reruns_t_values_only: "encoding.ols.noise", ["\"white\"" -> "\"ar1\""] computes PATTERN_FITS;
+        another_noise_reruns_t_values_only: "encoding.ols.noise", ["\"white\"" -> "\"ar1\""] computes PATTERN_FITS, TRUTH;
     }
 }
 
@@ -144,7 +144,7 @@ mod delayed_edits {
     edits! {
         delayed();
 
-        another_delay_reruns_fits: "time.delays_s", ["7.5]" -> "9.0]"] computes "encode report";
+        another_delay_reruns_fits: "time.delays_s", ["7.5]" -> "9.0]"] computes "encode prediction recovery report";
         delays_that_round_to_the_same_volumes_rerun_nothing: "time.delays_s", ["[3.0, 4.5" -> "[2.9, 4.6"] computes;
     }
 }
@@ -158,7 +158,7 @@ mod repeated_edits {
         the_order_of_repeats_reruns_ceilings: "statistics.ceiling.repeats", ["repeats = [\"4\", \"5\"]" -> "repeats = [\"5\", \"4\"]"]
             computes "ceiling report";
         other_pictures_in_every_test_run_rerun_what_shows_them: "stimuli.generate.repeat_test", ["repeat_test = true\n\n[models" -> "repeat_test = false\n\n[models"]
-            computes "stimuli extract series pattern simulate mask bold", FITS, "ceiling";
+            computes "stimuli extract series pattern simulate mask bold", FITS, TRUTH, "ceiling";
     }
 }
 

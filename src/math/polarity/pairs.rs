@@ -209,7 +209,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Where the difference of [`Contrast`] lies over resampled patterns.
+/// Where the difference between opposed pairs and the others lies over resampled patterns.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PatternInterval {
     /// Its 2.5 % and 97.5 % quantiles, wider than 95 % would need: few patterns, and fewer of them distinct.

@@ -1,26 +1,24 @@
-//! The tasks that answer: fits, what is asked of them, and the report that gathers everything.
+//! The tasks that answer: fits, what is asked of each, and the report that gathers everything. What is compared among them is in
+//! `comparisons.rs`.
 
 use super::{Build, Inputs, ModelTasks, SubjectTasks};
 use crate::{
     plan::methods,
     spec::{
-        GroupTests, Model, Subjects,
-        written::{Architecture, Bands, Blocks, Encoding, Features, Folds, Significance},
+        Model,
+        written::{Bands, Blocks, Encoding, Features, Folds, Significance},
     },
     task::{
-        architecture::MeasureArchitecture,
         ceiling::MeasureCeiling,
         encode::{
             BandedParameters, Encode, EncodeFeatures, LassoParameters, OlsParameters, Regression, RidgeParameters,
         },
         evidence::Permutations,
-        group::TestGroup,
         hierarchy::MeasureHierarchy,
         null::Permute,
         pattern::Method,
         polarity::MeasurePolarity,
         prediction::MeasurePrediction,
-        recovery::MeasureRecovery,
         redundancy::MeasureRedundancy,
         report::{Gather, GatheredModel},
     },
@@ -32,15 +30,15 @@ const HAVE_FINDINGS: [&str; 4] = ["prediction", "redundancy", "polarity", "hiera
 
 /// A subject seen through a model: what its fits are called, and what they say.
 #[derive(Default)]
-struct Answers {
+pub(super) struct Answers {
     /// The fit on patterns or bands.
-    encode: Option<NodeIndex>,
+    pub(super) encode: Option<NodeIndex>,
     /// Everything asked of the fit on patterns, by the role that the report reads it in.
-    asked: Inputs,
+    pub(super) asked: Inputs,
     /// One fit for each layer of each module.
-    layers: Vec<NodeIndex>,
+    pub(super) layers: Vec<NodeIndex>,
     /// One fit for each set of branches, single ones first.
-    branches: Vec<NodeIndex>,
+    pub(super) branches: Vec<NodeIndex>,
 }
 
 impl Build<'_, '_> {
@@ -172,7 +170,7 @@ impl Build<'_, '_> {
         let (n_units, n_voxels, n_samples) = (model.n_units(), subject.n_brain_voxels, self.n_samples());
         let name = |kind: &str| format!("{kind}/{}/{}", subject.name, model.name);
         let bold: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
-        let fit_inputs = [bold.as_slice(), &[("patterns", patterns), ("voxels", subject.voxels)]].concat();
+        let fit_inputs = [bold.as_slice(), &[("patterns", patterns), ("groups", subject.groups)]].concat();
         let task = self.encode(EncodeFeatures::Patterns, n_patterns, n_voxels);
         let encode = self.plan.add(name("encode") + "/patterns", task, &fit_inputs, Vec::new());
         let fit_inputs = [fit_inputs.as_slice(), &[("encode", encode)]].concat();
@@ -192,7 +190,7 @@ impl Build<'_, '_> {
             let place = |name: &String| design.runs.iter().position(|run| run.name == *name);
             let task =
                 MeasureCeiling { repeats: ceiling.repeats.iter().filter_map(place).collect(), n_samples, n_voxels };
-            let inputs: Inputs = fit_inputs.iter().copied().filter(|(role, _)| *role != "voxels").collect();
+            let inputs: Inputs = fit_inputs.iter().copied().filter(|(role, _)| *role != "groups").collect();
             asked.push(("ceiling", self.plan.add(name("ceiling"), task, &inputs, Vec::new())));
         }
         let inputs: Inputs = vec![("encode", encode), ("patterns", patterns), ("voxels", subject.voxels)];
@@ -212,13 +210,14 @@ impl Build<'_, '_> {
                 n_units,
                 n_voxels,
             };
-            let mut inputs = [fit_inputs.as_slice()].concat();
+            let mut inputs: Inputs = fit_inputs.iter().copied().filter(|(role, _)| *role != "groups").collect();
+            inputs.push(("voxels", subject.voxels));
             inputs.extend(tasks.series.iter().flatten().map(|series| ("series", *series)));
             asked.push(("redundancy", self.plan.add(name("redundancy"), task, &inputs, Vec::new())));
         }
         if let Some(options) = design.polarity.clone() {
             let task = MeasurePolarity { options, model: model.name.clone(), n_patterns, n_units, n_voxels };
-            asked.push(("polarity", self.plan.add(name("polarity"), task, &inputs, Vec::new())));
+            asked.push(("polarity", self.plan.add(name("polarity"), task, &inputs[..2], Vec::new())));
         }
         (encode, asked)
     }
@@ -321,84 +320,10 @@ impl Build<'_, '_> {
         fits
     }
 
-    /// What branches explain and how models differ, in one subject.
-    fn architecture(
-        &mut self,
-        options: &Architecture,
-        subject: &SubjectTasks,
-        answers: &[Answers],
-        patterns: &[Option<NodeIndex>],
-    ) -> NodeIndex {
-        let design = self.design;
-        let models = design.models.iter().zip(answers);
-        let task = MeasureArchitecture {
-            options: options.clone(),
-            models: models
-                .map(|(model, answers)| {
-                    let names = if answers.branches.is_empty() { Vec::new() } else { model.branches() };
-                    (model.name.clone(), names.into_iter().map(|(name, _)| name).collect())
-                })
-                .collect(),
-            has_patterns: patterns.iter().all(Option::is_some),
-            fdr: design.significance.as_ref().map(|options| options.fdr),
-            n_patterns: design.models.iter().map(|model| self.method(model).n_patterns()).sum(),
-            n_voxels: subject.n_brain_voxels,
-        };
-        let mut inputs: Inputs = vec![("voxels", subject.voxels)];
-        for answers in answers {
-            inputs.extend(answers.encode.map(|encode| ("encode", encode)));
-            inputs.extend(answers.branches.iter().map(|branch| ("branches", *branch)));
-        }
-        self.plan.add(format!("architecture/{}", subject.name), task, &inputs, Vec::new())
-    }
-
-    /// How much of what was planted is found again, if the subject is simulated.
-    fn recovery(
-        &mut self,
-        subject: &SubjectTasks,
-        answers: &[Answers],
-        patterns: &[Option<NodeIndex>],
-        architecture: Option<NodeIndex>,
-    ) -> Option<NodeIndex> {
-        let design = self.design;
-        let (dataset, Subjects::Simulated { model, .. }) = (subject.dataset?, &design.subjects) else { return None };
-        let place = design.models.iter().position(|known| known.name == *model)?;
-        let (driver, answers) = (&design.models[place], &answers[place]);
-        let task = MeasureRecovery {
-            model: driver.name.clone(),
-            modules: if answers.layers.is_empty() { Vec::new() } else { layers_of(driver) },
-            fdr: design.significance.as_ref().map_or(Significance::default().fdr, |options| options.fdr),
-            n_voxels: subject.n_brain_voxels,
-        };
-        let mut inputs: Inputs = vec![("dataset", dataset), ("voxels", subject.voxels)];
-        inputs.extend(answers.layers.iter().map(|layer| ("layers", *layer)));
-        inputs.extend(architecture.map(|task| ("architecture", task)));
-        inputs.extend(answers.asked.iter().copied().filter(|(role, _)| ["redundancy", "polarity"].contains(role)));
-        inputs.extend(patterns[place].map(|patterns| ("patterns", patterns)));
-        Some(self.plan.add(format!("recovery/{}", subject.name), task, &inputs, Vec::new()))
-    }
-
-    /// Everything over subjects.
-    fn group(&mut self, options: &GroupTests, subjects: &[SubjectTasks], inputs: &Inputs) -> NodeIndex {
-        let design = self.design;
-        let n_subjects = subjects.len().max(1);
-        let task = TestGroup {
-            subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
-            models: design.models.iter().map(|model| model.name.clone()).collect(),
-            families: options.families.clone(),
-            n_permutations: options.n_permutations,
-            seed: options.seed,
-            has_maps: inputs.iter().any(|(role, _)| *role == "encode"),
-            n_findings: inputs.iter().filter(|(role, _)| *role == "findings").count() / n_subjects,
-            n_voxels: subjects.iter().map(|subject| subject.n_brain_voxels).max().unwrap_or_default(),
-        };
-        self.plan.add("group", task, inputs, Vec::new())
-    }
-
     /// Runs and voxels of a subject.
     fn voxels_of(&self, subject: &SubjectTasks) -> Inputs {
         let mut inputs: Inputs = subject.bold.iter().map(|run| ("bold", *run)).collect();
-        inputs.push(("voxels", subject.voxels));
+        inputs.push(("groups", subject.groups));
         inputs
     }
 
@@ -503,7 +428,7 @@ impl Build<'_, '_> {
 }
 
 /// Each module's layers by number.
-fn layers_of(model: &Model) -> Vec<(String, Vec<usize>)> {
+pub(super) fn layers_of(model: &Model) -> Vec<(String, Vec<usize>)> {
     model.modules.iter().map(|units| (units.module.to_string(), units.layer_numbers())).collect()
 }
 

@@ -10,6 +10,7 @@ use crate::{
     stimulus::Event,
     task::{
         bold::PrepareRun,
+        groups::TellGroups,
         mask::ChooseVoxels,
         simulate::{RunToSimulate, SimulateSubject},
     },
@@ -94,6 +95,7 @@ impl Build<'_, '_> {
             n_places: n_grid_voxels,
         };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[("dataset", dataset)], Vec::new());
+        let groups = self.groups(name, voxels, n_brain_voxels);
         let mut bold = Vec::new();
         for run in &design.runs {
             let task = PrepareRun {
@@ -111,7 +113,13 @@ impl Build<'_, '_> {
             bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &inputs, files));
         }
         let dataset = Some(dataset);
-        Ok(SubjectTasks { name: name.to_owned(), voxels, bold, dataset, n_grid_voxels, n_brain_voxels })
+        Ok(SubjectTasks { name: name.to_owned(), voxels, groups, bold, dataset, n_grid_voxels, n_brain_voxels })
+    }
+
+    /// What fits know of a subject's voxels.
+    fn groups(&mut self, name: &str, voxels: NodeIndex, n_voxels: usize) -> NodeIndex {
+        let task = TellGroups { subject: name.to_owned(), n_voxels };
+        self.plan.add(format!("groups/{name}"), task, &[("voxels", voxels)], Vec::new())
     }
 
     fn recorded_subject(
@@ -143,6 +151,7 @@ impl Build<'_, '_> {
             n_places: n_grid_voxels,
         };
         let voxels = self.plan.add(format!("mask/{name}"), task, &[], files);
+        let groups = self.groups(name, voxels, n_brain_voxels);
         let mut bold = Vec::new();
         for (run, found) in design.runs.iter().zip(&subject.runs) {
             let files = self.files_of_run(run, found)?;
@@ -158,7 +167,7 @@ impl Build<'_, '_> {
             };
             bold.push(self.plan.add(format!("bold/{name}/run-{}", run.name), task, &[("voxels", voxels)], files));
         }
-        Ok(SubjectTasks { name: name.clone(), voxels, bold, dataset: None, n_grid_voxels, n_brain_voxels })
+        Ok(SubjectTasks { name: name.clone(), voxels, groups, bold, dataset: None, n_grid_voxels, n_brain_voxels })
     }
 
     /// Everything on disk that the preparation of a run reads.

@@ -31,7 +31,7 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
         }
         @for (name, meaning) in statistics {
             @let rows: Vec<&FindingRow> = page.findings.iter().filter(|row| row.statistic == name).collect();
-            details open[rows.len() <= 12] {
+            details open=[(rows.len() <= 12).then_some("")] {
                 summary { strong { (name.replace('-', " ")) } ": " (meaning) " (" (number::counted(rows.len(), "row", "rows")) ")" }
                 (listed(name, &rows))
                 @if rows.len() > MAX_LISTED { p.fine { "The first " (MAX_LISTED) " rows are listed; all are in tables/findings.tsv." } }

@@ -17,13 +17,18 @@ use std::path::{Path, PathBuf};
 const LISTED: usize = 6;
 
 /// A field and the files that it names.
-type Named = (FieldPath, Vec<PathBuf>);
+struct Named {
+    path: FieldPath,
+    files: Vec<PathBuf>,
+    /// A few words under the caret.
+    expected: &'static str,
+}
 
 impl Check<'_, '_> {
     /// Whether all files that the study names are there.
     pub(super) fn all_is_there(&mut self, written: &WrittenStudy) -> bool {
         let mut is_there = self.known_sources(written);
-        for (path, files) in self.named(written) {
+        for Named { path, files, expected } in self.named(written) {
             let missing: Vec<String> =
                 files.iter().filter(|file| !file.exists()).map(|file| format!("`{}`", file.display())).collect();
             let Some((first, others)) = missing.split_first() else { continue };
@@ -33,7 +38,7 @@ impl Check<'_, '_> {
                 n => format!(", nor {n} more"),
             };
             let hint = "paths start from the study file's folder; `hebb inputs` writes files of this form to look at";
-            self.wrong_with_hint(&path, format!("there is no {first}{listed}{more}"), "not there", hint);
+            self.wrong_with_hint(&path, format!("there is no {first}{listed}{more}"), expected, hint);
             is_there = false;
         }
         is_there
@@ -58,38 +63,30 @@ impl Check<'_, '_> {
         let of_runs = |path: FieldPath, pattern: &str| -> Named {
             let folder = self.document.folder(&path);
             let files = runs.iter().map(|run| table_path(pattern, folder, run)).collect();
-            (path, files)
+            Named { path, files, expected: "expected one for each run" }
         };
-        let one = |path: FieldPath, file: &Path| -> Named {
+        let one = |path: FieldPath, file: &Path, expected: &'static str| -> Named {
             let file = self.document.folder(&path).join(file);
-            (path, vec![file])
+            Named { path, files: vec![file], expected }
         };
         if let Stimuli::Tables(tables) = &written.stimuli {
             all.push(of_runs(FieldPath::of("stimuli.tables.path"), &tables.path));
             all.extend(
                 tables.transcripts.iter().map(|text| of_runs(FieldPath::of("stimuli.tables.transcripts"), text)),
             );
-            all.extend(tables.image_folder.iter().map(|file| one(FieldPath::of("stimuli.tables.image_folder"), file)));
+            let folder = FieldPath::of("stimuli.tables.image_folder");
+            all.extend(tables.image_folder.iter().map(|file| one(folder.clone(), file, "expected a folder of images")));
         }
         all.extend(written.runs.clips.iter().map(|clips| of_runs(FieldPath::of("runs.clips"), clips)));
         for (name, model) in &written.models {
+            let path = FieldPath::of("models").key(name).key("weights");
             let weights = model.weights.iter().filter(|weights| !HubModel::is_meant(weights));
-            all.extend(weights.map(|file| one(FieldPath::of("models").key(name).key("weights"), Path::new(file))));
+            all.extend(weights.map(|file| one(path.clone(), Path::new(file), "expected a folder or a checkpoint")));
         }
-        let subjects = |table: &str, folder: &Path, subjects: &[String], is_hcp: bool| -> Named {
-            let path = FieldPath::of(table).key("folder");
-            let root = self.document.folder(&path).join(folder);
-            if !root.exists() {
-                return (path, vec![root]);
-            }
-            let bare = |name: &String| name.strip_prefix("sub-").unwrap_or(name).to_owned();
-            let folders =
-                subjects.iter().map(|name| root.join(if is_hcp { bare(name) } else { name.clone() })).collect();
-            (FieldPath::of(table).key("subjects"), folders)
-        };
+        let folder = "expected a folder with a folder for each subject";
         match &written.bold {
-            Bold::Bids(bids) => all.push(subjects("bold.bids", &bids.folder, &bids.subjects, false)),
-            Bold::Hcp(hcp) => all.push(subjects("bold.hcp", &hcp.folder, &hcp.subjects, true)),
+            Bold::Bids(bids) => all.push(one(FieldPath::of("bold.bids.folder"), &bids.folder, folder)),
+            Bold::Hcp(hcp) => all.push(one(FieldPath::of("bold.hcp.folder"), &hcp.folder, folder)),
             Bold::Matrices(matrices) => {
                 let path = FieldPath::of("bold.matrices.path");
                 let root = self.document.folder(&path).join(&matrices.folder);
@@ -98,14 +95,22 @@ impl Check<'_, '_> {
                     runs.iter().map(|run| root.join(name.replace("{run}", run))).collect::<Vec<_>>()
                 };
                 let files = matrices.subjects.iter().flat_map(of_subject).collect();
-                all.push((path, files));
+                all.push(Named { path, files, expected: "expected one for each subject and run" });
             }
             Bold::Simulate(_) => {}
         }
-        all.extend(written.atlas.labels.iter().map(|file| one(FieldPath::of("atlas.labels"), file)));
-        all.extend(written.atlas.table.iter().map(|file| one(FieldPath::of("atlas.table"), file)));
+        // Simulated subjects bring an atlas of their own.
+        if !matches!(written.bold, Bold::Simulate(_)) {
+            let (labels, table) = (FieldPath::of("atlas.labels"), FieldPath::of("atlas.table"));
+            all.extend(
+                written.atlas.labels.iter().map(|file| one(labels.clone(), file, "expected labels of networks")),
+            );
+            let expected = "expected a TSV table with columns `index` and `name`";
+            all.extend(written.atlas.table.iter().map(|file| one(table.clone(), file, expected)));
+        }
         let families = written.statistics.group.iter().filter_map(|group| group.families.as_ref());
-        all.extend(families.map(|file| one(FieldPath::of("statistics.group.families"), file)));
+        let path = FieldPath::of("statistics.group.families");
+        all.extend(families.map(|file| one(path.clone(), file, "expected a TSV table with a column of families")));
         all
     }
 }
