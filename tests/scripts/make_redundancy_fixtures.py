@@ -50,7 +50,12 @@ def overlap(rng):
         whole = members.astype(int)
         return found + [2 * (whole[a] & whole[b]).sum() / (2 * size) for a, b in itertools.combinations(range(n_maps), 2)]
 
-    cosines = [(maps[a] * maps[b]).mean() for a, b in itertools.combinations(range(n_maps), 2)]
+    # Rows of squared weights are made equal, then columns, in turn.
+    balanced = maps
+    for _ in range(1000):
+        balanced = balanced / np.sqrt((balanced**2 / (balanced**2).mean(0)).mean(1, keepdims=True))
+    whitened = balanced / np.sqrt((balanced**2).mean(0))
+    cosines = [(whitened[a] * whitened[b]).mean() for a, b in itertools.combinations(range(n_maps), 2)]
     variance = 2 * np.var(cosines)
     # Right singular vectors of the row of ones: the first is the mean, the rest span its complement.
     complement = np.linalg.svd(np.ones((1, n_maps)))[2][1:].T
@@ -59,7 +64,7 @@ def overlap(rng):
         q, r = np.linalg.qr(rng.standard_normal((n_maps - 1, n_maps - 1)))
         rotation = np.full((n_maps, n_maps), 1 / n_maps) + complement @ (q * np.sign(np.diag(r))) @ complement.T
         lengths = np.sqrt(rng.gamma(1 / variance, variance, n_maps))
-        rotated = np.abs((rotation * lengths) @ maps)
+        rotated = np.abs((rotation * lengths) @ balanced)
         drawn = np.zeros_like(members)
         np.put_along_axis(drawn, np.argpartition(-rotated, size - 1, axis=1)[:, :size], True, axis=1)
         draws.append(statistics(drawn))

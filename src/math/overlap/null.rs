@@ -61,20 +61,21 @@ pub struct OverlapOptions {
 /// over pairs and the share of driven elements (in one set or more) that are shared (in two or more), everywhere and in each
 /// group, and the Dice coefficient of every pair.
 ///
-/// [`OverlapNull::Rotations`]: let the maps `B` (n_sets x n_elements), scaled to unit root mean square, be independent normal
+/// [`OverlapNull::Rotations`]: let the maps `B` (n_sets x n_elements), scaled alike, be independent normal
 /// rows with one mean map and one covariance among elements, whatever it is. Then `Q B` has the distribution of `B` for every
 /// orthogonal `Q` with `Q 1 = 1` (rotation tests: Langsrud 2005), so draws with `Q` uniform (Haar) among these give
 /// exact p values. Covariance among elements contains smoothness and any gain by which elements respond more than others.
 /// Rotated maps are thresholded by rank, so a heavy-tailed map keeps the size of its set.
 ///
-/// Scaling takes the lengths of maps away, by which normal rows differ when smoothness leaves few independent elements; without
-/// them rotated maps would be less alike than the data. So every draw first gives each map a length from the law that
-/// the inner products of different maps imply, which makes p values nearly rather than exactly right.
+/// Maps are scaled to be equally long where each element counts by the inverse of its mean square over maps, so that a map is not
+/// taken for a stronger one because it lies in elements of high gain. Scaling takes the lengths of maps away, by which normal
+/// rows differ when smoothness leaves few independent elements; without them rotated maps would be less alike than the data.
+/// So every draw first gives each map a length from the law that the inner products of different maps imply, which makes p values
+/// nearly rather than exactly right.
 ///
-/// Caveats: p values of means, of shared elements, and corrected ones of pairs are too small where smoothness and gain leave only
-/// some ten independent elements, more so when
-/// sets are cut at a multiple of the root mean square, by which sizes depend on the shape of maps, than when all have one size.
-/// Maps that load on the mean map unequally break the invariance. A draw keeps `B'B` but for the lengths, so what is tested is how
+/// Caveats: maps that load on the mean map unequally break the invariance. Sets cut at a multiple of the root mean square have
+/// sizes that depend on the shape of maps, which gives too small p values where only some ten elements are independent; sets of
+/// one size do not. A draw keeps `B'B` but for the lengths, so what is tested is how
 /// patterns share out the power of each element, not how much power it has: with few patterns or many duplicates there is
 /// little left to differ, and the mean over pairs has far less power than single pairs.
 ///

@@ -1,6 +1,6 @@
 //! Sets that follow from rotated maps.
 //!
-//! Owns the random rotation of patterns, and the threshold by rank. It does not know what is counted of a draw.
+//! Owns the scale of maps, the random rotation of patterns, and the threshold by rank. It does not know what is counted of a draw.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
@@ -15,6 +15,10 @@ const ROTATED_ROWS: usize = 32;
 
 /// Elements that are held in f64 at a time.
 const GRAM_COLUMNS: usize = 4096;
+
+/// Turns in which scales and powers are made to agree, at most, and the relative change of a squared scale at which they do.
+const BALANCING_TURNS: usize = 100;
+const BALANCED: f64 = 1e-6;
 
 /// One weight in so many is looked at to bracket a threshold.
 const SAMPLE_STEP: usize = 32;
@@ -50,25 +54,23 @@ pub(super) struct Scratch {
 }
 
 impl<'a> Rotator<'a> {
-    /// Scales the maps (n_sets x n_elements) to unit root mean square; those without power are left out.
+    /// Scales the maps (n_sets x n_elements) alike; those without power are left out.
     pub fn new(maps: ArrayView2<'_, f32>, sizes: &'a [usize], layout: &'a Layout) -> Self {
-        let power = |map: ArrayView1<'_, f32>| map.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>();
-        let (sets, scales): (Vec<usize>, Vec<f64>) = maps
-            .outer_iter()
-            .map(|map| (power(map) / map.len() as f64).sqrt())
-            .enumerate()
-            .filter(|(_, root)| *root > 0.0)
-            .unzip();
+        let Balance { sets, scales, powers } = Balance::of(maps);
         let mut placed = Array2::zeros((sets.len(), 64 * layout.n_words));
-        for ((mut row, &set), root) in placed.outer_iter_mut().zip(&sets).zip(&scales) {
+        for ((mut row, &set), scale) in placed.outer_iter_mut().zip(&sets).zip(&scales) {
             for (&place, &weight) in layout.place.iter().zip(maps.row(set)) {
-                row[place as usize] = (f64::from(weight) / root) as f32;
+                row[place as usize] = (f64::from(weight) * scale) as f32;
             }
+        }
+        let mut whitening = Array1::zeros(placed.ncols());
+        for (&place, &power) in layout.place.iter().zip(&powers) {
+            whitening[place as usize] = if power > 0.0 { power.sqrt().recip() } else { 0.0 };
         }
         let n_maps = sets.len();
         let units = Array2::eye(n_maps);
         let basis = orthonormal_after_ones(n_maps, |vector| units.row(vector).to_vec());
-        let squared_length = squared_length(placed.view(), maps.ncols());
+        let squared_length = squared_length(placed.view(), &whitening);
         Self { maps: placed, basis, squared_length, sets, sizes, layout }
     }
 
@@ -102,28 +104,79 @@ impl<'a> Rotator<'a> {
     }
 }
 
+/// Scales at which all maps are equally long, if elements count by how much power all maps together have there.
+///
+/// The length of a normal row says least about its direction, and varies least, where elements are made equal: measured by plain
+/// root mean square, a map that happens to lie more in elements of high gain would be taken for a map of another scale.
+/// Rows and columns of the squared weights are made equal in turn (Sinkhorn and Knopp 1967).
+#[derive(Debug)]
+struct Balance {
+    /// Maps that have power.
+    sets: Vec<usize>,
+    /// What each of these is multiplied by.
+    scales: Vec<f64>,
+    /// Mean square over scaled maps of each element (n_elements).
+    powers: Array1<f64>,
+}
+
+impl Balance {
+    fn of(maps: ArrayView2<'_, f32>) -> Self {
+        let power = |map: ArrayView1<'_, f32>| map.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>();
+        let (sets, mut squares): (Vec<usize>, Vec<f64>) = maps
+            .outer_iter()
+            .map(|map| map.len() as f64 / power(map))
+            .enumerate()
+            .filter(|(_, square)| square.is_finite())
+            .unzip();
+        let n_maps = sets.len();
+        let mut powers = Array1::<f64>::zeros(maps.ncols());
+        for _ in 0..BALANCING_TURNS {
+            powers.fill(0.0);
+            for (&set, square) in sets.iter().zip(&squares) {
+                powers
+                    .zip_mut_with(&maps.row(set), |power, &w| *power += square * f64::from(w).powi(2) / n_maps as f64);
+            }
+            let mut largest_change = 0f64;
+            for (&set, square) in sets.iter().zip(&mut squares) {
+                let shares = maps.row(set).into_iter().zip(&powers).filter(|(_, power)| **power > 0.0);
+                let length = shares.map(|(&w, power)| f64::from(w).powi(2) / power).sum::<f64>() / maps.ncols() as f64;
+                let change = (*square * length).recip();
+                *square *= change;
+                largest_change = largest_change.max((change - 1.0).abs());
+            }
+            if largest_change < BALANCED {
+                break;
+            }
+        }
+        Self { sets, scales: squares.into_iter().map(f64::sqrt).collect(), powers }
+    }
+}
+
 /// The law of the squared length of a map, of which scaled maps have lost all trace but one: for independent normal rows of one
-/// mean and covariance, the squared length of a row varies twice as much as the inner product of two.
+/// mean and covariance, the squared length of a row varies twice as much as the inner product of two. Elements count as
+/// `whitening` says.
 ///
 /// `Var |b|^2 = 2 tr S^2 + 4 m'Sm = 2 Var b_k'b_j`. A gamma law of that variance is the usual one for such a sum of squares
 /// (Satterthwaite 1946).
-fn squared_length(maps: ArrayView2<'_, f32>, n_elements: usize) -> Option<Gamma<f64>> {
-    let products = gram(maps);
+fn squared_length(maps: ArrayView2<'_, f32>, whitening: &Array1<f64>) -> Option<Gamma<f64>> {
+    let products = gram(maps, whitening);
     let n_maps = maps.nrows();
     let cosines: Vec<f64> = (0..n_maps)
         .flat_map(|a| (a + 1..n_maps).map(move |b| [a, b]))
-        .map(|pair| products[pair] / n_elements as f64)
+        .map(|[a, b]| products[[a, b]] / (products[[a, a]] * products[[b, b]]).sqrt())
         .collect();
     let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
     let variance = cosines.iter().map(|cosine| (cosine - mean).powi(2)).sum::<f64>() / cosines.len() as f64;
     Gamma::new((2.0 * variance).recip(), 2.0 * variance).ok()
 }
 
-/// Inner products of rows, in f64.
-fn gram(maps: ArrayView2<'_, f32>) -> Array2<f64> {
+/// Inner products of rows whose elements are multiplied by `whitening`, in f64.
+fn gram(maps: ArrayView2<'_, f32>, whitening: &Array1<f64>) -> Array2<f64> {
     let mut gram = Array2::zeros((maps.nrows(), maps.nrows()));
-    for columns in maps.axis_chunks_iter(Axis(1), GRAM_COLUMNS) {
-        let columns = columns.mapv(f64::from);
+    for (columns, whitening) in
+        maps.axis_chunks_iter(Axis(1), GRAM_COLUMNS).zip(whitening.axis_chunks_iter(Axis(0), GRAM_COLUMNS))
+    {
+        let columns = columns.mapv(f64::from) * &whitening;
         gram += &matmul(columns.view(), columns.t());
     }
     gram
