@@ -176,7 +176,7 @@ fn gram(maps: ArrayView2<'_, f32>, whitening: &Array1<f64>) -> Array2<f64> {
     for (columns, whitening) in
         maps.axis_chunks_iter(Axis(1), GRAM_COLUMNS).zip(whitening.axis_chunks_iter(Axis(0), GRAM_COLUMNS))
     {
-        let columns = columns.mapv(f64::from) * &whitening;
+        let columns = columns.mapv(f64::from) * whitening;
         gram += &matmul(columns.view(), columns.t());
     }
     gram
