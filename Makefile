@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test faults parity fuzz setup build schema
+.PHONY: quickstart test browser faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -11,6 +11,10 @@ quickstart: build
 ## Install what is missing, build, run all tests.
 test: setup
 	cargo test --release
+
+## Open report pages in headless Chromium and check what a reader meets; installs the browser where it may.
+browser: build
+	bash scripts/browser.sh
 
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup

@@ -4,6 +4,7 @@ use super::engines::RuntimeMissing;
 use crate::{
     model::ModelError,
     plan::PlanError,
+    report::DrawError,
     spec::{SpecError, SpecErrors},
     store::StoreError,
     task::TaskError,
@@ -25,6 +26,8 @@ pub(super) enum CliError {
     Runtime(#[from] Box<RuntimeMissing>),
     #[error("the results could not be laid out: {0}")]
     Results(#[from] Box<TaskError>),
+    #[error(transparent)]
+    Draw(#[from] DrawError),
     #[error("cannot {action} `{path}`: {source}", path = path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{message}")]
@@ -73,7 +76,7 @@ impl CliError {
             | Self::File { .. }
             | Self::Model(_)
             | Self::Runtime(_) => ExitCode::from(2),
-            Self::Store(_) | Self::Results(_) | Self::Output(_) => ExitCode::from(3),
+            Self::Store(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),
         }
     }
 

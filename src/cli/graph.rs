@@ -51,6 +51,11 @@ enum By {
     Task,
 }
 
+/// The kinds of tasks of a study and what flows between them, as SVG.
+pub(super) fn picture(open: &OpenStudy) -> String {
+    svg::svg(&Drawing::by_kind(open, &estimates(open), &Blocked::new(open)), &open.study.name)
+}
+
 /// Tasks that one picture can show one by one.
 const READABLE: usize = 150;
 

@@ -32,6 +32,7 @@ mod names;
 mod open;
 mod plan;
 mod progress;
+mod report;
 mod results;
 mod run;
 mod runs;
@@ -99,6 +100,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Run what changed.
     Run(run::Run),
+    /// Lay out the results of a study that ran; write its charts as figures.
+    Report(report::Report),
     /// Say how far a study is and where its results lie.
     Status(status::Status),
     /// Look after computed results: what takes room, what is damaged, what no study needs.
@@ -167,6 +170,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&shared),
         Command::Plan(command) => command.run(&shared),
         Command::Run(command) => command.run(&shared),
+        Command::Report(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),
         Command::Graph(command) => command.run(&shared),

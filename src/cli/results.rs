@@ -5,13 +5,13 @@
 
 mod sweep;
 
-use self::sweep::{lay_out_sweep, sweep_shown};
-use super::{error::CliError, open::OpenStudy};
+use self::sweep::{lay_out_sweep, sweep_figures, sweep_shown};
+use super::{error::CliError, graph::picture, open::OpenStudy};
 use crate::{
     format::tsv::Table,
     math::blas::openblas_version,
     plan::Standing,
-    report::{Engine, OutputFile, Page, Task, render},
+    report::{Drawer, Engine, Figure, OutputFile, Page, Task, figures, render},
     spec::{Cell, Study},
     store::Digest,
     task::{TaskError, report::open_page},
@@ -55,14 +55,23 @@ fn is_sweep(study: &Study) -> bool {
     !study.cells[0].labels.is_empty()
 }
 
-/// Copies tables and maps and draws the pages, unless they show these results already; gives the path of the first page.
-pub(super) fn lay_out(open: &OpenStudy, results: &Path) -> Result<PathBuf, CliError> {
+/// What happens to a page that shows these results already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It stays.
+    Kept,
+    /// It is laid out anew.
+    Replaced,
+}
+
+/// Copies tables and maps and draws the pages; gives the path of the first page.
+pub(super) fn lay_out(open: &OpenStudy, results: &Path, existing: Existing) -> Result<PathBuf, CliError> {
     let text = written(&open.study);
     for (number, report) in open.plan.reports().enumerate() {
-        lay_out_cell(open, number, report, results, &text)?;
+        lay_out_cell(open, number, report, &folder_of(results, &open.study, number), &text, existing)?;
     }
     if is_sweep(&open.study) {
-        lay_out_sweep(open, &folder(results, &open.study))?;
+        lay_out_sweep(open, &folder(results, &open.study), existing)?;
     }
     Ok(page(results, &open.study))
 }
@@ -121,14 +130,14 @@ fn lay_out_cell(
     open: &OpenStudy,
     number: usize,
     report: NodeIndex,
-    results: &Path,
+    folder: &Path,
     text: &str,
+    existing: Existing,
 ) -> Result<(), CliError> {
-    let folder = &folder_of(results, &open.study, number);
     let output = open.output(report).expect("the run that just ended computed or found it");
     let shown = shown(open, number, output, text);
     let page_path = folder.join("report.html");
-    if is_shown(folder, &shown) && page_path.is_file() {
+    if existing == Existing::Kept && is_shown(folder, &shown) && page_path.is_file() {
         return Ok(());
     }
     fs::create_dir_all(folder).map_err(CliError::file("create", folder))?;
@@ -140,6 +149,31 @@ fn lay_out_cell(
     let page = complete(open, number, open_page(&artifact).map_err(inner)?, text.to_owned());
     fs::write(&page_path, render(&page)).map_err(CliError::file("write", &page_path))?;
     show(folder, &shown)
+}
+
+/// Writes every chart of every page as SVG with its numbers as TSV, a folder for each cell of a sweep; gives how many.
+pub(super) fn write_figures(open: &OpenStudy, folder: &Path) -> Result<usize, CliError> {
+    let drawer = Drawer::new()?;
+    let write = |folder: &Path, figures: Vec<Figure>| {
+        fs::create_dir_all(folder).map_err(CliError::file("create", folder))?;
+        for figure in &figures {
+            for (ending, text) in [("svg", drawer.svg(figure)?), ("tsv", figure.to_tsv())] {
+                let path = folder.join(format!("{}.{ending}", figure.name));
+                fs::write(&path, text).map_err(CliError::file("write", &path))?;
+            }
+        }
+        Ok::<usize, CliError>(figures.len())
+    };
+    let mut n_written = 0;
+    for (number, report) in open.plan.reports().enumerate() {
+        let output = open.output(report).expect("reports were asked for that are there");
+        let page = open_page(&open.store.artifact(&output)).map_err(inner)?;
+        n_written += write(&folder.join(cell_folder(&open.study.cells[number])), figures(&page))?;
+    }
+    if is_sweep(&open.study) {
+        n_written += write(folder, sweep_figures(open)?)?;
+    }
+    Ok(n_written)
 }
 
 fn inner(error: TaskError) -> CliError {
@@ -234,6 +268,7 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
         file("tasks.tsv", "every task with its key and the folder of its result"),
     ];
     page.provenance.files.splice(0..0, tables);
+    page.provenance.graph = picture(open);
     page.provenance.spec = text;
     page
 }

@@ -120,7 +120,7 @@ impl Run {
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }
-        let page = results::lay_out(&open, &self.results)?;
+        let page = results::lay_out(&open, &self.results, results::Existing::Kept)?;
         if summary.seconds >= LONG_RUN_S {
             writeln!(stdout(), "{}", spent(&seconds_of_kind))?;
         }

@@ -3,8 +3,6 @@
 //! This file owns how the page writes counts, scores, probabilities and times. It knows nothing of HTML: its output
 //! is plain text. Signs are real minus signs, thousands are parted by narrow no-break spaces.
 
-use super::page::Value;
-
 /// What stands in a table where there is no number; the reason goes into the cell's title.
 pub(super) const ABSENT: &str = "–";
 
@@ -58,11 +56,6 @@ pub(super) fn score(number: f64) -> String {
         return text.replace('-', "−");
     }
     fixed(number, 3)
-}
-
-/// A score, or the sign for "absent".
-pub(super) fn score_or_absent(value: &Value) -> String {
-    value.known().map_or_else(|| ABSENT.to_owned(), score)
 }
 
 /// A share as per cent.
@@ -141,7 +134,6 @@ mod tests {
         assert_eq!(score(0.0), "0.000");
         assert_eq!(probability(0.0), "< 0.0001");
         assert_eq!(percent(0.125), "12.5\u{202f}%");
-        assert_eq!(score_or_absent(&Value::Known(f64::NAN)), ABSENT);
     }
 
     #[test]

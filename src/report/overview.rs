@@ -3,8 +3,9 @@
 //! Owns [`Overview`] and [`render_overview()`]. Each cell has a page of its own, see `render.rs`.
 
 use super::{
+    charts::{self, Cell, Matrix},
     colour::Ramp,
-    heatmap::{self, Cell, Column, Group, Heatmap, Mark, Row},
+    figure::{Figure, slug},
     number,
     page::{Measure, Value},
     render::document,
@@ -72,7 +73,6 @@ pub fn render_overview(overview: &Overview) -> String {
     document(
         &overview.study,
         &html! {
-            (heatmap::definitions())
             header {
                 p.kicker { "Sweep" }
                 h1 { (overview.study) }
@@ -82,7 +82,7 @@ pub fn render_overview(overview: &Overview) -> String {
             main id="content" tabindex="-1" {
                 section aria-labelledby="scores-title" {
                     h2 id="scores-title" { "What each cell predicts" }
-                    @for model in &overview.models { (panel(overview, model)) }
+                    @for (number, model) in overview.models.iter().enumerate() { (panel(number, overview, model)) }
                 }
                 @if !overview.sensitivity.is_empty() {
                     section aria-labelledby="sensitivity-title" {
@@ -103,62 +103,90 @@ pub fn render_overview(overview: &Overview) -> String {
     )
 }
 
-fn panel(overview: &Overview, model: &OverviewModel) -> Markup {
+/// The charts of the page over a sweep.
+pub fn overview_figures(overview: &Overview) -> Vec<Figure> {
+    let names = cell_names(overview);
+    let of_models = overview.models.iter().enumerate().map(|(number, model)| scores(number, overview, model, &names));
+    of_models
+        .flatten()
+        .chain(axes(&overview.sensitivity).into_iter().map(|axis| moves(axis, &overview.sensitivity)))
+        .collect()
+}
+
+fn cell_names(overview: &Overview) -> Vec<String> {
+    overview.cells.iter().map(|cell| cell.labels.join(", ")).collect()
+}
+
+fn scores(number: usize, overview: &Overview, model: &OverviewModel, names: &[String]) -> Option<Figure> {
     let measure = Measure::default();
     let known = model.scores.iter().flatten().filter_map(Value::known);
-    let ramp = Ramp::covering(measure.scale, known).reaching(measure.least_end);
-    let names: Vec<String> = overview.cells.iter().map(|cell| cell.labels.join(", ")).collect();
-    let rows = names.iter().zip(&model.scores).map(|(name, scores)| {
-        let cells = overview.networks.iter().enumerate().map(|(place, network)| Cell {
-            value: scores.get(place),
-            title: format!("{name}, {network}"),
-            mark: Mark::None,
-        });
-        Row { name, cells: cells.collect() }
-    });
-    let columns = overview.networks.iter().map(|name| Column { name, note: String::new() });
-    let label = format!("Score of {} in each cell and network", model.name);
-    let map = Heatmap {
-        label: label.clone(),
-        row_axis: "cell",
-        columns: columns.collect(),
-        groups: vec![Group { name: "", rows: rows.collect() }],
-        ramp,
-        cell: (if overview.networks.len() > 16 { 22.0 } else { 40.0 }, 18.0),
+    let mut cells = Vec::new();
+    for (name, scores) in names.iter().zip(&model.scores) {
+        for (place, network) in overview.networks.iter().enumerate() {
+            let value = scores.get(place);
+            cells.push(Cell { group: "", row: name, column: network, value, is_framed: false });
+        }
+    }
+    let matrix = Matrix {
+        name: format!("scores-{}-{}", number + 1, slug(&[&model.name, &model.features])),
+        label: format!("Score of {} in each cell and network", model.name),
+        names: ["group", "cell", "network", "score"],
+        measure: &format!("{}, mean over subjects", measure.name),
+        ramp: Ramp::covering(measure.scale, known).reaching(measure.least_end),
+        field: (if overview.networks.len() > 16 { 22.0 } else { 40.0 }, 18.0),
+        cells,
     };
+    (!matrix.cells.is_empty()).then(|| matrix.figure())
+}
+
+fn panel(number: usize, overview: &Overview, model: &OverviewModel) -> Markup {
+    let names = cell_names(overview);
     let mut head = vec!["cell"];
     head.extend(overview.networks.iter().map(String::as_str));
     html! {
         h3 { (model.name) ", from " (model.features) }
-        figure {
-            (map.draw())
-            (heatmap::legend(&format!("{}, mean over subjects", measure.name), &ramp, &[]))
-            details {
-                summary { "The same numbers as a table" }
-                (table(&label, &head, html! {
-                    @for (name, scores) in names.iter().zip(&model.scores) {
-                        tr { th scope="row" { (name) } @for score in scores { (number_cell(score, number::score)) } }
-                    }
-                }))
-            }
+        @if let Some(figure) = scores(number, overview, model, &names) {
+            (figure.draw(html! {
+                details {
+                    summary { "The same numbers as a table" }
+                    (table(&figure.label, &head, html! {
+                        @for (name, scores) in names.iter().zip(&model.scores) {
+                            tr { th scope="row" { (name) } @for score in scores { (number_cell(score, number::score)) } }
+                        }
+                    }))
+                }
+            }))
         }
     }
 }
 
-/// A table for each field that varies.
-fn sensitivity(rows: &[SensitivityRow]) -> Markup {
+fn axes(rows: &[SensitivityRow]) -> Vec<&str> {
     let mut axes: Vec<&str> = Vec::new();
     for row in rows {
         if !axes.contains(&row.axis.as_str()) {
             axes.push(&row.axis);
         }
     }
+    axes
+}
+
+/// The chart of how statistics move over one field that varies.
+fn moves(axis: &str, rows: &[SensitivityRow]) -> Figure {
+    let of_axis: Vec<&SensitivityRow> = rows.iter().filter(|row| row.axis == axis).collect();
+    let label = format!("Every statistic under each setting of {axis}");
+    charts::sensitivity(axis, &of_axis, format!("sensitivity-{}", slug(&[axis])), label)
+}
+
+/// A table for each field that varies.
+fn sensitivity(rows: &[SensitivityRow]) -> Markup {
+    let axes = axes(rows);
     let range = |(low, high): (f64, f64)| format!("{} to {}", number::score(low), number::score(high));
     html! {
         @for axis in axes {
             @let of_axis: Vec<&SensitivityRow> = rows.iter().filter(|row| row.axis == axis).collect();
             @let settings: Vec<&str> = of_axis[0].settings.iter().map(|(setting, _)| setting.as_str()).collect();
             h3 { code { (axis) } }
+            (moves(axis, rows).draw(html! {}))
             (table(&format!("Sensitivity to {axis}"), &["statistic", "model", "of"].into_iter().chain(settings).chain(["range over cells"]).collect::<Vec<_>>(), html! {
                 @for row in of_axis {
                     tr {

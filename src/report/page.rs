@@ -27,6 +27,9 @@ pub struct Page {
     /// Score maps drawn as slices; volumes stay in files of their own.
     #[serde(skip)]
     pub brain: Vec<BrainMap>,
+    /// Maps of the interactive viewer.
+    #[serde(skip)]
+    pub viewer: Viewer,
     /// Time courses of the first patterns, one set for each dictionary.
     pub patterns: Vec<PatternSet>,
     /// Finding 2: overlap of the voxel sets that patterns drive.
@@ -219,6 +222,10 @@ pub struct NetworkScores {
     pub significant_share: Value,
     /// The layer that predicts it best.
     pub best_layer: Option<LayerId>,
+    /// Percentiles 5, 25, 50, 75 and 95 of the scores over its voxels.
+    pub spread: Option<[f64; 5]>,
+    /// Mean noise ceiling of its voxels, in units of the score.
+    pub ceiling: Value,
 }
 
 /// A layer's full name.
@@ -257,6 +264,45 @@ pub struct BrainMap {
     pub measure: Measure,
     /// The scores, the mask and where they lie in space.
     pub volume: Volume,
+}
+
+/// What the interactive viewer shows, at the precision of a screen.
+#[derive(Debug, Clone, Default)]
+pub struct Viewer {
+    /// The brains under the maps.
+    pub brains: Vec<ViewerBrain>,
+    /// The maps, in the order in which they are offered.
+    pub maps: Vec<ViewerMap>,
+}
+
+/// The voxels of a subject by network.
+#[derive(Debug, Clone)]
+pub struct ViewerBrain {
+    /// Name of the subject.
+    pub subject: String,
+    /// Networks, in the order of their numbers, which start at 1.
+    pub networks: Vec<String>,
+    /// A gzipped NIfTI file of these numbers.
+    pub file: Vec<u8>,
+}
+
+/// A map, or several as frames.
+#[derive(Debug, Clone)]
+pub struct ViewerMap {
+    /// Which subject, model and quantity it shows.
+    pub title: String,
+    /// Place of its brain.
+    pub brain: usize,
+    /// What its numbers are; its colours end at `least_end`.
+    pub measure: Measure,
+    /// Names of the frames, empty where there is one.
+    pub frames: Vec<String>,
+    /// Frames of the file of full precision.
+    pub n_frames: usize,
+    /// The file of full precision, from the page's folder.
+    pub path: String,
+    /// A gzipped NIfTI file.
+    pub file: Vec<u8>,
 }
 
 /// The patterns of one dictionary.
@@ -332,12 +378,25 @@ pub struct Redundancy {
     pub patterns: Vec<String>,
     /// K rows of K Dice coefficients of the patterns' voxel sets.
     pub dice: Vec<Vec<Value>>,
+    /// The pairs that overlap more than chance gives, family-wise at 0.05.
+    pub redundant: Vec<RedundantPair>,
     /// Mean Dice over pairs, the diagonal left out.
     pub mean_dice: Value,
     /// What the mean Dice was compared with.
     pub null: Null,
     /// Per network, voxels that several patterns drive.
     pub networks: Vec<SharedVoxels>,
+}
+
+/// Two patterns that drive the same voxels.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RedundantPair {
+    /// Place of the first pattern.
+    pub k: usize,
+    /// Place of the second.
+    pub j: usize,
+    /// Family-wise probability.
+    pub p: f64,
 }
 
 /// How many voxels of a network several patterns drive.
@@ -405,6 +464,9 @@ pub struct PairCode {
 pub struct Provenance {
     /// The tasks behind the page, in the order of the plan.
     pub tasks: Vec<Task>,
+    /// The kinds of tasks and what flows between them, as SVG; empty where there is none.
+    #[serde(default)]
+    pub graph: String,
     /// Programs and libraries, with their versions.
     pub engines: Vec<Engine>,
     /// Every seed the study uses.

@@ -4,14 +4,13 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::figure::Figure;
 use super::page::{Page, PredictionPanel, Severity, Subject, Warning};
+use super::script::{self, Needs};
 use super::sections::{panel_title, prose, table};
-use super::{heatmap, number, sections};
+use super::{legend, number, sections};
 
 const STYLE: &str = include_str!("style.css");
-
-/// What the page may load: nothing but its own style and the pictures inside it. No script runs.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// Models and subjects whose best layers the summary spells out.
 const MAX_SUMMARISED: usize = 6;
@@ -39,7 +38,7 @@ pub fn render(page: &Page) -> String {
     document(
         title,
         &html! {
-            (heatmap::definitions())
+            (legend::definitions())
             (header(page, title))
             (contents())
             main id="content" tabindex="-1" {
@@ -54,14 +53,29 @@ pub fn render(page: &Page) -> String {
     )
 }
 
-/// The frame of every page: a head that lets nothing be loaded, the look, a foot.
+/// The charts of a page, in the order of its sections.
+pub fn figures(page: &Page) -> Vec<Figure> {
+    [
+        sections::prediction::figures,
+        sections::patterns::figures,
+        sections::redundancy::figures,
+        sections::polarity::figures,
+        sections::findings::figures,
+    ]
+    .into_iter()
+    .flat_map(|of_section: fn(&Page) -> Vec<Figure>| of_section(page))
+    .collect()
+}
+
+/// The frame of every page: a head that lets nothing be loaded, the look, a foot, what the page runs.
 pub(super) fn document(title: &str, body: &Markup) -> String {
+    let scripts = script::scripts(Needs::of(&body.0));
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(script::policy(&scripts));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " – Hebb report" }
@@ -71,6 +85,7 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
                 a.skip href="#content" { "Skip to the results" }
                 (body)
                 footer { p { "Written by Hebb " (env!("CARGO_PKG_VERSION")) ". This page is one file and needs no network." } }
+                @for script in &scripts { script { (PreEscaped(script)) } }
             }
         }
     };

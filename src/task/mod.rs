@@ -124,7 +124,7 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Report => 5,
+            Self::Report => 6,
             Self::Export | Self::Encode | Self::Null => 3,
             Self::Weights
             | Self::Extract

@@ -5,9 +5,11 @@
 
 mod columns;
 mod contents;
+mod display;
 mod findings;
 mod maps;
 
+use self::display::{BRAINS, BrainEntry, DisplayEntry};
 use super::{
     Compute, Kind, TaskError, Warning, Workbench,
     encode::{self, EncodeFacts, VoxelValues},
@@ -109,6 +111,8 @@ struct MapEntry {
     /// What the page shows; absent for maps on surfaces.
     drawn: Option<Drawn>,
     files: Vec<MapFile>,
+    /// What the viewer shows.
+    display: Vec<DisplayEntry>,
 }
 
 /// A map that the page shows, with the mask around it.
@@ -134,16 +138,17 @@ impl Compute for Gather {
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
-        for folder in ["tables", "maps"] {
+        for folder in ["tables", "maps", "display"] {
             let path = bench.out.join(folder);
             fs::create_dir(&path).map_err(|source| TaskError::Io { path, source })?;
         }
         let mut page = Page::default();
-        let mut maps = Vec::new();
+        let (mut maps, mut brains) = (Vec::new(), Vec::new());
         let mut scores = Table::new(["subject", "model"].into_iter().chain(prediction::COLUMNS));
         for (place, subject) in self.subjects.iter().enumerate() {
             let voxels = VoxelTable::read(&bench.inputs("voxels")[place])?;
             page.subjects.push(self.subject(subject, place, &voxels, bench)?);
+            brains.extend(self.brain(place, &voxels, bench)?);
             for (at, model) in self.models.iter().enumerate() {
                 let pair = Pair {
                     subject,
@@ -172,6 +177,7 @@ impl Compute for Gather {
         page.provenance.seeds =
             self.seeds.iter().map(|(name, value)| crate::report::Seed { name: name.clone(), value: *value }).collect();
         bench.write_json(MAPS, &maps)?;
+        bench.write_json(BRAINS, &brains)?;
         bench.write_json(PAGE, &page)
     }
 }
@@ -199,8 +205,9 @@ impl Gather {
         let mut all = Vec::new();
         let mut folders: Vec<(&str, &PathBuf)> =
             bench.inputs.iter().flat_map(|(role, folders)| folders.iter().map(move |folder| (*role, folder))).collect();
-        folders.sort();
-        folders.dedup();
+        // Most of what has findings is an input in a role of its own, which says more.
+        folders.sort_by_key(|(role, folder)| (*folder, *role == "findings", *role));
+        folders.dedup_by_key(|(_, folder)| *folder);
         for (role, folder) in folders {
             all.extend(
                 read_warnings(folder)?.into_iter().map(|Warning { code, message }| (role.to_owned(), code, message)),
@@ -257,7 +264,21 @@ impl Gather {
 pub fn open_page(artifact: &Path) -> Result<Page, TaskError> {
     let mut page: Page = read_json(&artifact.join(PAGE))?;
     let entries: Vec<MapEntry> = read_json(&artifact.join(MAPS))?;
-    for MapEntry { title, drawn, files } in entries {
+    let bytes = |file: &str| {
+        let path = artifact.join(file);
+        fs::read(&path).map_err(|source| TaskError::Io { path, source })
+    };
+    let brains: Vec<BrainEntry> = read_json(&artifact.join(BRAINS))?;
+    for BrainEntry { subject, networks, file } in brains {
+        page.viewer.brains.push(crate::report::ViewerBrain { subject, networks, file: bytes(&file)? });
+    }
+    for MapEntry { title, drawn, files, display } in entries {
+        for shown in display {
+            let DisplayEntry { title, subject, measure, scale, limit, frames, n_frames, path, file } = shown;
+            let measure = crate::report::Measure { name: measure, scale, least_end: limit };
+            let (brain, file) = (subject, bytes(&file)?);
+            page.viewer.maps.push(crate::report::ViewerMap { title, brain, measure, frames, n_frames, path, file });
+        }
         let output = |file: MapFile| crate::report::OutputFile { path: file.name, holds: file.holds };
         page.provenance.files.extend(files.into_iter().map(output));
         let Some(Drawn { map, mask }) = drawn else { continue };

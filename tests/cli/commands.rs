@@ -234,3 +234,22 @@ fn usage_that_is_not_understood_ends_with_two_and_says_what_is() {
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
+
+#[test]
+fn a_report_is_laid_out_again_and_its_charts_become_files() {
+    let Some(_) = runtime() else { return };
+    let world = World::simulated();
+    world.hebb("report study.toml").exits(2).says(&["has no report yet", "hebb run study.toml"]);
+    world.hebb("run study.toml").exits(0);
+    fs::remove_file(world.path("results/tiny/report.html")).expect("a page");
+    let answer = world.hebb("report study.toml --figures figures").exits(0);
+    answer.prints(&["results: results/tiny/report.html", "figures: "]);
+    assert!(world.path("results/tiny/report.html").is_file());
+    let written: Vec<_> = fs::read_dir(world.path("figures")).expect("a folder").flatten().collect();
+    let of =
+        |ending: &str| written.iter().filter(|file| file.path().extension().is_some_and(|end| end == ending)).count();
+    assert!(of("svg") >= 3 && of("svg") == of("tsv") && of("svg") + of("tsv") == written.len(), "{written:?}");
+    let scores = fs::read_to_string(world.path("figures/layers-1-sub01-clip.tsv")).expect("scores by layer");
+    assert!(scores.starts_with("module\tlayer\tnetwork\tscore\n"), "{scores}");
+    world.has_whole_cache();
+}

@@ -1,5 +1,6 @@
 //! A page with something in every section, made of formulas so that it never changes.
 
+use hebb::format::nifti::{ImageHeader, SampleType, VolumeWriter};
 use hebb::report::*;
 
 /// Networks and their voxels; the last one fell outside the mask.
@@ -40,6 +41,7 @@ pub fn page() -> Page {
             panels: vec![panel("sub-01", 1), panel("sub-02", 2)],
         },
         brain: vec![brain()],
+        viewer: viewer(),
         patterns: vec![patterns()],
         redundancy: vec![redundancy(12)],
         polarity: vec![polarity("sub-01", 3), polarity("sub-02", 0)],
@@ -128,6 +130,8 @@ pub fn panel(subject: &str, seed: usize) -> PredictionPanel {
             significant_share: best.map_or_else(absent, |best| Value::from((2.6 * best.0).min(1.0))),
             best_layer: best
                 .map(|(_, module, layer)| LayerId { module: MODULES[module].0.into(), layer: (layer + 1).to_string() }),
+            spread: best.map(|best| [0.1, 0.6, 0.94, 1.3, 1.8].map(|share| share * best.0)),
+            ceiling: best.map_or_else(absent, |best| Value::from(2.1 * best.0)),
         }
     });
     PredictionPanel {
@@ -202,6 +206,43 @@ fn patterns() -> PatternSet {
 }
 
 /// K patterns of which neighbours overlap.
+/// Gzipped NIfTI of some frames on a small grid.
+fn frames(n_frames: usize, value: impl Fn(usize, usize) -> f32) -> Vec<u8> {
+    let shape = [12, 14, 10];
+    let affine = [[3.0, 0.0, 0.0, -18.0], [0.0, 3.0, 0.0, -21.0], [0.0, 0.0, 3.0, -15.0], [0.0, 0.0, 0.0, 1.0]];
+    let n_volumes = (n_frames > 1).then_some(n_frames);
+    let header = ImageHeader { shape, n_volumes, affine, repetition_time_s: 0.0, sample_type: SampleType::F32 };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("map.nii.gz");
+    let mut writer = VolumeWriter::create(&path, &header).expect("a file");
+    for frame in 0..n_frames {
+        let volume: Vec<f32> = (0..shape.iter().product()).map(|voxel| value(frame, voxel)).collect();
+        writer.write_volume(&volume).expect("a volume");
+    }
+    writer.finish().expect("a whole file");
+    std::fs::read(path).expect("a file that was just written")
+}
+
+fn viewer() -> Viewer {
+    let map = |title: &str, scale, names: &[&str]| ViewerMap {
+        title: title.into(),
+        brain: 0,
+        measure: Measure { name: "Pearson r".into(), scale, least_end: 0.3 },
+        frames: names.iter().map(|name| (*name).to_owned()).collect(),
+        n_frames: 12,
+        path: "maps/sub-01_desc-clip_stat-r_statmap.nii.gz".into(),
+        file: frames(names.len().max(1), |frame, voxel| 0.3 * ((voxel + 5 * frame) as f32 / 90.0).sin()),
+    };
+    Viewer {
+        brains: vec![ViewerBrain {
+            subject: "sub-01".into(),
+            networks: NETWORKS.map(|(name, _)| name.to_owned()).into(),
+            file: frames(1, |_, voxel| (voxel % 12 / 2) as f32),
+        }],
+        maps: vec![map("scores", Scale::FromZero, &[]), map("weights", Scale::Signed, &["pattern 1", "pattern 2"])],
+    }
+}
+
 pub fn redundancy(n_patterns: usize) -> Redundancy {
     let dice = |k: usize, j: usize| {
         if k == j {
@@ -224,6 +265,7 @@ pub fn redundancy(n_patterns: usize) -> Redundancy {
         model: "clip-vit-b-32".into(),
         patterns: (1..=n_patterns).map(|k| format!("pattern {k}")).collect(),
         dice: (0..n_patterns).map(|k| (0..n_patterns).map(|j| dice(k, j)).collect()).collect(),
+        redundant: vec![RedundantPair { k: 0, j: 1, p: 0.004 }, RedundantPair { k: 4, j: 5, p: 0.03 }],
         mean_dice: Value::Known(0.157),
         null: Null {
             name: "permuted memberships".into(),
@@ -274,6 +316,8 @@ fn provenance() -> Provenance {
     };
     let file = |path: &str, holds: &str| OutputFile { path: path.into(), holds: holds.into() };
     Provenance {
+        graph: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"80\" height=\"20\"><text y=\"15\">tasks</text></svg>"
+            .into(),
         tasks: vec![
             task("export clip", "export", 4.2, true),
             task("extract clip shard-0", "extract", 812.0, true),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-const VOID: [&str; 3] = ["meta", "img", "br"];
+const VOID: [&str; 4] = ["meta", "img", "br", "input"];
 
 /// A start or end tag.
 struct Tag<'a> {
@@ -26,8 +26,12 @@ fn tags(html: &str) -> Result<Vec<Tag<'_>>, String> {
         }
         let (attributes, after) = attributes(&text[name_length..])?;
         tags.push(Tag { name, end, attributes });
-        // The style sheet is not markup.
-        rest = if name == "style" && !end { &after[after.find("</style>").ok_or("an open style")?..] } else { after };
+        // Style sheets and scripts are not markup.
+        rest = match name {
+            "style" if !end => &after[after.find("</style>").ok_or("an open style")?..],
+            "script" if !end => &after[after.find("</script>").ok_or("an open script")?..],
+            _ => after,
+        };
     }
     Ok(tags)
 }
@@ -102,10 +106,22 @@ pub fn references(html: &str) -> Vec<(&str, &str)> {
     tags.into_iter().flat_map(|tag| tag.attributes).filter(|(name, _)| fetching.contains(name)).collect()
 }
 
+/// The page without what it runs; the data that it holds stay.
+pub fn without_programs(html: &str) -> String {
+    let mut pieces = html.split("<script>");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let rest = pieces.map(|piece| &piece[piece.find("</script>").expect("a script ends")..]);
+    rest.fold(first, |text, piece| text + "<script>" + piece)
+}
+
 /// The page without the data of its pictures.
 pub fn without_pictures(html: &str) -> String {
-    let mut pieces = html.split("data:image/png;base64,");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    let rest = pieces.map(|piece| &piece[piece.find('"').expect("an attribute ends")..]);
-    rest.fold(first, |text, piece| text + piece)
+    let mut html = html.to_owned();
+    for kind in ["data:image/png;base64,", "data:image/svg+xml;base64,"] {
+        let mut pieces = html.split(kind);
+        let first = pieces.next().unwrap_or_default().to_owned();
+        let rest = pieces.map(|piece| &piece[piece.find('"').expect("an attribute ends")..]);
+        html = rest.fold(first, |text, piece| text + piece);
+    }
+    html
 }

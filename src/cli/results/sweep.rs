@@ -1,10 +1,10 @@
 //! The page and the tables over all cells of a sweep: scores, and how far each statistic hangs on what varies.
 
-use super::{inner, is_shown, show};
+use super::{Existing, inner, is_shown, show};
 use crate::{
     cli::{error::CliError, open::OpenStudy},
     format::tsv::{MISSING, Table},
-    report::{Overview, OverviewCell, OverviewModel, SensitivityRow, Value, render_overview},
+    report::{Figure, Overview, OverviewCell, OverviewModel, SensitivityRow, Value, overview_figures, render_overview},
     store::Digest,
     task::finding::ALL_NETWORKS,
 };
@@ -18,17 +18,39 @@ pub(super) fn sweep_shown(open: &OpenStudy, outputs: &[Digest], names: &[String]
 }
 
 /// The page over all cells, and their scores in one table.
-pub(super) fn lay_out_sweep(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
+pub(super) fn lay_out_sweep(open: &OpenStudy, folder: &Path, existing: Existing) -> Result<(), CliError> {
     let outputs: Vec<Digest> = open.plan.reports().filter_map(|report| open.output(report)).collect();
     let names: Vec<String> = open.study.cells.iter().map(super::cell_folder).collect();
     let shown = sweep_shown(open, &outputs, &names);
     let page_path = folder.join("index.html");
-    if is_shown(folder, &shown) && page_path.is_file() {
+    if existing == Existing::Kept && is_shown(folder, &shown) && page_path.is_file() {
         return Ok(());
     }
+    let Compared { scores, sensitivity, overview } = compared(open, &outputs, &names)?;
+    scores.write(&folder.join("scores.tsv")).map_err(|error| inner(error.into()))?;
+    sensitivity.write(&folder.join("sensitivity.tsv")).map_err(|error| inner(error.into()))?;
+    fs::write(&page_path, render_overview(&overview)).map_err(CliError::file("write", &page_path))?;
+    show(folder, &shown)
+}
+
+/// The charts of the page over all cells.
+pub(super) fn sweep_figures(open: &OpenStudy) -> Result<Vec<Figure>, CliError> {
+    let outputs: Vec<Digest> = open.plan.reports().filter_map(|report| open.output(report)).collect();
+    let names: Vec<String> = open.study.cells.iter().map(super::cell_folder).collect();
+    Ok(overview_figures(&compared(open, &outputs, &names)?.overview))
+}
+
+/// What the cells have to say to each other.
+struct Compared {
+    scores: Table,
+    sensitivity: Table,
+    overview: Overview,
+}
+
+fn compared(open: &OpenStudy, outputs: &[Digest], names: &[String]) -> Result<Compared, CliError> {
     let axes: Vec<&str> = open.study.cells[0].values().map(|(axis, _)| axis).collect();
     let mut all: Option<Table> = None;
-    for ((cell, name), output) in open.study.cells.iter().zip(&names).zip(&outputs) {
+    for ((cell, name), output) in open.study.cells.iter().zip(names).zip(outputs) {
         // From the cache: what lies in the results folder may have been edited.
         let scores = open.store.artifact(output).join("tables/scores.tsv");
         let scores = Table::read(&scores).map_err(|error| inner(error.into()))?;
@@ -40,14 +62,10 @@ pub(super) fn lay_out_sweep(open: &OpenStudy, folder: &Path) -> Result<(), CliEr
             all.push([name.as_str()].into_iter().chain(values).chain(row.iter().map(String::as_str)));
         }
     }
-    let all = all.expect("a sweep has a cell");
-    let mut overview = overview(open, &all, &names);
-    let (table, rows) = sensitivity(open, &outputs)?;
-    overview.sensitivity = rows;
-    all.write(&folder.join("scores.tsv")).map_err(|error| inner(error.into()))?;
-    table.write(&folder.join("sensitivity.tsv")).map_err(|error| inner(error.into()))?;
-    fs::write(&page_path, render_overview(&overview)).map_err(CliError::file("write", &page_path))?;
-    show(folder, &shown)
+    let scores = all.expect("a sweep has a cell");
+    let (sensitivity, rows) = sensitivity(open, outputs)?;
+    let overview = Overview { sensitivity: rows, ..overview(open, &scores, names) };
+    Ok(Compared { scores, sensitivity, overview })
 }
 
 /// Scores by cell and network, over subjects: from patterns where voxels were predicted from them, else from each layer.

@@ -4,9 +4,9 @@
 
 use maud::{Markup, html};
 
-use super::nothing;
+use super::{nothing, viewer};
 use crate::report::colour::Ramp;
-use crate::report::heatmap::{self, Key};
+use crate::report::legend::legend;
 use crate::report::mosaic::{self, Mosaic};
 use crate::report::number;
 use crate::report::page::{BrainMap, Measure, Page, Scale};
@@ -21,6 +21,7 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
         @if page.brain.is_empty() {
             (nothing("The study made no map of scores on a voxel grid."))
         }
+        @if !page.viewer.maps.is_empty() && !page.viewer.brains.is_empty() { (viewer::viewer(&page.viewer)) }
         @for map in &page.brain {
             @if let Some((_, ramp)) = ramps.iter().find(|(measure, _)| **measure == map.measure) {
                 (figure(map, ramp))
@@ -47,13 +48,12 @@ fn figure(map: &BrainMap, ramp: &Ramp) -> Markup {
     let label = format!("Axial slices of {}, {}", map.measure.name, map.title);
     let n_voxels = map.volume.n_voxels();
     let n_scores = map.volume.scores().count();
-    let keys: &[Key] = if n_scores < n_voxels { &[Key::Unscored] } else { &[] };
     html! {
         h3 { (map.title) }
         @match mosaic::draw(&map.volume, ramp, &label) {
             Some(mosaic) => figure {
                 (mosaic.figure)
-                (heatmap::legend(&map.measure.name, ramp, keys))
+                (legend(&map.measure.name, ramp, n_scores < n_voxels))
                 figcaption { (caption(map, &mosaic, n_voxels, n_scores, ramp)) }
             },
             None => (nothing("The mask of this map holds no voxel, so there is nothing to draw.")),

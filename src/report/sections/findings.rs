@@ -6,20 +6,19 @@
 use maud::{Markup, html};
 
 use super::{nothing, number_cell, table};
+use crate::report::charts::intervals;
+use crate::report::figure::{Figure, slug};
 use crate::report::number;
 use crate::report::page::{FindingRow, Page};
 
 /// Rows of one statistic that are listed.
 const MAX_LISTED: usize = 60;
+/// Rows of one statistic that are drawn.
+const MAX_DRAWN: usize = 80;
 
 /// Draws the section.
 pub(in crate::report) fn section(page: &Page) -> Markup {
-    let mut statistics: Vec<(&str, &str)> = Vec::new();
-    for row in &page.findings {
-        if !statistics.iter().any(|(name, _)| *name == row.statistic) {
-            statistics.push((&row.statistic, &row.meaning));
-        }
-    }
+    let statistics = statistics(page);
     html! {
         @if page.findings.is_empty() {
             (nothing("There is nothing to tell beside the scores."))
@@ -33,11 +32,40 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
             @let rows: Vec<&FindingRow> = page.findings.iter().filter(|row| row.statistic == name).collect();
             details open=[(rows.len() <= 12).then_some("")] {
                 summary { strong { (name.replace('-', " ")) } ": " (meaning) " (" (number::counted(rows.len(), "row", "rows")) ")" }
+                @if let Some(figure) = figure(name, &rows) {
+                    (figure.draw(html! {
+                        figcaption { "Points are values, lines their 95 % intervals; an orange tick is what chance alone gives." }
+                    }))
+                }
                 (listed(name, &rows))
                 @if rows.len() > MAX_LISTED { p.fine { "The first " (MAX_LISTED) " rows are listed; all are in tables/findings.tsv." } }
             }
         }
     }
+}
+
+/// Every statistic with its meaning, in the order of the findings.
+fn statistics(page: &Page) -> Vec<(&str, &str)> {
+    let mut statistics: Vec<(&str, &str)> = Vec::new();
+    for row in &page.findings {
+        if !statistics.iter().any(|(name, _)| *name == row.statistic) {
+            statistics.push((&row.statistic, &row.meaning));
+        }
+    }
+    statistics
+}
+
+/// The charts of the section.
+pub(in crate::report) fn figures(page: &Page) -> Vec<Figure> {
+    let of = |name| page.findings.iter().filter(|row| row.statistic == name).collect::<Vec<_>>();
+    statistics(page).into_iter().filter_map(|(name, _)| figure(name, &of(name))).collect()
+}
+
+/// The values of a statistic; absent with less than two of them, or with more than an eye can compare.
+fn figure(name: &str, rows: &[&FindingRow]) -> Option<Figure> {
+    let n_known = rows.iter().filter(|row| row.value.known().is_some()).count();
+    let label = format!("Values of {} with their intervals", name.replace('-', " "));
+    (n_known > 1 && rows.len() <= MAX_DRAWN).then(|| intervals(name, rows, format!("finding-{}", slug(&[name])), label))
 }
 
 fn listed(name: &str, rows: &[&FindingRow]) -> Markup {

@@ -1,7 +1,7 @@
 //! The sections of the page, a file each, and the few forms they share.
 //!
-//! A section takes its part of the view model and returns markup. It owns the wording of captions; drawing is done
-//! by `heatmap.rs`, `mosaic.rs` and `lines.rs`.
+//! A section takes its part of the view model and returns markup. It owns the wording of captions; what charts show is in
+//! `charts/`, slices in `mosaic.rs`.
 
 pub(super) mod brain;
 pub(super) mod findings;
@@ -10,6 +10,7 @@ pub(super) mod polarity;
 pub(super) mod prediction;
 pub(super) mod provenance;
 pub(super) mod redundancy;
+mod viewer;
 
 use maud::{Markup, html};
 

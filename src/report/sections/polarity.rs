@@ -5,7 +5,8 @@
 use maud::{Markup, html};
 
 use super::{nothing, number_cell, panel_title, table};
-use crate::report::lines;
+use crate::report::charts::profiles;
+use crate::report::figure::{Figure, slug};
 use crate::report::number;
 use crate::report::page::{OpposedPair, Page, Polarity};
 
@@ -27,13 +28,25 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
                 "mirrored profiles by algebra alone."
             }
         }
-        @for result in &page.polarity {
-            (panel(result))
+        @for (number, result) in page.polarity.iter().enumerate() {
+            (panel(number, result))
         }
     }
 }
 
-fn panel(result: &Polarity) -> Markup {
+/// The charts of the section.
+pub(in crate::report) fn figures(page: &Page) -> Vec<Figure> {
+    let all = page.polarity.iter().enumerate();
+    all.flat_map(|(number, result)| drawn(result).map(move |(place, pair)| figure(number, place, pair, result)))
+        .collect()
+}
+
+/// The pairs whose profiles are drawn.
+fn drawn(result: &Polarity) -> impl Iterator<Item = (usize, &OpposedPair)> {
+    result.pairs.iter().filter(|pair| !pair.profiles.is_empty()).take(MAX_DRAWN).enumerate()
+}
+
+fn panel(number: usize, result: &Polarity) -> Markup {
     let title = panel_title(&result.subject, &result.model);
     html! {
         h3 { (title) }
@@ -49,8 +62,13 @@ fn panel(result: &Polarity) -> Markup {
                 @if result.pairs.len() > MAX_LISTED { " The first " (MAX_LISTED) " are listed." }
             }
             div.panels {
-                @for pair in result.pairs.iter().filter(|pair| !pair.profiles.is_empty()).take(MAX_DRAWN) {
-                    (profile(pair))
+                @for (place, pair) in drawn(result) {
+                    (figure(number, place, pair, result).draw(html! {
+                        figcaption {
+                            (pair.k) " and " (pair.j) ": mean code of each layer's units."
+                            @if let Some(index) = pair.mirror_index.known() { " Mirror index " (number::score(index)) "." }
+                        }
+                    }))
                 }
             }
         }
@@ -83,15 +101,8 @@ fn pairs_table(result: &Polarity, title: &str) -> Markup {
     table(&format!("Opposed pairs, {title}"), &head, body)
 }
 
-fn profile(pair: &OpposedPair) -> Markup {
-    let label = format!("Layer profiles of {} and {}", pair.k, pair.j);
-    html! {
-        figure {
-            (lines::mirrored_profiles((&pair.k, &pair.j), &pair.profiles, &label))
-            figcaption {
-                (pair.k) " and " (pair.j) ": mean code of each layer's units."
-                @if let Some(index) = pair.mirror_index.known() { " Mirror index " (number::score(index)) "." }
-            }
-        }
-    }
+fn figure(number: usize, place: usize, pair: &OpposedPair, result: &Polarity) -> Figure {
+    let name = format!("mirrored-{}-{}-{}", number + 1, place + 1, slug(&[&result.subject, &result.model]));
+    let label = format!("Layer profiles of {} and {}, {}", pair.k, pair.j, panel_title(&result.subject, &result.model));
+    profiles((&pair.k, &pair.j), &pair.profiles, name, label)
 }

@@ -1,20 +1,20 @@
 //! Finding 1: which layers predict which networks.
 //!
-//! Owns the layer x network heat maps, the table of networks beside each and their captions. Drawing: `heatmap.rs`.
+//! Owns the layer x network matrices, the spread of scores, the table of networks beside each and their captions. Drawing: `charts/`.
 
 use maud::{Markup, html};
 
 use super::{nothing, number_cell, panel_title, table};
+use crate::report::charts::{Cell, Matrix, distributions};
 use crate::report::colour::Ramp;
-use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Mark, Row};
+use crate::report::figure::{Figure, slug};
 use crate::report::number;
 use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPanel, Value};
 
 /// Draws the section.
 pub(in crate::report) fn section(page: &Page) -> Markup {
     let prediction = &page.prediction;
-    let cells = prediction.panels.iter().flat_map(values).filter_map(Value::known);
-    let ramp = Ramp::covering(prediction.measure.scale, cells).reaching(prediction.measure.least_end);
+    let ramp = ramp(prediction);
     html! {
         @if prediction.panels.is_empty() {
             (nothing("The study asked for no encoding, so there is no score to show."))
@@ -24,68 +24,107 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
                 @if prediction.panels.len() > 1 { "All panels share one colour scale." }
             }
         }
-        @for panel in &prediction.panels {
-            (self::panel(panel, prediction, &ramp))
+        @for (number, panel) in prediction.panels.iter().enumerate() {
+            (self::panel(number, panel, prediction, &ramp))
         }
     }
+}
+
+/// The charts of the section.
+pub(in crate::report) fn figures(page: &Page) -> Vec<Figure> {
+    let prediction = &page.prediction;
+    let ramp = ramp(prediction);
+    let of_panel = |(number, panel)| {
+        let spread = spread(number, panel, prediction);
+        layers(number, panel, prediction, &ramp).into_iter().chain(spread)
+    };
+    prediction.panels.iter().enumerate().flat_map(of_panel).collect()
+}
+
+fn ramp(prediction: &Prediction) -> Ramp {
+    let cells = prediction.panels.iter().flat_map(values).filter_map(Value::known);
+    Ramp::covering(prediction.measure.scale, cells).reaching(prediction.measure.least_end)
 }
 
 fn values(panel: &PredictionPanel) -> impl Iterator<Item = &Value> {
     panel.modules.iter().flat_map(|module| &module.layers).flat_map(|layer| &layer.cells)
 }
 
-fn panel(panel: &PredictionPanel, prediction: &Prediction, ramp: &Ramp) -> Markup {
+fn panel(number: usize, panel: &PredictionPanel, prediction: &Prediction, ramp: &Ramp) -> Markup {
     let title = panel_title(&panel.subject, &panel.model);
-    let label = format!("Score of each layer in each network, {title}");
-    let any_absent = values(panel).any(|value| value.known().is_none());
-    let any_best = panel.networks.iter().any(|network| network.best_layer.is_some());
-    let keys: Vec<Key> =
-        [(any_best, Key::Best), (any_absent, Key::Absent)].into_iter().filter(|key| key.0).map(|key| key.1).collect();
     html! {
         h3 { (title) }
         div.beside {
-            figure {
-                (map(panel, ramp, &label).draw())
-                (heatmap::legend(&prediction.measure.name, ramp, &keys))
-                figcaption { (caption(panel)) }
-                details {
-                    summary { "The same numbers as a table" }
-                    (cells_table(panel, &label))
+            div.side {
+                @match layers(number, panel, prediction, ramp) {
+                    Some(figure) => (figure.draw(html! {
+                        figcaption { (caption(panel)) }
+                        details {
+                            summary { "The same numbers as a table" }
+                            (cells_table(panel, &figure.label))
+                        }
+                    })),
+                    None => p.fine { (caption(panel)) },
                 }
             }
             div.side {
                 (networks_table(panel, prediction.q))
                 p.fine { (table_note(prediction.q)) }
+                @if let Some(figure) = spread(number, panel, prediction) {
+                    (figure.draw(html! {
+                        figcaption {
+                            "Boxes hold the middle half of the network's voxels, lines nine tenths of them, ticks the median"
+                            @if panel.networks.iter().any(|network| network.ceiling.known().is_some()) {
+                                "; orange ticks are the mean noise ceiling, the highest correlation that the repeats of the test allow"
+                            }
+                            "."
+                        }
+                    }))
+                }
             }
         }
     }
 }
 
-fn map<'a>(panel: &'a PredictionPanel, ramp: &Ramp, label: &str) -> Heatmap<'a> {
-    let columns = panel
+/// The matrix of scores by layer and network; absent where there are no layers or no networks.
+fn layers(number: usize, panel: &PredictionPanel, prediction: &Prediction, ramp: &Ramp) -> Option<Figure> {
+    let title = panel_title(&panel.subject, &panel.model);
+    let columns: Vec<String> = panel
         .networks
         .iter()
-        .map(|network| Column { name: &network.name, note: format!("n = {}", number::count(network.n_voxels)) });
-    let groups = panel.modules.iter().map(|module| {
-        let rows = module.layers.iter().map(|layer| {
-            let cells = panel.networks.iter().enumerate().map(|(index, network)| Cell {
-                value: layer.cells.get(index),
-                title: format!("{} {}, {}", module.name, layer.name, network.name),
-                mark: if is_best(network, &module.name, &layer.name) { Mark::Framed } else { Mark::None },
-            });
-            Row { name: &layer.name, cells: cells.collect() }
-        });
-        Group { name: &module.name, rows: rows.collect() }
-    });
-    let cell_width = if panel.networks.len() > 16 { 22.0 } else { 40.0 };
-    Heatmap {
-        label: label.to_owned(),
-        row_axis: "layer",
-        columns: columns.collect(),
-        groups: groups.collect(),
-        ramp: *ramp,
-        cell: (cell_width, 18.0),
+        .map(|network| format!("{} (n = {})", network.name, number::count(network.n_voxels)))
+        .collect();
+    let mut cells = Vec::new();
+    for module in &panel.modules {
+        for layer in &module.layers {
+            for (index, network) in panel.networks.iter().enumerate() {
+                cells.push(Cell {
+                    group: &module.name,
+                    row: &layer.name,
+                    column: &columns[index],
+                    value: layer.cells.get(index),
+                    is_framed: is_best(network, &module.name, &layer.name),
+                });
+            }
+        }
     }
+    let matrix = Matrix {
+        name: format!("layers-{}-{}", number + 1, slug(&[&panel.subject, &panel.model])),
+        label: format!("Score of each layer in each network, {title}"),
+        names: ["module", "layer", "network", "score"],
+        measure: &prediction.measure.name,
+        ramp: *ramp,
+        field: (if panel.networks.len() > 16 { 22.0 } else { 40.0 }, 18.0),
+        cells,
+    };
+    (!matrix.cells.is_empty()).then(|| matrix.figure())
+}
+
+fn spread(number: usize, panel: &PredictionPanel, prediction: &Prediction) -> Option<Figure> {
+    let title = panel_title(&panel.subject, &panel.model);
+    let name = format!("spread-{}-{}", number + 1, slug(&[&panel.subject, &panel.model]));
+    let measure = prediction.measure.name.trim_start_matches("mean ");
+    distributions(panel, measure, name, format!("Spread of scores over the voxels of each network, {title}"))
 }
 
 fn is_best(network: &NetworkScores, module: &str, layer: &str) -> bool {
@@ -125,7 +164,7 @@ fn caption(panel: &PredictionPanel) -> String {
     }
     if n_absent > 0 && n_absent < n_cells {
         sentences.push(format!(
-            "{} of {} cells have no score and are hatched.",
+            "{} of {} cells have no score and are crossed.",
             number::count(n_absent),
             number::count(n_cells)
         ));
@@ -133,6 +172,9 @@ fn caption(panel: &PredictionPanel) -> String {
     let empty: Vec<&str> = panel.networks.iter().filter(|n| n.n_voxels == 0).map(|n| n.name.as_str()).collect();
     if !empty.is_empty() {
         sentences.push(format!("Without any voxel: {}.", number::listed(empty)));
+    }
+    if panel.networks.iter().any(|network| network.best_layer.is_some()) {
+        sentences.push("Frames mark the best layer of each network.".to_owned());
     }
     sentences.push("Rows run from the layer nearest the input (top) to the last; n counts voxels.".to_owned());
     sentences.join(" ")

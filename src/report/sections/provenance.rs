@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 
 use super::{nothing, prose, table};
@@ -30,7 +31,7 @@ pub(in crate::report) fn methods(page: &Page) -> Markup {
 pub(in crate::report) fn section(page: &Page) -> Markup {
     let provenance = &page.provenance;
     html! {
-        (tasks(&provenance.tasks))
+        (tasks(&provenance.tasks, &provenance.graph))
         (versions(provenance))
         h3 { "The study file" }
         details {
@@ -50,7 +51,7 @@ struct Cost {
     run_time_s: f64,
 }
 
-fn tasks(tasks: &[Task]) -> Markup {
+fn tasks(tasks: &[Task], graph: &str) -> Markup {
     let mut kinds: BTreeMap<&str, Cost> = BTreeMap::new();
     for task in tasks {
         let cost = kinds.entry(&task.kind).or_default();
@@ -74,6 +75,15 @@ fn tasks(tasks: &[Task]) -> Markup {
             (nothing("No tasks are recorded."))
         } @else {
             (table("Tasks by kind", &["kind", "tasks", "from the store", "computing time"], body))
+            @if !graph.is_empty() {
+                details {
+                    summary { "What flows between them" }
+                    div.scroll tabindex="0" role="region" aria-label="Kinds of tasks and what flows between them" {
+                        img.graph src=(format!("data:image/svg+xml;base64,{}", STANDARD.encode(graph)))
+                            alt="Kinds of tasks as boxes with their number, coloured by whether they were computed or came from the store, and arrows from each to what needs it; the table above has the same numbers.";
+                    }
+                }
+            }
             details {
                 summary { "All " (number::counted(tasks.len(), "task", "tasks")) }
                 (task_list(tasks))

@@ -1,24 +1,20 @@
 //! Finding 2: how far the voxel sets of patterns overlap.
 //!
-//! Owns the Dice matrix, the table of shared voxels and their captions. Small matrices are drawn cell by cell with
-//! tooltips; large ones as one picture.
+//! Owns the Dice matrix, the graph of pairs that are told apart from chance, the table of shared voxels and their captions.
 
-use image::{Rgba, RgbaImage};
 use maud::{Markup, html};
 
 use super::{nothing, number_cell, panel_title, table};
+use crate::report::charts::{self, Cell, Matrix};
 use crate::report::colour::Ramp;
-use crate::report::heatmap::{self, Cell, Column, Group, Heatmap, Key, Mark, Row};
-use crate::report::mosaic::{UNSCORED, data_uri};
+use crate::report::figure::{Figure, slug};
 use crate::report::number;
 use crate::report::page::{Page, Redundancy, Scale, Value};
 
-/// Most patterns drawn cell by cell.
-const MAX_CELLS: usize = 48;
 /// Most patterns listed as a table.
 const MAX_LISTED: usize = 32;
-/// Most patterns drawn at all.
-const MAX_PATTERNS: usize = 1024;
+/// Most patterns drawn.
+const MAX_PATTERNS: usize = 96;
 
 /// Draws the section.
 pub(in crate::report) fn section(page: &Page) -> Markup {
@@ -31,40 +27,41 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
                 "twice their common voxels over the sum of their sizes: 0 for none in common, 1 for equal sets."
             }
         }
-        @for result in &page.redundancy {
-            (panel(result))
+        @for (number, result) in page.redundancy.iter().enumerate() {
+            (panel(number, result))
         }
     }
 }
 
-fn panel(result: &Redundancy) -> Markup {
-    let title = panel_title(&result.subject, &result.model);
-    let label = format!("Dice coefficient of each pair of patterns, {title}");
-    // The diagonal is 1 by definition and would hide the rest.
-    let ramp = Ramp::covering(Scale::FromZero, off_diagonal(result).filter_map(Value::known));
-    let n_patterns = result.patterns.len();
-    let absent = result.dice.iter().flatten().any(|value| value.known().is_none());
-    let keys: &[Key] = if absent && n_patterns <= MAX_CELLS { &[Key::Absent] } else { &[] };
+/// The charts of the section.
+pub(in crate::report) fn figures(page: &Page) -> Vec<Figure> {
+    let of_result = |(number, result)| matrix(number, result).into_iter().chain(links(number, result));
+    page.redundancy.iter().enumerate().flat_map(of_result).collect()
+}
+
+fn panel(number: usize, result: &Redundancy) -> Markup {
     html! {
-        h3 { (title) }
+        h3 { (panel_title(&result.subject, &result.model)) }
         div.beside {
-            @if n_patterns == 0 {
-                (nothing("There are no patterns to compare."))
-            } @else {
-                figure {
-                    @if n_patterns <= MAX_CELLS {
-                        (cells(result, ramp, &label).draw())
-                    } @else {
-                        (picture(result, &ramp, &label))
-                    }
-                    (heatmap::legend("Dice coefficient of voxel sets (the grey diagonal is 1 by definition)", &ramp, keys))
-                    figcaption { (caption(result)) }
-                    @if n_patterns <= MAX_LISTED {
-                        details {
-                            summary { "The same numbers as a table" }
-                            (dice_table(result, &label))
+            div.side {
+                @match matrix(number, result) {
+                    None => (nothing("There are no pairs of patterns to compare.")),
+                    Some(figure) => (figure.draw(html! {
+                        figcaption {
+                            (caption(result))
+                            @let n_drawn = drawn(result).len();
+                            @if n_drawn < result.patterns.len() {
+                                " " (number::count(n_drawn)) " of " (number::count(result.patterns.len())) " patterns are drawn: "
+                                @if n_drawn == MAX_PATTERNS { "the first that have a number." } @else { "those that have a number with any other." }
+                            }
                         }
-                    }
+                        @if result.patterns.len() <= MAX_LISTED {
+                            details {
+                                summary { "The same numbers as a table" }
+                                (dice_table(result, &figure.label))
+                            }
+                        }
+                    })),
                 }
             }
             div.side {
@@ -73,65 +70,65 @@ fn panel(result: &Redundancy) -> Markup {
                     "Driven: voxels of at least one pattern. Shared: voxels of at least two, and their share of the "
                     "driven ones."
                 }
+                @match links(number, result) {
+                    Some(figure) => (figure.draw(html! {
+                        figcaption {
+                            (number::counted(result.redundant.len(), "pair overlaps", "pairs overlap"))
+                            " more than rotated maps do (family-wise p \u{2264} 0.05); lines are as wide as Dice is large."
+                        }
+                    })),
+                    None => p.fine { "No pair overlaps more than rotated maps do (family-wise p \u{2264} 0.05)." },
+                }
             }
         }
     }
+}
+
+/// Places of the patterns that are drawn: those of which any pair has a number, the first of them where there are many.
+fn drawn(result: &Redundancy) -> Vec<usize> {
+    let has_number = |k: usize| {
+        let row = result.dice.get(k).map_or(&[][..], Vec::as_slice);
+        row.iter().enumerate().any(|(j, value)| j != k && value.known().is_some())
+    };
+    (0..result.patterns.len()).filter(|k| has_number(*k)).take(MAX_PATTERNS).collect()
+}
+
+/// The lower triangle of the Dice matrix; absent without pairs.
+fn matrix(number: usize, result: &Redundancy) -> Option<Figure> {
+    let title = panel_title(&result.subject, &result.model);
+    let drawn = drawn(result);
+    // The diagonal is 1 by definition and would hide the rest.
+    let ramp = Ramp::covering(Scale::FromZero, off_diagonal(result).filter_map(Value::known));
+    let side = (440.0 / drawn.len().max(1) as f64).clamp(7.0, 26.0).floor();
+    let mut cells = Vec::new();
+    for (place, &k) in drawn.iter().enumerate() {
+        for &j in &drawn[..place] {
+            let value = result.dice.get(k).and_then(|row| row.get(j));
+            let (row, column) = (result.patterns[k].as_str(), result.patterns[j].as_str());
+            cells.push(Cell { group: "", row, column, value, is_framed: false });
+        }
+    }
+    let matrix = Matrix {
+        name: format!("overlap-{}-{}", number + 1, slug(&[&result.subject, &result.model])),
+        label: format!("Dice coefficient of each pair of patterns, {title}"),
+        names: ["group", "one", "other", "dice"],
+        measure: "Dice coefficient of voxel sets",
+        ramp,
+        field: (side, side),
+        cells,
+    };
+    (!matrix.cells.is_empty()).then(|| matrix.figure())
+}
+
+fn links(number: usize, result: &Redundancy) -> Option<Figure> {
+    let title = panel_title(&result.subject, &result.model);
+    let name = format!("redundant-{}-{}", number + 1, slug(&[&result.subject, &result.model]));
+    charts::links(result, name, format!("Pairs of patterns that drive the same voxels, {title}"))
 }
 
 fn off_diagonal(result: &Redundancy) -> impl Iterator<Item = &Value> {
     let rows = result.dice.iter().enumerate();
     rows.flat_map(|(k, row)| row.iter().enumerate().filter(move |(j, _)| *j != k).map(|(_, value)| value))
-}
-
-fn cells<'a>(result: &'a Redundancy, ramp: Ramp, label: &str) -> Heatmap<'a> {
-    let names = &result.patterns;
-    let row = |k: usize| {
-        let cell = |j: usize| Cell {
-            value: result.dice.get(k).and_then(|row| row.get(j)),
-            title: format!("{} and {}", names[k], names[j]),
-            mark: if k == j { Mark::Trivial } else { Mark::None },
-        };
-        Row { name: &names[k], cells: (0..names.len()).map(cell).collect() }
-    };
-    let side = (420.0 / names.len() as f64).clamp(10.0, 26.0).floor();
-    // Below the height of a line of text, only every so many names fit.
-    let every = (13.0 / side).ceil() as usize;
-    let columns = names.iter().enumerate();
-    let columns =
-        columns.map(|(index, name)| Column { name: if index % every == 0 { name } else { "" }, note: String::new() });
-    let rows = (0..names.len()).map(row).enumerate();
-    let rows = rows.map(|(index, row)| Row { name: if index % every == 0 { row.name } else { "" }, ..row });
-    Heatmap {
-        label: label.to_owned(),
-        row_axis: "",
-        columns: columns.collect(),
-        groups: vec![Group { name: "", rows: rows.collect() }],
-        ramp,
-        cell: (side, side),
-    }
-}
-
-fn picture(result: &Redundancy, ramp: &Ramp, label: &str) -> Markup {
-    let n_drawn = result.patterns.len().min(MAX_PATTERNS) as u32;
-    let picture = RgbaImage::from_fn(n_drawn, n_drawn, |j, k| {
-        let value = result.dice.get(k as usize).and_then(|row| row.get(j as usize));
-        match value.and_then(Value::known) {
-            Some(number) if j != k => {
-                let colour = ramp.colour(number);
-                Rgba([colour.0, colour.1, colour.2, 255])
-            }
-            _ => UNSCORED,
-        }
-    });
-    html! {
-        img.matrix src=(data_uri(&picture)) alt=(label) width="440" height="440";
-        p.fine {
-            "Rows and columns follow the order of the patterns, the first at the top left; grey off the diagonal: no number."
-            @if result.patterns.len() > MAX_PATTERNS {
-                " The first " (number::count(MAX_PATTERNS)) " patterns are drawn."
-            }
-        }
-    }
 }
 
 fn caption(result: &Redundancy) -> Markup {

@@ -6,13 +6,13 @@ use crate::{
     math::polarity::layer_profiles,
     report::{
         LayerCode, LayerId, LayerScores, ModuleScores, NetworkScores, Null, OpposedPair, Page, PairCode, Pattern,
-        PatternSet, Polarity, PredictionPanel, Redundancy, Run, Severity, SharedVoxels, Value, Warning,
+        PatternSet, Polarity, PredictionPanel, Redundancy, RedundantPair, Run, Severity, SharedVoxels, Value, Warning,
     },
     spec::written::OverlapNull,
     task::{
         TaskError, Workbench,
         ceiling::{VoxelCeiling, read_ceilings},
-        encode::{BANDS, SCORES, cell},
+        encode::{BANDS, SCORES, cell, read_scores},
         finding::ALL_NETWORKS,
         hierarchy,
         pattern::{CODES, PATTERNS, SAMPLES},
@@ -27,6 +27,8 @@ use std::{collections::HashMap, path::Path};
 
 /// Time courses that the page draws; all are in the artifact.
 const DRAWN_PATTERNS: usize = 6;
+/// Family-wise probability up to which a pair of patterns counts as redundant.
+const FAMILY_WISE: f64 = 0.05;
 /// Opposed pairs that the page draws; all are in the table.
 const DRAWN_PAIRS: usize = 4;
 
@@ -50,7 +52,9 @@ impl Gather {
         let names: Vec<LayerId> = if self.has_layers { layer_ids(pair.model) } else { Vec::new() };
         let of_layer =
             |name: &LayerId, network: &str| scores.of_names(&format!("{}/{}", name.module, name.layer), network);
-        let summary = networks.iter().map(|network| {
+        let spreads = self.spreads(pair, bench)?;
+        let ceilings = self.ceilings(pair, bench)?;
+        let summary = networks.iter().zip(spreads).zip(ceilings).map(|((network, spread), ceiling)| {
             let of_patterns = scores.of_names(self.main_features(), &network.name);
             // With nothing to predict the best of many layers is chance: no more voxels significant than the rate allows.
             let found = of_patterns.and_then(|scores| scores.significant_share).zip(self.fdr);
@@ -74,6 +78,8 @@ impl Gather {
                     _ => Value::absent("significance was not asked for"),
                 },
                 best_layer,
+                spread,
+                ceiling,
             }
         });
         let summary: Vec<NetworkScores> = summary.collect();
@@ -102,6 +108,24 @@ impl Gather {
             modules,
         });
         Ok(())
+    }
+
+    /// Percentiles of the scores in every network, for the fit on all units at once.
+    fn spreads(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Vec<Option<[f64; 5]>>, TaskError> {
+        let Some(artifact) = self.encode(pair, bench) else { return Ok(vec![None; pair.voxels.networks.len()]) };
+        let scores = by_network(pair.voxels, &read_scores(artifact)?);
+        Ok(scores.into_iter().map(|of_network| percentiles(of_network.into_iter().flatten().collect())).collect())
+    }
+
+    /// Mean noise ceiling of every network.
+    fn ceilings(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Vec<Value>, TaskError> {
+        if !self.has_ceiling {
+            return Ok(vec![Value::absent("noise ceilings were not asked for"); pair.voxels.networks.len()]);
+        }
+        let all = read_ceilings(&bench.inputs("ceiling")[pair.index])?;
+        let all: Vec<_> = all.iter().map(|row| (row.voxel, row.ceiling)).collect();
+        let of_networks = by_network(pair.voxels, &all);
+        Ok(of_networks.iter().map(|of_network| optional(mean(of_network), "no voxel has a noise ceiling")).collect())
     }
 
     /// What else was asked of one pair; tables are laid beside the page.
@@ -257,6 +281,17 @@ fn ceilings_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskEr
     Ok(table)
 }
 
+/// Percentiles 5, 25, 50, 75 and 95, linear between neighbours (Hyndman and Fan 1996, definition 7); absent without any value.
+fn percentiles(mut values: Vec<f64>) -> Option<[f64; 5]> {
+    values.sort_unstable_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    Some([0.05, 0.25, 0.5, 0.75, 0.95].map(|share| {
+        let place = share * last as f64;
+        let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
+        low + (high - low) * place.fract()
+    }))
+}
+
 fn scored_voxels(table: &Table) -> Result<Vec<usize>, TaskError> {
     let place = |voxel: Option<i32>| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default();
     Ok(table.integers("voxel")?.into_iter().map(place).collect())
@@ -322,6 +357,12 @@ fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskErr
             matrix[[j, k]] = dice.into();
         }
     }
+    let family_wise = pairs.numbers("voxel_dice_fwe_p")?;
+    let redundant = (0..pairs.n_rows()).filter_map(|row| {
+        let p = family_wise[row].filter(|p| *p <= FAMILY_WISE)?;
+        Some(RedundantPair { k: index(k[row])?, j: index(j[row])?, p })
+    });
+    let redundant = redundant.collect();
     let table = Table::read(&artifact.join(redundancy::NETWORKS))?;
     let name = table.require("network")?;
     let (n_voxels, n_driven, n_shared) =
@@ -342,6 +383,7 @@ fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundancy, TaskErr
         model: pair.model.name.clone(),
         patterns: (0..n_patterns).map(pattern_name).collect(),
         dice: matrix.rows().into_iter().map(|row| row.to_vec()).collect(),
+        redundant,
         mean_dice: optional(facts.mean_dice, none),
         null: Null {
             name: match facts.null {
@@ -446,6 +488,15 @@ mod tests {
         let scores = [Some(0.1), None, Some(0.5), Some(0.3), Some(0.2)];
         assert!((mean(&scores).expect("four scores") - 0.275).abs() < 1e-12);
         assert_eq!(mean(&[None]), None);
+    }
+
+    #[test]
+    fn percentiles_lie_between_neighbours() {
+        assert_eq!(percentiles(vec![]), None);
+        assert_eq!(percentiles(vec![2.0]), Some([2.0; 5]));
+        let found = percentiles((0..=100).rev().map(f64::from).collect()).expect("values");
+        assert_eq!(found, [5.0, 25.0, 50.0, 75.0, 95.0]);
+        assert_eq!(percentiles(vec![0.0, 1.0]).expect("values")[1], 0.25);
     }
 
     #[test]

@@ -2,10 +2,14 @@
 //!
 //! Names are those of BIDS derivatives, `sub-01_desc-clip_stat-r_statmap.nii.gz`, and a JSON file beside each map says what it holds.
 
-use super::{Drawn, Gather, GatheredModel, MapEntry, MapFile, Pair};
+use super::{
+    Drawn, Gather, GatheredModel, MapEntry, MapFile, Pair,
+    display::{DisplayEntry, Shown},
+};
 use crate::{
-    brain::{mask::VoxelTable, prepare::Scale},
+    brain::mask::VoxelTable,
     format::{npy::MatrixReader, tsv::Table},
+    report::Scale,
     task::{
         TaskError, Workbench, architecture,
         ceiling::{VoxelCeiling, read_ceilings},
@@ -67,14 +71,23 @@ impl Gather {
             files.push(MapFile { name: name.clone(), holds });
             Ok(name)
         };
-        let units = match self.scale {
-            Scale::ZScore => "standard deviations",
-            Scale::PercentChange => "percent",
-            Scale::None => "as recorded",
-        };
+        let units = self.weight_units();
+        let weight_measure = format!("weight ({units})");
         let weight = ("stat-weight_statmap", "regression weight of every pattern, one map each", units);
         let scores = read_scores(encode)?;
-        let map = told(&voxels.write_map(&stem(SCORE), &spread(pair, &scores), 0.0)?, SCORE)?;
+        let mut display: Vec<DisplayEntry> = Vec::new();
+        let shown = |what: &str, measure, scale, path: &str| Shown {
+            title: format!("{subject}, {}: {what}", pair.model.name),
+            subject: pair.subject_index,
+            measure,
+            scale,
+            path: path.to_owned(),
+        };
+        let values = spread(pair, &scores);
+        let map = told(&voxels.write_map(&stem(SCORE), &values, 0.0)?, SCORE)?;
+        let title = format!("scores from {}", self.main_features());
+        let held_out = "Pearson r (held-out runs)";
+        display.extend(self.display(shown(&title, held_out, Scale::FromZero, &map), &values, voxels, bench)?);
         if let Some(q) = self.significance(pair, bench)? {
             // One minus q: larger is more certain, and 0 is "none" as everywhere outside the brain.
             let certain: Vec<_> = q.into_iter().map(|(voxel, q)| (voxel, q.map(|q| 1.0 - q))).collect();
@@ -93,18 +106,29 @@ impl Gather {
         for (file, kind, _) in of_patterns.into_iter().filter(|(_, _, is_there)| *is_there) {
             let mut matrix = MatrixReader::open(&encode.join(file))?;
             let names: Vec<String> = (0..matrix.n_rows()).map(|pattern| format!("pattern {pattern}")).collect();
-            let path = voxels.write_maps(&stem(kind), &names, 0.0, |pattern| {
+            let mut of_pattern = |pattern: usize| {
                 let row = matrix.rows(pattern..pattern + 1)?;
                 let mut all = vec![None; voxels.n_voxels()];
                 scores.iter().zip(row.iter()).for_each(|((voxel, _), value)| all[*voxel] = Some(*value));
                 Ok::<_, TaskError>(all)
-            })?;
-            told(&path, kind)?;
+            };
+            let path = told(&voxels.write_maps(&stem(kind), &names, 0.0, &mut of_pattern)?, kind)?;
+            if file == WEIGHTS {
+                let frames = &names[..self.n_shown_patterns(names.len(), voxels.n_voxels())];
+                let shown = shown("weights of patterns", &weight_measure, Scale::Signed, &path);
+                display.extend(self.display_frames(shown, frames, names.len(), voxels, bench, of_pattern)?);
+            }
         }
         for (part, kind, values) in self.voxel_statistics(pair, bench)? {
-            let part: String = part.chars().filter(char::is_ascii_alphanumeric).collect();
-            let stem = bench.out.join("maps").join(format!("{subject}_desc-{label}{part}_{}", kind.0));
-            told(&voxels.write_map(&stem, &spread(pair, &values), 0.0)?, kind)?;
+            let plain: String = part.chars().filter(char::is_ascii_alphanumeric).collect();
+            let stem = bench.out.join("maps").join(format!("{subject}_desc-{label}{plain}_{}", kind.0));
+            let values = spread(pair, &values);
+            let path = told(&voxels.write_map(&stem, &values, 0.0)?, kind)?;
+            let (what, scale) = match kind {
+                SPECIALISATION => (format!("specialisation, {}", part.replace("over", " over ")), Scale::Signed),
+                _ => (format!("depth of {part} layers"), Scale::FromZero),
+            };
+            display.extend(self.display(shown(&what, kind.2, scale, &path), &values, voxels, bench)?);
         }
         let inside: Vec<Option<f32>> = vec![Some(1.0); voxels.n_voxels()];
         let path =
@@ -113,7 +137,7 @@ impl Gather {
         // Surfaces are for a viewer that knows their shape.
         let drawn = voxels.locations.grid().map(|_| Drawn { map, mask });
         let title = format!("{subject}, {} of {}", self.main_features(), pair.model.name);
-        Ok(Some(MapEntry { title, drawn, files }))
+        Ok(Some(MapEntry { title, drawn, files, display }))
     }
 
     /// Statistics that have a value in every voxel, with what of the model they are about: depths of layers, specialisation.
@@ -140,7 +164,7 @@ impl Gather {
         };
         let voxels = VoxelTable::read(&bench.inputs("voxels")[0])?;
         let table = Table::read(&path)?;
-        let mut files = Vec::new();
+        let (mut files, mut display) = (Vec::new(), Vec::new());
         for (number, model) in self.models.iter().enumerate() {
             for (column, kind) in [("mean_r", GROUP_SCORE), ("t", GROUP_T), ("q", CONFIDENCE)] {
                 let of_model = of_model(&table, column, &model.name)?;
@@ -155,6 +179,16 @@ impl Gather {
                 let name = format!("group_desc-{}_{}", self.label(number), kind.0);
                 let path = voxels.write_map(&bench.out.join("maps").join(name), &all, 0.0)?;
                 let name = format!("maps/{}", path.file_name().expect("a map has a name").to_string_lossy());
+                if kind == GROUP_SCORE {
+                    let shown = Shown {
+                        title: format!("group, {}: mean of scores", model.name),
+                        subject: 0,
+                        measure: "mean Pearson r over subjects",
+                        scale: Scale::FromZero,
+                        path: name.clone(),
+                    };
+                    display.extend(self.display(shown, &all, &voxels, bench)?);
+                }
                 let bare = name.trim_end_matches(".nii.gz").trim_end_matches(".dscalar.nii");
                 let holds =
                     format!("{}, {} subjects, {} of {}", kind.1, self.subjects.len(), self.main_features(), model.name);
@@ -169,7 +203,7 @@ impl Gather {
                 files.push(MapFile { name, holds });
             }
         }
-        Ok((!files.is_empty()).then(|| MapEntry { title: "group".to_owned(), drawn: None, files }))
+        Ok((!files.is_empty()).then(|| MapEntry { title: "group".to_owned(), drawn: None, files, display }))
     }
 
     /// A model's name as BIDS allows it, letters and digits only, unlike that of any other model in upper or lower case.
