@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Opens report pages in headless Chromium and checks them: those of the quickstart, of a sweep, and the unusual ones that the tests
-# leave. Installs what is missing: Chromium (a system package) and the packages of tests/browser.
+# Opens report pages in headless Chromium and checks them: those of the quickstart, of a sweep, the unusual ones that the tests
+# leave, and the one that `hebb view` serves. Installs what is missing: Chromium (a system package) and the packages of tests/browser.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,8 +18,14 @@ fi
 
 for study in quickstart sweep; do
     target/release/hebb run "experiments/$study.toml"
+    target/release/hebb report "experiments/$study.toml"
 done
 unusual=(target/tmp/report/*.html)
 [ -e "${unusual[0]}" ] || cargo test --release --test main -- pages_are_left_for_inspection
+
+target/release/hebb view experiments/quickstart.toml > target/tmp/view &
+view=$!
+trap 'kill -INT $view' EXIT
+until grep -q http target/tmp/view; do kill -0 $view; sleep 0.1; done
 CHROMIUM=$chromium node tests/browser/check_pages.mjs target/tmp/browser \
-    results/quickstart/report.html results/sweep/index.html target/tmp/report/*.html
+    results/quickstart/report.html results/sweep/index.html target/tmp/report/*.html "$(grep -o 'http://.*' target/tmp/view)"

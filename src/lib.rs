@@ -12,6 +12,7 @@
 //!      v
 //!    Plan  --------  store     digest -> artifact: published whole, once, read-only
 //!      |  executor   Plan x store -> events: what has to run, as cores and memory allow
+//!      |  share      Plan x store -> a lock: what led to which results, for others to hold their runs to
 //!      v
 //!    task            one file per kind: input folders -> output folder
 //!      |
@@ -104,6 +105,7 @@ pub mod math;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod share;
 pub mod spec;
 pub mod stimulus;
 pub mod store;
@@ -118,10 +120,13 @@ mod tests {
     };
 
     /// What each module may import.
-    const ALLOWED: [(&str, &[&str]); 12] = [
+    const ALLOWED: [(&str, &[&str]); 13] = [
         (
             "cli",
-            &["brain", "executor", "format", "math", "model", "plan", "report", "spec", "stimulus", "store", "task"],
+            &[
+                "brain", "executor", "format", "math", "model", "plan", "report", "share", "spec", "stimulus", "store",
+                "task",
+            ],
         ),
         ("executor", &["plan", "store", "task"]),
         ("plan", &["brain", "format", "math", "model", "spec", "stimulus", "store", "task"]),
@@ -131,6 +136,7 @@ mod tests {
         ("model", &["format"]),
         ("brain", &["format", "math"]),
         ("report", &["format"]),
+        ("share", &["plan", "spec", "store"]),
         ("format", &[]),
         ("math", &[]),
         ("store", &["format"]),

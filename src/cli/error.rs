@@ -5,6 +5,7 @@ use crate::{
     model::ModelError,
     plan::PlanError,
     report::DrawError,
+    share::LockError,
     spec::{SpecError, SpecErrors},
     store::StoreError,
     task::TaskError,
@@ -28,6 +29,11 @@ pub(super) enum CliError {
     Results(#[from] Box<TaskError>),
     #[error(transparent)]
     Draw(#[from] DrawError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A study that is not what its lock says; `told` has a line for each difference.
+    #[error("the study is not as it was locked in `{lock}`\n{told}", lock = lock.display())]
+    Unlocked { lock: PathBuf, told: String },
     #[error("cannot {action} `{path}`: {source}", path = path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{message}")]
@@ -57,6 +63,12 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Unlocked { .. } => Some(
+                "`hebb run` without `--locked` runs it as it is; `hebb lock` locks what it then leads to".to_owned(),
+            ),
+            Self::Lock(LockError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Some("`hebb lock STUDY` writes it after a run".to_owned())
+            }
             Self::Runtime(missing) => Some(missing.hint()),
             Self::Store(_) => {
                 Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned())
@@ -75,6 +87,8 @@ impl CliError {
             | Self::Plan(_)
             | Self::File { .. }
             | Self::Model(_)
+            | Self::Lock(_)
+            | Self::Unlocked { .. }
             | Self::Runtime(_) => ExitCode::from(2),
             Self::Store(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),
         }

@@ -4,7 +4,7 @@
 //! `results.rs` lays out what a reader opens. Errors end in one place, [`main`].
 //!
 //! A run is heard by `audience.rs`: it makes `events.rs` of what happens, which `board.rs` counts, `frame.rs` and `live.rs`
-//! put into words, `progress.rs` draws, and `runs.rs` keeps for other terminals and later commands.
+//! put into words, `progress.rs` draws, and `runs.rs` keeps for other terminals, for `hebb view` in a browser and for later commands.
 
 mod audience;
 mod blocked;
@@ -27,6 +27,7 @@ mod init;
 mod inputs;
 mod inspect;
 mod live;
+mod lock;
 mod models;
 mod names;
 mod open;
@@ -43,6 +44,7 @@ mod side;
 mod status;
 mod surroundings;
 mod times;
+mod view;
 mod words;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
@@ -102,6 +104,10 @@ enum Command {
     Run(run::Run),
     /// Lay out the results of a study that ran; write its charts as figures.
     Report(report::Report),
+    /// Write what a study led to beside it: inputs, programs, tasks and results by digest.
+    Lock(lock::LockCommand),
+    /// Show the page of a study in a browser, with how far a run is.
+    View(view::View),
     /// Say how far a study is and where its results lie.
     Status(status::Status),
     /// Look after computed results: what takes room, what is damaged, what no study needs.
@@ -171,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(&shared),
         Command::Run(command) => command.run(&shared),
         Command::Report(command) => command.run(&shared),
+        Command::Lock(command) => command.run(&shared),
+        Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),
         Command::Graph(command) => command.run(&shared),

@@ -6,12 +6,19 @@
 mod sweep;
 
 use self::sweep::{lay_out_sweep, sweep_figures, sweep_shown};
-use super::{error::CliError, graph::picture, open::OpenStudy};
+use super::{
+    error::CliError,
+    graph::picture,
+    open::OpenStudy,
+    run::{Ended, told},
+};
 use crate::{
     format::tsv::Table,
     math::blas::openblas_version,
     plan::Standing,
-    report::{Drawer, Engine, Figure, OutputFile, Page, Task, figures, render},
+    report::{
+        Drawer, Engine, Failure, Figure, OutputFile, Page, Provenance, Task, TaskState, figures, render, render_failure,
+    },
     spec::{Cell, Study},
     store::Digest,
     task::{TaskError, report::open_page},
@@ -67,6 +74,10 @@ pub(super) enum Existing {
 /// Copies tables and maps and draws the pages; gives the path of the first page.
 pub(super) fn lay_out(open: &OpenStudy, results: &Path, existing: Existing) -> Result<PathBuf, CliError> {
     let text = written(&open.study);
+    let failed = folder(results, &open.study).join(FAILED);
+    if failed.is_file() {
+        fs::remove_file(&failed).map_err(CliError::file("remove", &failed))?;
+    }
     for (number, report) in open.plan.reports().enumerate() {
         lay_out_cell(open, number, report, &folder_of(results, &open.study, number), &text, existing)?;
     }
@@ -151,6 +162,40 @@ fn lay_out_cell(
     show(folder, &shown)
 }
 
+/// What a run whose tasks failed leaves beside earlier results; the next run that ends well removes it.
+const FAILED: &str = "failed.html";
+
+/// Writes what failed as a page; gives its path.
+pub(super) fn lay_out_failure(open: &OpenStudy, results: &Path, ended: &Ended) -> Result<PathBuf, CliError> {
+    let folder = folder(results, &open.study);
+    fs::create_dir_all(&folder).map_err(CliError::file("create", &folder))?;
+    let state = |place: NodeIndex| {
+        let id = open.plan.node(place).id.as_str();
+        match open.assessment.standing(place) {
+            _ if ended.failed.iter().any(|failed| failed.id == id) => TaskState::Failed,
+            _ if ended.done.contains(id) => TaskState::Computed,
+            Standing::Cached { .. } => TaskState::Stored,
+            Standing::Runs(_) | Standing::Unneeded => TaskState::Waiting,
+        }
+    };
+    let failure = Failure {
+        study: open.study.name.clone(),
+        description: open.study.description.clone(),
+        ended: told(&ended.summary),
+        failed: ended.failed.clone(),
+        provenance: Provenance {
+            tasks: open.plan.places().map(|place| task(open, place, state(place))).collect(),
+            graph: picture(open),
+            engines: engines(open),
+            spec: written(&open.study),
+            ..Provenance::default()
+        },
+    };
+    let path = folder.join(FAILED);
+    fs::write(&path, render_failure(&failure)).map_err(CliError::file("write", &path))?;
+    Ok(path)
+}
+
 /// Writes every chart of every page as SVG with its numbers as TSV, a folder for each cell of a sweep; gives how many.
 pub(super) fn write_figures(open: &OpenStudy, folder: &Path) -> Result<usize, CliError> {
     let drawer = Drawer::new()?;
@@ -233,31 +278,13 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
     let names = [open.study.name.clone(), cell.labels.join(", ")];
     let name = names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(": ");
     let mut page = Page { study: name, description: open.study.description.clone(), ..page };
-    page.provenance.tasks = open
-        .plan
-        .places()
-        .filter(|place| open.plan.belongs(*place, number))
-        .map(|place| {
-            let node = open.plan.node(place);
-            Task {
-                id: node.id.to_string(),
-                kind: node.task.kind().to_string(),
-                key: node.recipe.short(),
-                run_time_s: open.store.remembered(&node.recipe).map(|record| record.run.seconds),
-                cached: matches!(open.assessment.standing(place), Standing::Cached { .. }),
-            }
-        })
-        .collect();
-    let engine = |name: &str, version: String| Engine { name: name.to_owned(), version };
-    page.provenance.engines =
-        vec![engine("hebb", env!("CARGO_PKG_VERSION").to_owned()), engine("OpenBLAS", openblas_version())];
-    let mut others: Vec<String> = open.plan.places().filter_map(|place| open.plan.node(place).task.engine()).collect();
-    others.sort();
-    others.dedup();
-    page.provenance.engines.extend(others.into_iter().map(|engine| match engine.split_once(' ') {
-        Some((name, version)) => Engine { name: name.to_owned(), version: version.to_owned() },
-        None => Engine { name: engine, version: String::new() },
-    }));
+    let state = |place| match open.assessment.standing(place) {
+        Standing::Cached { .. } => TaskState::Stored,
+        _ => TaskState::Computed,
+    };
+    let places = open.plan.places().filter(|place| open.plan.belongs(*place, number));
+    page.provenance.tasks = places.map(|place| task(open, place, state(place))).collect();
+    page.provenance.engines = engines(open);
     let file = |path: &str, holds: &str| OutputFile { path: path.to_owned(), holds: holds.to_owned() };
     let tables = [
         file(
@@ -271,4 +298,30 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
     page.provenance.graph = picture(open);
     page.provenance.spec = text;
     page
+}
+
+fn task(open: &OpenStudy, place: NodeIndex, state: TaskState) -> Task {
+    let node = open.plan.node(place);
+    Task {
+        id: node.id.to_string(),
+        kind: node.task.kind().to_string(),
+        key: node.recipe.short(),
+        run_time_s: open.store.remembered(&node.recipe).map(|record| record.run.seconds),
+        state,
+    }
+}
+
+/// Programs and libraries that shape the numbers.
+fn engines(open: &OpenStudy) -> Vec<Engine> {
+    let engine = |name: &str, version: String| Engine { name: name.to_owned(), version };
+    let mut engines =
+        vec![engine("hebb", env!("CARGO_PKG_VERSION").to_owned()), engine("OpenBLAS", openblas_version())];
+    let mut others: Vec<String> = open.plan.places().filter_map(|place| open.plan.node(place).task.engine()).collect();
+    others.sort();
+    others.dedup();
+    engines.extend(others.into_iter().map(|other| match other.split_once(' ') {
+        Some((name, version)) => engine(name, version.to_owned()),
+        None => Engine { name: other, version: String::new() },
+    }));
+    engines
 }

@@ -1,19 +1,20 @@
 //! `hebb run`: runs what changed, shows how it goes, lays out the results.
 
 use super::{
-    Shared, answer, audience::Audience, error::CliError, open::OpenStudy, progress::STOPPING, results, say,
+    Shared, answer, audience::Audience, error::CliError, lock, open::OpenStudy, progress::STOPPING, results, say,
     words::duration,
 };
 use crate::{
     executor::{self, Event, Limits, Options, Outcome, Summary},
     model::Device,
     plan::Standing,
+    report::FailedTask,
     task::Kind,
 };
 use clap::Args;
 use petgraph::graph::NodeIndex;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{IsTerminal, Write, stderr, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -36,6 +37,9 @@ pub(super) struct Run {
     events: Option<PathBuf>,
     #[command(flatten)]
     limits: RunLimits,
+    /// Hold the run to `STUDY.lock.toml`: nothing runs if an input, program or task differs, and other results than locked are an error.
+    #[arg(long)]
+    locked: bool,
     /// Start no task after the first failure; without it, everything that does not need the failed one goes on.
     #[arg(long)]
     fail_fast: bool,
@@ -109,22 +113,31 @@ impl Run {
         let limits = self.limits.apply();
         let mut open = OpenStudy::fetching(&self.study, shared)?;
         assert_device(&open)?;
+        let lock = if self.locked { Some(lock::held(&open, shared)?) } else { None };
         let asked = Asked {
             events: self.events.as_deref(),
             fail_fast: self.fail_fast,
             shown: results::to_lay_out(&open, &self.results),
         };
-        let Ended { summary, saved_s, seconds_of_kind } = execute(&mut open, limits, asked, shared)?;
+        let ended = execute(&mut open, limits, asked, shared)?;
+        let Ended { summary, saved_s, seconds_of_kind, .. } = &ended;
         if summary.failed > 0 || summary.cancelled {
-            let (study, told) = (&open.study.name, told(&summary));
+            let (study, told) = (&open.study.name, told(summary));
             answer(format_args!("{study}: {told}; what was computed is kept, `hebb run` goes on from there"))?;
+            if !ended.failed.is_empty() {
+                let page = results::lay_out_failure(&open, &self.results, &ended)?;
+                answer(format_args!("what failed: {}", page.display()))?;
+            }
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
+        }
+        if let Some(lock) = &lock {
+            lock::led_to(lock, &open)?;
         }
         let page = results::lay_out(&open, &self.results, results::Existing::Kept)?;
         if summary.seconds >= LONG_RUN_S {
-            writeln!(stdout(), "{}", spent(&seconds_of_kind))?;
+            writeln!(stdout(), "{}", spent(seconds_of_kind))?;
         }
-        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(&summary) + &saved(saved_s), page.display())?;
+        writeln!(stdout(), "{}: {}\nresults: {}", open.study.name, told(summary) + &saved(*saved_s), page.display())?;
         // The process ends here; taking a plan of a hundred thousand tasks apart first would only take time.
         std::mem::forget(open);
         Ok(ExitCode::SUCCESS)
@@ -137,6 +150,10 @@ pub(super) struct Ended {
     pub(super) saved_s: f64,
     /// Seconds of the tasks of each kind that were computed, whatever ran beside them.
     pub(super) seconds_of_kind: BTreeMap<Kind, f64>,
+    /// Tasks that have a result since the run.
+    pub(super) done: HashSet<String>,
+    /// Tasks that failed.
+    pub(super) failed: Vec<FailedTask>,
 }
 
 /// What is asked of a run beside the study.
@@ -169,10 +186,19 @@ pub(super) fn execute(
     }
     let cancelled = cancel_on_interrupt();
     let mut audience = Audience::new(open, limits, asked.events, shared.colours(), &cancelled)?;
-    let mut seconds_of_kind = BTreeMap::new();
+    let (mut seconds_of_kind, mut done, mut failed) = (BTreeMap::new(), HashSet::new(), Vec::new());
     let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
-        if let Event::Finished { kind, outcome: Outcome::Computed, seconds, .. } = &event {
-            *seconds_of_kind.entry(*kind).or_default() += seconds;
+        match &event {
+            Event::Finished { id, kind, outcome, seconds, .. } => {
+                done.insert(id.to_string());
+                if *outcome == Outcome::Computed {
+                    *seconds_of_kind.entry(*kind).or_default() += seconds;
+                }
+            }
+            Event::Failed { id, error, .. } => {
+                failed.push(FailedTask { id: id.to_string(), message: error.to_string() });
+            }
+            _ => {}
         }
         audience.tell(&event);
     })?;
@@ -181,7 +207,7 @@ pub(super) fn execute(
     match open.note() {
         // Where a run fails, why it failed says more than that it cannot be noted; where nothing ran, nothing is lost.
         Err(error) if summary.failed == 0 && summary.computed > 0 => Err(error),
-        _ => Ok(Ended { summary, saved_s, seconds_of_kind }),
+        _ => Ok(Ended { summary, saved_s, seconds_of_kind, done, failed }),
     }
 }
 

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal, Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -93,30 +93,12 @@ impl Status {
     /// How the study stands while nothing runs.
     fn idle(&self, runs: &StudyRuns, shared: &Shared) -> Result<ExitCode, CliError> {
         let open = OpenStudy::new(&self.study, shared)?;
-        let last = runs.records().pop();
-        let killed = killed(runs, last.as_ref());
-        let failures = standing_failures(&open, last.as_ref(), killed.as_ref());
-        let rows = rows(&open, &failures);
-        let page = results::page(&self.results, &open.study);
-        let page = page.is_file().then_some(page);
+        let standing = StudyStanding::of(&open, runs, &self.results);
         if self.json {
-            let row = |(kind, row): (&Kind, &Row)| {
-                let mut value = serde_json::to_value(row).expect("rows are plain data");
-                value["kind"] = json!(kind);
-                value
-            };
-            print(&json!({
-                "state": if killed.is_some() { "killed" } else { "idle" },
-                "study": open.study.name,
-                "counts": open.assessment.counts(),
-                "kinds": rows.iter().map(row).collect::<Vec<_>>(),
-                "failed": failures,
-                "last_run": last.map(|kept| summary_json(&kept)),
-                "killed": killed.map(|board| live::json(&board, board.last.unwrap_or(Moment::now()))),
-                "results": page,
-            }))?;
+            print(&standing.json(&open))?;
             return Ok(ExitCode::SUCCESS);
         }
+        let StudyStanding { last, killed, failures, rows, page } = standing;
         let mut out = stdout().lock();
         write_rows(&rows, &mut out)?;
         if let Some(board) = killed {
@@ -152,6 +134,44 @@ impl Status {
             writeln!(stdout(), "{}", told(kept))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How a study stands while nothing runs.
+pub(super) struct StudyStanding {
+    last: Option<Kept>,
+    killed: Option<Board>,
+    failures: Vec<Failed>,
+    rows: BTreeMap<Kind, Row>,
+    page: Option<PathBuf>,
+}
+
+impl StudyStanding {
+    pub(super) fn of(open: &OpenStudy, runs: &StudyRuns, results: &Path) -> Self {
+        let last = runs.records().pop();
+        let killed = killed(runs, last.as_ref());
+        let failures = standing_failures(open, last.as_ref(), killed.as_ref());
+        let rows = rows(open, &failures);
+        let page = results::page(results, &open.study);
+        Self { last, killed, failures, rows, page: page.is_file().then_some(page) }
+    }
+
+    pub(super) fn json(&self, open: &OpenStudy) -> Value {
+        let row = |(kind, row): (&Kind, &Row)| {
+            let mut value = serde_json::to_value(row).expect("rows are plain data");
+            value["kind"] = json!(kind);
+            value
+        };
+        json!({
+            "state": if self.killed.is_some() { "killed" } else { "idle" },
+            "study": open.study.name,
+            "counts": open.assessment.counts(),
+            "kinds": self.rows.iter().map(row).collect::<Vec<_>>(),
+            "failed": self.failures,
+            "last_run": self.last.as_ref().map(summary_json),
+            "killed": self.killed.as_ref().map(|board| live::json(board, board.last.unwrap_or(Moment::now()))),
+            "results": self.page,
+        })
     }
 }
 

@@ -103,8 +103,9 @@ pub(super) fn paragraphs(design: &Design) -> Vec<String> {
     all
 }
 
-/// Every seed by what it seeds.
-pub(super) fn seeds(design: &Design) -> Vec<(String, u64)> {
+/// Every seed of a design by what it seeds.
+#[must_use]
+pub fn seeds(design: &Design) -> Vec<(String, u64)> {
     let mut all = Vec::new();
     if let Some(scenes) = &design.scenes {
         all.push(("stimuli".to_owned(), scenes.seed));
@@ -158,7 +159,7 @@ fn units(design: &Design) -> String {
                 ModelSource::Untrained { .. } => "the architecture of the files, weights as before training",
                 ModelSource::LowLevel(_) => "features of stimuli, no network",
             };
-            format!("{} ({source}; {})", model.name, modules.join(", "))
+            format!("{} ({}{source}; {})", model.name, cited(model.facts.architecture), modules.join(", "))
         })
         .collect();
     let kinds = design.units.kinds.listed();
@@ -173,6 +174,18 @@ fn units(design: &Design) -> String {
         counted(design.schedule.texts.len(), "text"),
         counted(design.runs.len(), "run")
     )
+}
+
+/// An architecture with whoever described it.
+fn cited(architecture: &str) -> &'static str {
+    match architecture {
+        "clip" => "CLIP, Radford et al. 2021; ",
+        "meter" => "METER, Dou et al. 2022; ",
+        "vit" => "ViT, Dosovitskiy et al. 2021; ",
+        "roberta" => "RoBERTa, Liu et al. 2019; ",
+        "bert" => "BERT, Devlin et al. 2019; ",
+        _ => "",
+    }
 }
 
 fn time(design: &Design) -> String {

@@ -58,7 +58,7 @@ impl Figure {
         html! {
             figure.chart id=(self.name) {
                 div.scroll tabindex="0" role="img" aria-label=(self.label) {
-                    div.plot style=(format!("min-height:{}px", self.height)) {}
+                    div.plot aria-hidden="true" style=(format!("min-height:{}px", self.height)) {}
                 }
                 script type="application/json" { (PreEscaped(in_script(&self.spec()))) }
                 noscript { p.nothing { "This chart needs a browser that runs the page's script; its numbers are in the table below." } }

@@ -5,13 +5,15 @@
 //! from disk without a network, runs no script but its own and follows the reader's light or dark theme.
 //!
 //! ```text
-//! page.rs      the view model            render.rs    the page's frame, its summary and warnings
-//! volume.rs    a checked volume, RAS     sections/    one file for each section
+//! page.rs      the view model            render.rs    the page's frame and warnings
+//! volume.rs    a checked volume, RAS     summary.rs   the answers in words
 //! colour.rs    numbers to colours        charts/      what each chart shows, as Vega-Lite
 //! number.rs    numbers to words          figure.rs    a chart with its alternative text and numbers
-//! overview.rs  the page over a sweep     script.rs    what the page runs: ours and vendored libraries
 //! mosaic.rs    axial slices              draw.rs      charts to SVG without a browser
-//! legend.rs    their colour bar          style.css, scripts/, vendored/
+//! legend.rs    their colour bar          script.rs    what the page runs: ours and vendored libraries
+//! sections/    one file for each         style.css, scripts/, vendored/
+//!
+//! overview.rs, failure.rs, live.rs       the pages over a sweep, of a run that failed, of one that goes on
 //! ```
 //!
 //! Equal pages give equal bytes: no clock, no random ids.
@@ -19,25 +21,31 @@
 mod charts;
 mod colour;
 mod draw;
+mod failure;
 mod figure;
 mod legend;
+mod live;
 mod mosaic;
 mod number;
 mod overview;
 mod page;
+mod references;
 mod render;
 mod script;
 mod sections;
+mod summary;
 mod volume;
 
 pub use draw::{DrawError, Drawer};
+pub use failure::{FailedTask, Failure, render_failure};
 pub use figure::Figure;
+pub use live::render_live;
 pub use overview::{Overview, OverviewCell, OverviewModel, SensitivityRow, overview_figures, render_overview};
 pub use page::{
-    BrainMap, Engine, FindingRow, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores,
+    BandScore, BrainMap, Engine, FindingRow, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores,
     NetworkScores, Null, OpposedPair, OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction,
     PredictionPanel, Provenance, Redundancy, RedundantPair, Run, Scale, Seed, Severity, SharedVoxels, Subject, Task,
-    Value, Viewer, ViewerBrain, ViewerMap, Warning,
+    TaskState, Value, Viewer, ViewerBrain, ViewerMap, Warning,
 };
 pub use render::{figures, render};
 pub use volume::{MAX_AXIS, MAX_VOXELS, Volume, VolumeError};

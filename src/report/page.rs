@@ -226,6 +226,18 @@ pub struct NetworkScores {
     pub spread: Option<[f64; 5]>,
     /// Mean noise ceiling of its voxels, in units of the score.
     pub ceiling: Value,
+    /// How R2 is split among bands of units, the same bands for all networks; empty without bands.
+    #[serde(default)]
+    pub bands: Vec<BandScore>,
+}
+
+/// What one band of units has of the R2 of all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BandScore {
+    /// Name of the band.
+    pub name: String,
+    /// Mean over voxels of the band's share of R2.
+    pub r2: Value,
 }
 
 /// A layer's full name.
@@ -488,8 +500,35 @@ pub struct Task {
     pub key: String,
     /// How long it ran when it last ran.
     pub run_time_s: Option<f64>,
-    /// Whether this run took its result from the store.
-    pub cached: bool,
+    /// How it stands.
+    pub state: TaskState,
+}
+
+/// How a task stands after a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// The run computed it.
+    Computed,
+    /// Its result came from the store.
+    Stored,
+    /// It failed.
+    Failed,
+    /// It has no result, since it needs what failed or was not begun.
+    Waiting,
+}
+
+impl TaskState {
+    /// As tables say it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Computed => "computed",
+            Self::Stored => "from the store",
+            Self::Failed => "failed",
+            Self::Waiting => "waits",
+        }
+    }
 }
 
 /// A program or library that shaped the numbers.

@@ -8,7 +8,7 @@ use super::figure::Figure;
 use super::page::{Page, PredictionPanel, Severity, Subject, Warning};
 use super::script::{self, Needs};
 use super::sections::{panel_title, prose, table};
-use super::{legend, number, sections};
+use super::{legend, number, sections, summary};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -67,25 +67,51 @@ pub fn figures(page: &Page) -> Vec<Figure> {
     .collect()
 }
 
-/// The frame of every page: a head that lets nothing be loaded, the look, a foot, what the page runs.
+/// The frame of a page that is one file: charts and viewer run if it has any.
 pub(super) fn document(title: &str, body: &Markup) -> String {
-    let scripts = script::scripts(Needs::of(&body.0));
+    framed(&Frame {
+        title,
+        kind: "Hebb report",
+        body,
+        foot: "This page is one file and needs no network.",
+        scripts: script::scripts(Needs::of(&body.0)),
+        speaks_to_server: false,
+    })
+}
+
+/// A page but for what all of them have.
+pub(super) struct Frame<'a> {
+    pub(super) title: &'a str,
+    /// What kind of page it is, behind its title.
+    pub(super) kind: &'a str,
+    pub(super) body: &'a Markup,
+    /// What its last line says beside the version.
+    pub(super) foot: &'a str,
+    /// What it runs, in order.
+    pub(super) scripts: Vec<String>,
+    /// Whether it may ask the server that it came from.
+    pub(super) speaks_to_server: bool,
+}
+
+/// The frame of every page: a head that lets nothing be loaded, the look, a foot, what the page runs.
+pub(super) fn framed(frame: &Frame<'_>) -> String {
+    let Frame { title, kind, body, foot, scripts, speaks_to_server } = frame;
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(script::policy(&scripts));
+                meta http-equiv="Content-Security-Policy" content=(script::policy(scripts, *speaks_to_server));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " – Hebb report" }
+                title { (title) " – " (kind) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 a.skip href="#content" { "Skip to the results" }
                 (body)
-                footer { p { "Written by Hebb " (env!("CARGO_PKG_VERSION")) ". This page is one file and needs no network." } }
-                @for script in &scripts { script { (PreEscaped(script)) } }
+                footer { p { "Written by Hebb " (env!("CARGO_PKG_VERSION")) ". " (prose(foot)) } }
+                @for script in scripts { script { (PreEscaped(script)) } }
             }
         }
     };
@@ -100,6 +126,7 @@ fn header(page: &Page, title: &str) -> Markup {
             @if !page.description.is_empty() { p.description { (page.description) } }
             (warnings(&page.warnings))
             p { (size(page)) }
+            (summary::answers(page))
             (best_layers(page))
             (subjects(page))
         }

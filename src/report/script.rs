@@ -17,6 +17,8 @@ pub(super) const THEME: &str = include_str!("scripts/theme.js");
 const DRAW_CHARTS: &str = include_str!("scripts/charts.js");
 const NIIVUE: &str = include_str!("vendored/niivue.umd.js");
 const SHOW_MAPS: &str = include_str!("scripts/viewer.js");
+/// Asks the server how far a run is.
+pub(super) const LIVE: &str = include_str!("scripts/live.js");
 
 /// What a page has that needs a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +48,13 @@ pub(super) fn scripts(needs: Needs) -> Vec<String> {
     scripts.into_iter().map(|script| script.replace("</script", "<\\/script")).collect()
 }
 
-/// What a page may do: run these scripts, and show what it holds. Nothing is loaded from anywhere.
-pub(super) fn policy(scripts: &[String]) -> String {
-    let mut policy = "default-src 'none'; img-src data: blob:; connect-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'".to_owned();
+/// What a page may do: run these scripts, and show what it holds. Nothing is loaded from anywhere, but for a page that speaks to its
+/// server from there.
+pub(super) fn policy(scripts: &[String], speaks_to_server: bool) -> String {
+    let from = if speaks_to_server { "connect-src 'self'; frame-src 'self'" } else { "connect-src data: blob:" };
+    let mut policy = format!(
+        "default-src 'none'; img-src data: blob:; {from}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    );
     if !scripts.is_empty() {
         policy.push_str("; script-src");
         for script in scripts {
@@ -87,7 +93,7 @@ mod tests {
     #[test]
     fn a_page_without_charts_runs_nothing() {
         let scripts = scripts(Needs::of("<p>text</p>"));
-        assert!(scripts.is_empty() && !policy(&scripts).contains("script-src"));
+        assert!(scripts.is_empty() && !policy(&scripts, false).contains("script-src"));
     }
 
     #[test]

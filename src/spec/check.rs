@@ -95,6 +95,7 @@ impl Check<'_, '_> {
         if !self.all_is_there(&written) {
             return None;
         }
+        let named_files = self.named_files(&written);
         let encoding = written.encoding;
         self.encoding(&encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
@@ -142,6 +143,7 @@ impl Check<'_, '_> {
         let group = self.questions(&written.statistics, &encoding, &models, &runs, &subjects);
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
         Some(Design {
+            named_files,
             runs,
             repetition_time_s: brains.repetition_time_s,
             schedule,

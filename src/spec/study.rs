@@ -72,6 +72,8 @@ impl Cell {
 /// One complete experiment: what the plan is made from.
 #[derive(Debug)]
 pub struct Design {
+    /// Files that fields of the study name; of what lies in named folders, tasks say what they read.
+    pub named_files: Vec<PathBuf>,
     /// Training runs, then test runs.
     pub runs: Vec<Run>,
     /// Seconds from one volume to the next, the same in every run.

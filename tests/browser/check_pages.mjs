@@ -1,6 +1,6 @@
 // Opens report pages from disk in headless Chromium, as a reader does, and fails on whatever a reader should not meet.
 //
-//     node tests/browser/check_pages.mjs OUT PAGE...
+//     node tests/browser/check_pages.mjs OUT PAGE-OR-ADDRESS...
 //
 // Of every page: no message on the console, no request but for the page itself, every chart drawn, the viewer showing a map that
 // answers to its controls, downloads that hold what they say, valid HTML, nothing serious found by axe, nothing wider than the
@@ -27,21 +27,25 @@ const browser = await chromium.launch({
 await mkdir(out, { recursive: true });
 
 for (const file of pages) {
-  const name = path.basename(path.dirname(file)) + '-' + path.basename(file, '.html');
   const fail = (what) => { faults.push(`${file}: ${what}`); };
-  const { size } = await stat(file);
+  // `hebb view` asks its own server, and nobody else.
+  const isServed = file.startsWith('http://127.0.0.1:');
+  const name = isServed ? 'view' : path.basename(path.dirname(file)) + '-' + path.basename(file, '.html');
+  const markup = isServed ? await (await fetch(file)).text() : await readFile(file, 'utf8');
+  const size = isServed ? markup.length : (await stat(file)).size;
   if (size > MOST_BYTES) fail(`${(size / 1e6).toFixed(1)} MB, more than ${MOST_BYTES / 1e6}`);
-  await checkMarkup(file, fail);
+  await checkMarkup(markup, fail);
   for (const [width, scheme] of [[1280, 'light'], [390, 'dark']]) {
     const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, acceptDownloads: true });
     const page = await context.newPage();
     page.on('console', (message) => fail(`${width} px: console ${message.type()}: ${message.text().slice(0, 200)}`));
     page.on('pageerror', (error) => fail(`${width} px: ${error.message}`));
     page.on('request', (request) => {
-      if (!/^(file|data|blob):/.test(request.url())) fail(`${width} px: asks for ${request.url().slice(0, 100)}`);
+      const isOwn = isServed ? request.url().startsWith(file) : request.url().startsWith('file:');
+      if (!isOwn && !/^(data|blob):/.test(request.url())) fail(`${width} px: asks for ${request.url().slice(0, 100)}`);
     });
     const begun = performance.now();
-    await page.goto(pathToFileURL(path.resolve(file)).href);
+    await page.goto(isServed ? file : pathToFileURL(path.resolve(file)).href);
     const opened = performance.now() - begun;
     await page.evaluate(() => document.querySelectorAll('details').forEach((part) => { part.open = true; }));
     await drawn(page, fail);
@@ -50,6 +54,7 @@ for (const file of pages) {
     if (opened > 2000) fail(`opens in ${opened.toFixed(0)} ms`);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (overflow > 1) fail(`${width} px: ${overflow} px wider than the screen`);
+    if (isServed) await checkLive(page, fail);
     await checkViewer(page, fail, width);
     if (width === 1280) await checkDownloads(page, fail);
     await checkAccess(page, fail, width);
@@ -109,6 +114,12 @@ async function checkViewer(page, fail, width) {
     await act();
     if (before.equals(await pixels(page))) fail(`${width} px: ${what} changes nothing in the viewer`);
   };
+  const place = () => viewer.locator('output').textContent();
+  const start = await place();
+  await viewer.locator('canvas').focus();
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('PageUp');
+  if (start === await place()) fail(`${width} px: keys do not move in the viewer: ${start}`);
   await moved('the threshold', () => viewer.locator('[name=low]').evaluate((range) => {
     range.value = range.max * 0.6;
     range.dispatchEvent(new Event('input', { bubbles: true }));
@@ -119,6 +130,15 @@ async function checkViewer(page, fail, width) {
   if (maps > 1) await moved('another map', () => viewer.locator('[name=map]').selectOption({ index: maps - 1 }));
   const frames = await viewer.locator('[name=frame] option').count();
   if (frames > 1) await moved('another pattern', () => viewer.locator('[name=frame]').selectOption({ index: frames - 1 }));
+}
+
+// How far the study is, and its report in a frame.
+async function checkLive(page, fail) {
+  const told = () => ['running', 'idle', 'killed'].includes(document.querySelector('.live').dataset.state);
+  await page.waitForFunction(told, null, { timeout: 30_000 }).catch(() => fail('the page does not say how far the study is'));
+  if (await page.locator('.live tbody tr').count() === 0) fail('no kind of task is listed');
+  const report = page.frameLocator('iframe').locator('main section').first();
+  await report.waitFor({ timeout: 30_000 }).catch(() => fail('the report is not shown'));
 }
 
 async function checkDownloads(page, fail) {
@@ -148,9 +168,9 @@ async function checkAccess(page, fail, width) {
   }
 }
 
-async function checkMarkup(file, fail) {
+async function checkMarkup(markup, fail) {
   const validator = new HtmlValidate({ extends: ['html-validate:standard'], rules: { 'no-inline-style': 'off' } });
-  const text = (await readFile(file, 'utf8')).replace(/<script>[\s\S]*?<\/script>/g, '<script></script>');
+  const text = markup.replace(/<script>[\s\S]*?<\/script>/g, '<script></script>');
   const { results } = await validator.validateString(text);
   for (const { ruleId, message, line } of results.flatMap(({ messages }) => messages).slice(0, 10)) {
     fail(`line ${line}: ${message} (${ruleId})`);

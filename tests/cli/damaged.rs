@@ -15,7 +15,8 @@ fn fails_until_mended(file: &str, damage: impl FnOnce(&[u8]) -> Vec<u8>, words: 
     let answer = world.hebb("run study.toml").exits(1).says(words).says(&["blocked report"]);
     let answer = answer.prints(&["1 failed", "what was computed is kept"]);
     assert_eq!(answer.stderr.matches("] failed ").count(), 1, "{answer:#?}");
-    assert!(!world.path("results").exists());
+    assert!(!world.path("results/recorded/report.html").exists());
+    assert!(world.text("results/recorded/failed.html").contains("1 task failed"));
     world.has_whole_cache();
 
     world.write(file, whole);

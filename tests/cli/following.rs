@@ -83,8 +83,12 @@ fn failed_and_blocked_tasks_are_events_and_status_says_why_afterwards() {
     let bold = status["kinds"].as_array().expect("a list").iter().find(|row| row["kind"] == "bold").expect("there");
     assert_eq!((&bold["failed"], &bold["cached"], &bold["total"]), (&1.into(), &5.into(), &6.into()));
 
+    let page = world.text("results/recorded/failed.html");
+    assert!(page.contains("1 task failed") && page.contains("bold/sub-02/run-3") && page.contains(BOLD));
+
     world.write(BOLD, whole);
     world.hebb("run study.toml").exits(0);
+    assert!(!world.path("results/recorded/failed.html").exists(), "it ended well");
     let answer = world.hebb("status study.toml").exits(0);
     assert!(!answer.stdout.contains("bold/sub-02/run-3"), "it has a result now: {answer:?}");
 }

@@ -1,8 +1,8 @@
 //! The program as a user meets it: what it prints, its exit codes, what it leaves on disk.
 //!
 //! `commands` takes every command, `printing` colours and pipes, `refused` and `damaged` bad input: what is found before
-//! anything runs, and what only running finds; `following` looks at a run from another process, `models` at models, `comparing` at what runs
-//! left. Each test has a [`World`] of its own.
+//! anything runs, and what only running finds; `following` looks at a run from another process, `viewing` at `hebb view`, `sharing` at locks, `models` at
+//! models, `comparing` at what runs left. Each test has a [`World`] of its own.
 
 mod commands;
 mod comparing;
@@ -12,6 +12,8 @@ mod inspect;
 mod models;
 mod printing;
 mod refused;
+mod sharing;
+mod viewing;
 mod world;
 
 use world::{Answer, SIMULATED, World, base, runtime};

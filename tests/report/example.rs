@@ -45,7 +45,15 @@ pub fn page() -> Page {
         patterns: vec![patterns()],
         redundancy: vec![redundancy(12)],
         polarity: vec![polarity("sub-01", 3), polarity("sub-02", 0)],
-        findings: vec![finding("specialisation", Value::Known(0.42)), finding("hierarchy", Value::absent("too few networks"))],
+        findings: vec![
+            finding("prediction", "visual", Value::Known(0.31)),
+            finding("prediction", "language", Value::Known(0.22)),
+            finding("prediction", "all", Value::Known(0.18)),
+            finding("mirroring", "all", Value::absent("no pair of patterns has opposite maps")),
+            finding("specialisation", "visual", Value::Known(0.42)),
+            finding("specialisation", "all", Value::Known(-0.04)),
+            finding("hierarchy", "all", Value::absent("too few networks")),
+        ],
         methods: vec![
             "Units are the products of mean query and mean key, one for each head and dimension of every layer.".into(),
             "Voxel time courses were fitted by ridge regression, its penalty chosen for each voxel by cross-validation over runs.".into(),
@@ -54,14 +62,14 @@ pub fn page() -> Page {
     }
 }
 
-fn finding(statistic: &str, value: Value) -> FindingRow {
+fn finding(statistic: &str, network: &str, value: Value) -> FindingRow {
     FindingRow {
         statistic: statistic.into(),
         meaning: "how far two branches differ".into(),
         subject: "sub-01".into(),
         model: "clip-vit-b-32".into(),
-        part: "vision|text".into(),
-        network: "visual".into(),
+        part: if statistic == "prediction" { "patterns".into() } else { "vision|text".into() },
+        network: network.into(),
         value,
         interval: Some((0.31, 0.53)),
         chance: Value::Known(0.0),
@@ -132,6 +140,14 @@ pub fn panel(subject: &str, seed: usize) -> PredictionPanel {
                 .map(|(_, module, layer)| LayerId { module: MODULES[module].0.into(), layer: (layer + 1).to_string() }),
             spread: best.map(|best| [0.1, 0.6, 0.94, 1.3, 1.8].map(|share| share * best.0)),
             ceiling: best.map_or_else(absent, |best| Value::from(2.1 * best.0)),
+            bands: MODULES
+                .iter()
+                .enumerate()
+                .map(|(module, (name, _))| BandScore {
+                    name: (*name).into(),
+                    r2: best.map_or_else(absent, |_| Value::from(score(module, 6, network).powi(2) - 0.004)),
+                })
+                .collect(),
         }
     });
     PredictionPanel {
@@ -307,23 +323,23 @@ fn polarity(subject: &str, n_pairs: usize) -> Polarity {
 }
 
 fn provenance() -> Provenance {
-    let task = |id: &str, kind: &str, run_time_s: f64, cached: bool| Task {
+    let task = |id: &str, kind: &str, run_time_s: f64, state| Task {
         id: id.into(),
         kind: kind.into(),
         key: format!("{:08x}", (id.len() as u64 * 2_654_435_761) & 0xffff_ffff),
         run_time_s: Some(run_time_s),
-        cached,
+        state,
     };
     let file = |path: &str, holds: &str| OutputFile { path: path.into(), holds: holds.into() };
     Provenance {
         graph: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"80\" height=\"20\"><text y=\"15\">tasks</text></svg>"
             .into(),
         tasks: vec![
-            task("export clip", "export", 4.2, true),
-            task("extract clip shard-0", "extract", 812.0, true),
-            task("encode sub-01 clip", "encode", 95.5, false),
-            task("encode sub-02 clip", "encode", 97.1, false),
-            task("redundancy sub-01", "redundancy", 3.3, false),
+            task("export clip", "export", 4.2, TaskState::Stored),
+            task("extract clip shard-0", "extract", 812.0, TaskState::Stored),
+            task("encode sub-01 clip", "encode", 95.5, TaskState::Computed),
+            task("encode sub-02 clip", "encode", 97.1, TaskState::Computed),
+            task("redundancy sub-01", "redundancy", 3.3, TaskState::Computed),
         ],
         engines: vec![Engine { name: "ONNX Runtime".into(), version: "1.31.1".into() }],
         seeds: vec![

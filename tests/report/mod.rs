@@ -51,6 +51,14 @@ fn unusual_pages() -> Vec<(&'static str, Page)> {
     let mut large = example::page();
     large.redundancy[0] = example::redundancy(80);
 
+    let mut alone = example::page();
+    alone.subjects.truncate(1);
+    alone.prediction.panels.retain(|panel| panel.subject == "sub-01");
+    for row in &mut alone.findings {
+        row.subject = "sub-01".into();
+        row.q = Value::absent("one subject");
+    }
+
     vec![
         ("empty", Page::default()),
         ("example", example::page()),
@@ -60,6 +68,7 @@ fn unusual_pages() -> Vec<(&'static str, Page)> {
         ("broken", broken),
         ("large", large),
         ("signed", signed),
+        ("single subject", alone),
     ]
 }
 
@@ -90,6 +99,7 @@ fn with_every_text(text: &str) -> Page {
         texts.extend([&mut panel.subject, &mut panel.model]);
         for network in &mut panel.networks {
             texts.push(&mut network.name);
+            texts.extend(network.bands.iter_mut().map(|band| &mut band.name));
             texts.extend(network.best_layer.iter_mut().flat_map(|best| [&mut best.module, &mut best.layer]));
         }
         for module in &mut panel.modules {
@@ -254,13 +264,57 @@ fn every_chart_is_drawn_as_a_vector_figure() {
     }
 }
 
-/// Leaves the pages in the build folder, for eyes and for `tests/scripts/check_report.py`.
+/// A run in which one task failed.
+fn failure(text: &str) -> Failure {
+    let mut provenance = example::page().provenance;
+    let task =
+        |id: &str, state| Task { id: id.into(), kind: "bold".into(), key: "0a1b2c3d".into(), run_time_s: None, state };
+    provenance.tasks.extend([task(text, TaskState::Failed), task("report", TaskState::Waiting)]);
+    Failure {
+        study: text.into(),
+        description: text.into(),
+        ended: "5 computed, 0 cached, 1 failed, 1 blocked in 3.2 s".into(),
+        failed: vec![FailedTask { id: text.into(), message: format!("`{text}` ends after 12 of 100 bytes") }],
+        provenance,
+    }
+}
+
+#[test]
+fn a_failed_task_has_a_page_that_no_text_breaks() {
+    for text in ["bold/sub-02/run-3", "<script>alert(1)</script>", "a ` b"] {
+        let html = render_failure(&failure(text));
+        markup::check(&html).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        assert!(html.contains("1 task failed") && html.contains("ends after 12 of 100 bytes"));
+        assert!(!html.contains("<script>alert"));
+    }
+}
+
+#[test]
+fn answers_stand_in_words_before_the_first_section() {
+    let html = render(&example::page());
+    let (answers, first) = (html.find("In short"), html.find("id=\"prediction\""));
+    assert!(answers.is_some() && answers < first);
+    assert!(html.contains("no number: no pair of patterns has opposite maps."));
+}
+
+/// Leaves the pages in the build folder, for eyes and for `make browser`.
 #[test]
 fn pages_are_left_for_inspection() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     std::fs::create_dir_all(&folder).expect("the build folder can be written");
-    for (name, page) in unusual_pages() {
+    let mut long = example::page();
+    let caption = "a caption ".repeat(1000);
+    long.description.clone_from(&caption);
+    long.models[0].clone_from(&caption);
+    long.warnings[0].message.clone_from(&caption);
+    long.viewer.maps[0].title.clone_from(&caption);
+    long.prediction.panels[0].networks[0].name.clone_from(&caption);
+    long.findings[0].meaning.clone_from(&caption);
+    long.provenance.tasks[0].id = caption.replace(' ', "-");
+    let strange = [("hostile", with_every_text("<script>alert(1)</script>")), ("long", long)];
+    let pages = unusual_pages().into_iter().chain(strange).map(|(name, page)| (name, render(&page)));
+    for (name, html) in pages.chain([("failed", render_failure(&failure("bold/sub-02/run-3")))]) {
         let path = folder.join(format!("{}.html", name.replace(' ', "-")));
-        std::fs::write(path, render(&page)).expect("the build folder can be written");
+        std::fs::write(path, html).expect("the build folder can be written");
     }
 }

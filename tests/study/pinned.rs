@@ -35,7 +35,7 @@ const KEYS: [(Kind, &str); 22] = [
     (Kind::Hierarchy, "b82d2811e6a2"),
     (Kind::Recovery, "1fe09adb09b2"),
     (Kind::Group, "034df439de07"),
-    (Kind::Report, "2da22c57e3ed"),
+    (Kind::Report, "9d09da846c59"),
 ];
 
 #[test]

@@ -6,7 +6,7 @@
   const control = (name) => root.querySelector(`[name="${name}"]`);
   const canvas = root.querySelector('canvas');
   const place = root.querySelector('output');
-  const state = { nv: null, map: null, overlay: null, outline: null, names: [], shown: 0 };
+  const state = { nv: null, map: null, overlay: null, outline: null, factor: 1, names: [], shown: 0 };
   // The intent of a NIfTI volume of labels, which is what the library outlines.
   const LABEL = 1002;
   // How opaque outlines of networks are.
@@ -58,7 +58,8 @@
     });
     affine[3] = [0, 0, 0, 1];
     const spacing = coarse.hdr.pixDims.slice(1, 4).map((step) => step / factor);
-    return niivue.NVImage.createNiftiArray([nx, ny, nz], spacing, affine.flat(), 4, new Uint8Array(labels.buffer));
+    const bytes = niivue.NVImage.createNiftiArray([nx, ny, nz], spacing, affine.flat(), 4, new Uint8Array(labels.buffer));
+    return { bytes, factor };
   }
 
   async function start() {
@@ -69,7 +70,7 @@
     }
     const nv = new niivue.Niivue({
       backColor: background(), fontColor: ink(), crosshairColor: [0.85, 0.3, 0.1, 0.8], crosshairWidth: 0.25, show3Dcrosshair: false,
-      isColorbar: true, isOrientCube: false, dragAndDropEnabled: false, logLevel: 'error', fontSizeScaling: 0.6, colorbarHeight: 0.045,
+      isColorbar: false, isOrientCube: false, dragAndDropEnabled: false, logLevel: 'error', fontSizeScaling: 0.6,
       loadingText: '', isRadiologicalConvention: false, multiplanarShowRender: 0, renderOverlayBlend: 1, isNearestInterpolation: true,
     });
     await nv.attachToCanvas(canvas);
@@ -94,8 +95,8 @@
     const map = maps[control('map').value];
     const brain = brains[map.brain];
     const signed = map.scale === 'signed';
-    const networks = (brain.finer ??= await finer(brain));
-    const onFiner = async (name) => Object.assign(await niivue.NVImage.new(networks.slice().buffer, name), { colorbarVisible: false });
+    const { bytes, factor } = (brain.finer ??= await finer(brain));
+    const onFiner = async (name) => Object.assign(await niivue.NVImage.new(bytes.slice().buffer, name), { colorbarVisible: false });
     brainColours(nv);
     const underlay = await onFiner('brain.nii');
     Object.assign(underlay, { colormap: 'hebb-brain', cal_min: 0, cal_max: brain.networks.length + 1 });
@@ -115,7 +116,7 @@
     while (nv.volumes.length > 0) nv.removeVolume(nv.volumes[0]);
     [underlay, overlay, outline].forEach((volume) => nv.addVolume(volume));
     const first = !state.map;
-    Object.assign(state, { map, overlay, outline, names: brain.networks });
+    Object.assign(state, { map, overlay, outline, factor, names: brain.networks });
     if (first) nv.scene.crosshairPos = nv.mm2frac(strongest(overlay));
     const frames = control('frame');
     frames.replaceChildren(...map.frames.map((name, at) => new Option(name, at)));
@@ -138,6 +139,22 @@
     return hdr.affine.slice(0, 3).map((row) => row.reduce((sum, step, axis) => sum + step * voxel[axis], 0));
   }
 
+  // What the colours mean: a bar for each sign.
+  function bars({ cal_min: low, cal_max: high, colormapNegative: hasNegative }) {
+    const colours = JSON.parse(root.dataset.colours);
+    const bar = (steps) => {
+      const painted = document.createElement('span');
+      painted.className = 'bar';
+      painted.style.background = `linear-gradient(to right, ${steps.join(', ')})`;
+      return painted;
+    };
+    const [from, to] = [low.toPrecision(2), high.toPrecision(2)];
+    const parts = hasNegative
+      ? [`−${to}`, bar([...colours['hebb-cold']].reverse()), `−${from} to ${from}`, bar(colours['hebb-warm']), to]
+      : [from, bar(colours['hebb-from-zero']), to];
+    root.querySelector('.scale').replaceChildren(...parts);
+  }
+
   // Brings what is seen in line with the controls.
   function settle() {
     const { nv, overlay } = state;
@@ -149,6 +166,7 @@
       overlay.cal_minNeg = -overlay.cal_min;
       overlay.cal_maxNeg = -high;
     }
+    bars(overlay);
     root.querySelector('.low').textContent = overlay.cal_min.toPrecision(2);
     root.querySelector('.high').textContent = high.toPrecision(2);
     nv.setOpacity(1, Number(control('opacity').value));
@@ -169,6 +187,26 @@
     else settle();
   });
   root.addEventListener('input', ({ target }) => { if (target.type === 'range') settle(); });
+
+  // Keys move by a voxel of the map, or turn the solid view. The library's own keys want the mouse over the picture.
+  const MOVES = {
+    ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowDown: [0, -1, 0], ArrowUp: [0, 1, 0], PageDown: [0, 0, -1], PageUp: [0, 0, 1],
+  };
+  canvas.addEventListener('keydown', (event) => {
+    event.stopImmediatePropagation();
+    const move = MOVES[event.key];
+    if (!move || !state.nv) return;
+    event.preventDefault();
+    const { nv } = state;
+    if (control('view').value === 'solid') {
+      nv.setRenderAzimuthElevation(nv.scene.renderAzimuth + 5 * move[0], nv.scene.renderElevation + 5 * (move[1] + move[2]));
+      return;
+    }
+    nv.moveCrosshairInVox(...move.map((step) => step * state.factor));
+    nv.createOnLocationChange();
+    nv.drawScene();
+  });
+  canvas.addEventListener('keyup', (event) => event.stopImmediatePropagation());
 
   // A file of the results folder, or any other: shown over the same brain, at its own range.
   async function open(file) {

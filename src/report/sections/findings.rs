@@ -34,7 +34,7 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
                 summary { strong { (name.replace('-', " ")) } ": " (meaning) " (" (number::counted(rows.len(), "row", "rows")) ")" }
                 @if let Some(figure) = figure(name, &rows) {
                     (figure.draw(html! {
-                        figcaption { "Points are values, lines their 95 % intervals; an orange tick is what chance alone gives." }
+                        p.caption { "Points are values, lines their 95 % intervals; an orange tick is what chance alone gives." }
                     }))
                 }
                 (listed(name, &rows))

@@ -45,10 +45,10 @@ fn drawn(number: usize, set: &PatternSet) -> Markup {
     html! {
         div.beside {
             div.side {
-                (time_courses(number, set).draw(html! { figcaption { (caption(set, set.patterns.len().min(MAX_DRAWN), codes.is_some())) } }))
+                (time_courses(number, set).draw(html! { p.caption { (caption(set, set.patterns.len().min(MAX_DRAWN), codes.is_some())) } }))
             }
             @if let Some(codes) = codes {
-                div.side { (codes.draw(html! { figcaption { "Mean code of each layer's units in each pattern." } })) }
+                div.side { (codes.draw(html! { p.caption { "Mean code of each layer's units in each pattern." } })) }
             }
         }
     }

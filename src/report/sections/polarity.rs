@@ -64,7 +64,7 @@ fn panel(number: usize, result: &Polarity) -> Markup {
             div.panels {
                 @for (place, pair) in drawn(result) {
                     (figure(number, place, pair, result).draw(html! {
-                        figcaption {
+                        p.caption {
                             (pair.k) " and " (pair.j) ": mean code of each layer's units."
                             @if let Some(index) = pair.mirror_index.known() { " Mirror index " (number::score(index)) "." }
                         }

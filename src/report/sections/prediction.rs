@@ -9,7 +9,10 @@ use crate::report::charts::{Cell, Matrix, distributions};
 use crate::report::colour::Ramp;
 use crate::report::figure::{Figure, slug};
 use crate::report::number;
-use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPanel, Value};
+use crate::report::page::{LayerId, NetworkScores, Page, Prediction, PredictionPanel, Scale, Value};
+
+/// Where the colours of R2 end at the least.
+const LEAST_R2: f64 = 0.02;
 
 /// Draws the section.
 pub(in crate::report) fn section(page: &Page) -> Markup {
@@ -19,9 +22,11 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
         @if prediction.panels.is_empty() {
             (nothing("The study asked for no encoding, so there is no score to show."))
         } @else {
-            p {
-                "Each cell is the score of one layer in one network: " (prediction.measure.name) ". "
-                @if prediction.panels.len() > 1 { "All panels share one colour scale." }
+            @if prediction.panels.iter().any(|panel| values(panel).next().is_some()) {
+                p {
+                    "Each cell is the score of one layer in one network: " (prediction.measure.name) ". "
+                    @if prediction.panels.len() > 1 { "All panels share one colour scale." }
+                }
             }
         }
         @for (number, panel) in prediction.panels.iter().enumerate() {
@@ -36,7 +41,7 @@ pub(in crate::report) fn figures(page: &Page) -> Vec<Figure> {
     let ramp = ramp(prediction);
     let of_panel = |(number, panel)| {
         let spread = spread(number, panel, prediction);
-        layers(number, panel, prediction, &ramp).into_iter().chain(spread)
+        layers(number, panel, prediction, &ramp).into_iter().chain(bands(number, panel)).chain(spread)
     };
     prediction.panels.iter().enumerate().flat_map(of_panel).collect()
 }
@@ -58,13 +63,26 @@ fn panel(number: usize, panel: &PredictionPanel, prediction: &Prediction, ramp: 
             div.side {
                 @match layers(number, panel, prediction, ramp) {
                     Some(figure) => (figure.draw(html! {
-                        figcaption { (caption(panel)) }
+                        p.caption { (caption(panel)) }
                         details {
                             summary { "The same numbers as a table" }
                             (cells_table(panel, &figure.label))
                         }
                     })),
-                    None => p.fine { (caption(panel)) },
+                    None if n_bands(panel) == 0 => p.fine { (caption(panel)) },
+                    None => {}
+                }
+                @if let Some(figure) = bands(number, panel) {
+                    (figure.draw(html! {
+                        p.caption {
+                            "How the R2 of all bands together is split among them, mean over the voxels of each network; shares add up to the R2 of the joint "
+                            "prediction, and a band that spoils it has a share below zero."
+                        }
+                        details {
+                            summary { "The same numbers as a table" }
+                            (bands_table(panel, &figure.label))
+                        }
+                    }))
                 }
             }
             div.side {
@@ -72,7 +90,7 @@ fn panel(number: usize, panel: &PredictionPanel, prediction: &Prediction, ramp: 
                 p.fine { (table_note(prediction.q)) }
                 @if let Some(figure) = spread(number, panel, prediction) {
                     (figure.draw(html! {
-                        figcaption {
+                        p.caption {
                             "Boxes hold the middle half of the network's voxels, lines nine tenths of them, ticks the median"
                             @if panel.networks.iter().any(|network| network.ceiling.known().is_some()) {
                                 "; orange ticks are the mean noise ceiling, the highest correlation that the repeats of the test allow"
@@ -118,6 +136,59 @@ fn layers(number: usize, panel: &PredictionPanel, prediction: &Prediction, ramp:
         cells,
     };
     (!matrix.cells.is_empty()).then(|| matrix.figure())
+}
+
+fn n_bands(panel: &PredictionPanel) -> usize {
+    panel.networks.first().map_or(0, |network| network.bands.len())
+}
+
+/// The matrix of R2 by band and network; absent where units were not in bands.
+fn bands(number: usize, panel: &PredictionPanel) -> Option<Figure> {
+    let title = panel_title(&panel.subject, &panel.model);
+    let known = panel.networks.iter().flat_map(|network| &network.bands).filter_map(|band| band.r2.known());
+    let mut cells = Vec::new();
+    for place in 0..n_bands(panel) {
+        for network in &panel.networks {
+            let Some(band) = network.bands.get(place) else { continue };
+            cells.push(Cell {
+                group: "",
+                row: &band.name,
+                column: &network.name,
+                value: Some(&band.r2),
+                is_framed: false,
+            });
+        }
+    }
+    let matrix = Matrix {
+        name: format!("bands-{}-{}", number + 1, slug(&[&panel.subject, &panel.model])),
+        label: format!("Share of R2 of each band of units in each network, {title}"),
+        names: ["group", "band", "network", "r2"],
+        measure: "mean R2 over voxels (held-out runs)",
+        ramp: Ramp::covering(Scale::FromZero, known).reaching(LEAST_R2),
+        field: (if panel.networks.len() > 16 { 22.0 } else { 40.0 }, 18.0),
+        cells,
+    };
+    (!matrix.cells.is_empty()).then(|| matrix.figure())
+}
+
+fn bands_table(panel: &PredictionPanel, label: &str) -> Markup {
+    let head: Vec<&str> =
+        ["band"].into_iter().chain(panel.networks.iter().map(|network| network.name.as_str())).collect();
+    let first = panel.networks.first().map_or(&[][..], |network| &network.bands);
+    let body = html! {
+        @for (place, band) in first.iter().enumerate() {
+            tr {
+                th scope="row" { (band.name) }
+                @for network in &panel.networks {
+                    @match network.bands.get(place) {
+                        Some(band) => (number_cell(&band.r2, number::score)),
+                        None => td.number.absent { (number::ABSENT) },
+                    }
+                }
+            }
+        }
+    };
+    table(label, &head, body)
 }
 
 fn spread(number: usize, panel: &PredictionPanel, prediction: &Prediction) -> Option<Figure> {

@@ -10,7 +10,8 @@ use maud::{Markup, html};
 
 use super::{nothing, prose, table};
 use crate::report::number;
-use crate::report::page::{OutputFile, Page, Provenance, Task};
+use crate::report::page::{OutputFile, Page, Provenance, Task, TaskState};
+use crate::report::references::cited;
 
 /// Tasks listed one by one.
 const MAX_TASKS: usize = 2000;
@@ -24,12 +25,21 @@ pub(in crate::report) fn methods(page: &Page) -> Markup {
         @for paragraph in &page.methods {
             p { (prose(paragraph)) }
         }
+        @let works = cited(&page.methods);
+        @if !works.is_empty() {
+            h3 { "References" }
+            ul.references { @for work in works { li { (work) } } }
+        }
     }
 }
 
 /// Draws the section.
 pub(in crate::report) fn section(page: &Page) -> Markup {
-    let provenance = &page.provenance;
+    of(&page.provenance)
+}
+
+/// The same of a run that has no page.
+pub(in crate::report) fn of(provenance: &Provenance) -> Markup {
     html! {
         (tasks(&provenance.tasks, &provenance.graph))
         (versions(provenance))
@@ -47,7 +57,7 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
 #[derive(Default)]
 struct Cost {
     n_tasks: usize,
-    n_cached: usize,
+    n_stored: usize,
     run_time_s: f64,
 }
 
@@ -56,7 +66,7 @@ fn tasks(tasks: &[Task], graph: &str) -> Markup {
     for task in tasks {
         let cost = kinds.entry(&task.kind).or_default();
         cost.n_tasks += 1;
-        cost.n_cached += usize::from(task.cached);
+        cost.n_stored += usize::from(task.state == TaskState::Stored);
         cost.run_time_s += task.run_time_s.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
     }
     let body = html! {
@@ -64,7 +74,7 @@ fn tasks(tasks: &[Task], graph: &str) -> Markup {
             tr {
                 th scope="row" { (kind) }
                 td.number { (number::count(cost.n_tasks)) }
-                td.number { (number::count(cost.n_cached)) }
+                td.number { (number::count(cost.n_stored)) }
                 td.number { (number::duration(cost.run_time_s)) }
             }
         }
@@ -100,7 +110,7 @@ fn task_list(tasks: &[Task]) -> Markup {
                 td { (task.kind) }
                 td { code { (task.key) } }
                 td.number { (task.run_time_s.map_or(number::ABSENT.to_owned(), number::duration)) }
-                td { @if task.cached { "from the store" } @else { "computed" } }
+                td { (task.state.words()) }
             }
         }
     };

@@ -47,7 +47,7 @@ fn panel(number: usize, result: &Redundancy) -> Markup {
                 @match matrix(number, result) {
                     None => (nothing("There are no pairs of patterns to compare.")),
                     Some(figure) => (figure.draw(html! {
-                        figcaption {
+                        p.caption {
                             (caption(result))
                             @let n_drawn = drawn(result).len();
                             @if n_drawn < result.patterns.len() {
@@ -72,7 +72,7 @@ fn panel(number: usize, result: &Redundancy) -> Markup {
                 }
                 @match links(number, result) {
                     Some(figure) => (figure.draw(html! {
-                        figcaption {
+                        p.caption {
                             (number::counted(result.redundant.len(), "pair overlaps", "pairs overlap"))
                             " more than rotated maps do (family-wise p \u{2264} 0.05); lines are as wide as Dice is large."
                         }

@@ -33,9 +33,9 @@ pub(super) fn viewer(viewer: &Viewer) -> Markup {
             // The library paints what is around its canvas.
             div.stage {
                 canvas width="960" height="480" tabindex="0" role="img"
-                    aria-label="Brain viewer: the chosen map on slices; click to move, scroll to step through slices. The slices below show the scores without a script." {}
+                    aria-label="Brain viewer: the chosen map on slices; arrows and page keys move, so do clicks and the wheel. The slices below show the scores without a script." {}
             }
-            p.fine { span.measure {} " " output aria-live="polite" {} }
+            p.place { span.measure {} span.scale {} output aria-live="polite" {} }
             p.fine.left-out {}
             script type="application/json" { (PreEscaped(in_script(&contents(viewer)))) }
             noscript { p.nothing { "The viewer needs a browser that runs the page's script; the slices below show the scores." } }

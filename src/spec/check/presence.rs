@@ -44,6 +44,11 @@ impl Check<'_, '_> {
         is_there
     }
 
+    /// The files among what the study names.
+    pub(super) fn named_files(&self, written: &WrittenStudy) -> Vec<PathBuf> {
+        self.named(written).into_iter().flat_map(|named| named.files).filter(|file| file.is_file()).collect()
+    }
+
     /// Everything that `sources` tells about is a field of the study.
     fn known_sources(&mut self, written: &WrittenStudy) -> bool {
         let before = self.found.len();

@@ -5,8 +5,9 @@ use crate::{
     format::{npy::read_matrix, tsv::Table},
     math::polarity::layer_profiles,
     report::{
-        LayerCode, LayerId, LayerScores, ModuleScores, NetworkScores, Null, OpposedPair, Page, PairCode, Pattern,
-        PatternSet, Polarity, PredictionPanel, Redundancy, RedundantPair, Run, Severity, SharedVoxels, Value, Warning,
+        BandScore, LayerCode, LayerId, LayerScores, ModuleScores, NetworkScores, Null, OpposedPair, Page, PairCode,
+        Pattern, PatternSet, Polarity, PredictionPanel, Redundancy, RedundantPair, Run, Severity, SharedVoxels, Value,
+        Warning,
     },
     spec::written::OverlapNull,
     task::{
@@ -54,34 +55,37 @@ impl Gather {
             |name: &LayerId, network: &str| scores.of_names(&format!("{}/{}", name.module, name.layer), network);
         let spreads = self.spreads(pair, bench)?;
         let ceilings = self.ceilings(pair, bench)?;
-        let summary = networks.iter().zip(spreads).zip(ceilings).map(|((network, spread), ceiling)| {
-            let of_patterns = scores.of_names(self.main_features(), &network.name);
-            // With nothing to predict the best of many layers is chance: no more voxels significant than the rate allows.
-            let found = of_patterns.and_then(|scores| scores.significant_share).zip(self.fdr);
-            let is_predicted = found.is_none_or(|(share, fdr)| share > fdr);
-            let best_layer = names
-                .iter()
-                .filter_map(|name| Some((of_layer(name, &network.name)?.mean?, name)))
-                .max_by(|one, other| one.0.total_cmp(&other.0))
-                .filter(|_| is_predicted)
-                .map(|(_, name)| name.clone());
-            let not_asked = "voxels were not predicted from patterns";
-            let n_voxels =
-                of_patterns.or_else(|| of_layer(names.first()?, &network.name)).map_or(0, |scores| scores.n_voxels);
-            NetworkScores {
-                name: network.name.clone(),
-                n_voxels,
-                median: of_patterns.map_or(Value::absent(not_asked), |scores| value(scores.median, n_voxels)),
-                mean: of_patterns.map_or(Value::absent(not_asked), |scores| value(scores.mean, n_voxels)),
-                significant_share: match (self.fdr, of_patterns) {
-                    (Some(_), Some(scores)) => value(scores.significant_share, n_voxels),
-                    _ => Value::absent("significance was not asked for"),
-                },
-                best_layer,
-                spread,
-                ceiling,
-            }
-        });
+        let bands = self.bands(pair, bench)?;
+        let summary =
+            networks.iter().zip(spreads).zip(ceilings).zip(bands).map(|(((network, spread), ceiling), bands)| {
+                let of_patterns = scores.of_names(self.main_features(), &network.name);
+                // With nothing to predict the best of many layers is chance: no more voxels significant than the rate allows.
+                let found = of_patterns.and_then(|scores| scores.significant_share).zip(self.fdr);
+                let is_predicted = found.is_none_or(|(share, fdr)| share > fdr);
+                let best_layer = names
+                    .iter()
+                    .filter_map(|name| Some((of_layer(name, &network.name)?.mean?, name)))
+                    .max_by(|one, other| one.0.total_cmp(&other.0))
+                    .filter(|_| is_predicted)
+                    .map(|(_, name)| name.clone());
+                let not_asked = "voxels were not predicted from patterns";
+                let n_voxels =
+                    of_patterns.or_else(|| of_layer(names.first()?, &network.name)).map_or(0, |scores| scores.n_voxels);
+                NetworkScores {
+                    name: network.name.clone(),
+                    n_voxels,
+                    median: of_patterns.map_or(Value::absent(not_asked), |scores| value(scores.median, n_voxels)),
+                    mean: of_patterns.map_or(Value::absent(not_asked), |scores| value(scores.mean, n_voxels)),
+                    significant_share: match (self.fdr, of_patterns) {
+                        (Some(_), Some(scores)) => value(scores.significant_share, n_voxels),
+                        _ => Value::absent("significance was not asked for"),
+                    },
+                    best_layer,
+                    spread,
+                    ceiling,
+                    bands,
+                }
+            });
         let summary: Vec<NetworkScores> = summary.collect();
         let modules = pair.model.modules.iter().map(|(module, of_module)| ModuleScores {
             name: module.clone(),
@@ -117,6 +121,24 @@ impl Gather {
         Ok(scores.into_iter().map(|of_network| percentiles(of_network.into_iter().flatten().collect())).collect())
     }
 
+    /// How R2 is split among bands in every network; written as a table too.
+    fn bands(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Vec<Vec<BandScore>>, TaskError> {
+        let n_networks = pair.voxels.networks.len();
+        let Some(artifact) = self.encode(pair, bench).filter(|_| self.has_bands) else {
+            return Ok(vec![Vec::new(); n_networks]);
+        };
+        let table = bands_by_network(pair, artifact)?;
+        let (band, r2) = (table.require("band")?, table.numbers("mean_band_r2")?);
+        let mut scores = vec![Vec::new(); n_networks];
+        // Every band has a row for each network, in their order.
+        for (at, cells) in table.rows().iter().enumerate() {
+            let r2 = optional(r2[at], "no voxel of the network could be scored");
+            scores[at % n_networks].push(BandScore { name: cells[band].clone(), r2 });
+        }
+        columns::write(bench, &format!("{}_bands", pair.file_stem()), &table)?;
+        Ok(scores)
+    }
+
     /// Mean noise ceiling of every network.
     fn ceilings(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Vec<Value>, TaskError> {
         if !self.has_ceiling {
@@ -130,9 +152,6 @@ impl Gather {
 
     /// What else was asked of one pair; tables are laid beside the page.
     pub(super) fn statistics(&self, pair: &Pair<'_>, bench: &Workbench<'_>, page: &mut Page) -> Result<(), TaskError> {
-        if let Some(artifact) = self.encode(pair, bench).filter(|_| self.has_bands) {
-            columns::write(bench, &format!("{}_bands", pair.file_stem()), &bands_by_network(pair, artifact)?)?;
-        }
         if self.has_ceiling {
             let table = ceilings_by_network(pair, &bench.inputs("ceiling")[pair.index])?;
             columns::write(bench, &format!("{}_ceilings", pair.file_stem()), &table)?;

@@ -11,8 +11,11 @@ use crate::{
     },
 };
 
+/// Subjects from which on sign flips can reach a probability of 0.05: two of 2^6 arrangements.
+const LEAST_GROUP: usize = 6;
+
 impl Gather {
-    /// Every finding as a table, on the page those of the group, or of the subjects where there is none.
+    /// Every finding as a table, on the page those of the group, or of the subjects where it has too few.
     pub(super) fn findings(&self, bench: &Workbench<'_>, page: &mut Page) -> Result<(), TaskError> {
         let mut table = Table::new(["subject"].into_iter().chain(finding::COLUMNS));
         let of_subject = bench.inputs("findings").len() / self.subjects.len().max(1);
@@ -56,9 +59,9 @@ impl Gather {
         Ok(())
     }
 
-    /// Whether there is a group that says more than its subjects do.
+    /// Whether there is a group that says more than its subjects do: with fewer, no flip of signs is ever rare.
     fn has_group_rows(&self) -> bool {
-        self.has_group && self.subjects.len() > 1
+        self.has_group && self.subjects.len() >= LEAST_GROUP
     }
 }
 

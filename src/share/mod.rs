@@ -1,0 +1,7 @@
+//! Studies between laboratories: what one led to, in a form that another can hold its own run to.
+//!
+//! `lock.rs` is the file beside a study that says which inputs, programs and tasks led to which results.
+
+mod lock;
+
+pub use lock::{Difference, LOCK_VERSION, Lock, LockError, LockedInput, LockedTask, lock_path};
