@@ -16,7 +16,7 @@ pub(super) const BRAINS: &str = "brains.json";
 /// Steps from zero to the end of a map's colours: more than a screen can tell apart.
 const STEPS: f32 = 200.0;
 /// Bytes that all maps of a page may take before they are written as text, about.
-const PAGE_BYTES: usize = 14 << 20;
+const PAGE_BYTES: usize = 9 << 20;
 /// Bytes of one voxel in one compressed map, about: noise in these steps does not compress.
 const VOXEL_BYTES: f64 = 1.15;
 /// Maps of a pair that are shown besides those of patterns.
