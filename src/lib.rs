@@ -48,7 +48,8 @@
 //! | `redundancy`, `polarity` | a fit's weights, codes, unit series | findings |
 //! | `recovery` | what was planted and what was found | how much of it |
 //! | `group` | findings of all subjects | tests over them |
-//! | `report` | all of it | tables, maps, the page's contents |
+//! | `maps` | a fit's scores and weights, statistics of voxels | maps, and what the page's viewer shows |
+//! | `report` | all of it | tables, the page's contents |
 //!
 //! # Words
 //!

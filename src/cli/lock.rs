@@ -2,7 +2,6 @@
 
 use super::{Shared, error::CliError, open::OpenStudy};
 use crate::{
-    math::blas::openblas_version,
     share::{Difference, Lock, LockError, lock_path},
     store::FileDigests,
 };
@@ -77,14 +76,10 @@ fn agreed(lock: &Path, differences: &[Difference]) -> Result<(), CliError> {
 }
 
 /// Programs and libraries that shape numbers. What OpenBLAS says of the processor is left out: where that changes a byte, the result tells.
-pub(super) fn programs(open: &OpenStudy) -> BTreeMap<String, String> {
-    let mut programs = BTreeMap::from([("hebb".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
-    let blas = openblas_version();
-    let version = blas.split_whitespace().nth(1).unwrap_or(&blas);
-    programs.insert("OpenBLAS".to_owned(), version.to_owned());
-    for engine in open.plan.places().filter_map(|place| open.plan.node(place).task.engine()) {
-        let (name, version) = engine.split_once(' ').unwrap_or((&engine, ""));
-        programs.insert(name.to_owned(), version.to_owned());
-    }
-    programs
+fn programs(open: &OpenStudy) -> BTreeMap<String, String> {
+    let version = |(name, told): (String, String)| match name.as_str() {
+        "OpenBLAS" => (name, told.split(' ').next().unwrap_or_default().to_owned()),
+        _ => (name, told),
+    };
+    open.programs().into_iter().map(version).collect()
 }

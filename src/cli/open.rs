@@ -2,12 +2,13 @@
 
 use super::{Shared, engines, error::CliError, progress::Reading, surroundings};
 use crate::{
+    math::blas::openblas_version,
     plan::{Assessment, Plan, StudyNote, Targets, assess, assess_noted, plan_study},
     spec::Study,
     store::{Digest, FileDigests, Store},
 };
 use petgraph::graph::NodeIndex;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// A study that was read, planned and compared with the cache.
 pub(super) struct OpenStudy {
@@ -64,6 +65,18 @@ impl OpenStudy {
             self.last.write(&self.store)?;
         }
         Ok(())
+    }
+
+    /// Programs and libraries that shape the numbers, with their versions.
+    pub(super) fn programs(&self) -> Vec<(String, String)> {
+        let engines: BTreeSet<String> =
+            self.plan.places().filter_map(|place| self.plan.node(place).task.engine()).collect();
+        let split = |engine: &String| {
+            let (name, version) = engine.split_once(' ').unwrap_or((engine, ""));
+            (name.to_owned(), version.to_owned())
+        };
+        let own = [("hebb".to_owned(), env!("CARGO_PKG_VERSION").to_owned()), split(&openblas_version())];
+        own.into_iter().chain(engines.iter().map(split)).collect()
     }
 
     /// Digest of what a task led to, as of the last run.

@@ -1,7 +1,6 @@
 //! `hebb report`: lays out the results of a study that ran, and writes its charts as vector figures.
 
 use super::{Shared, error::CliError, open::OpenStudy, results};
-use crate::plan::Standing;
 use clap::Args;
 use std::{
     io::{Write, stdout},
@@ -25,8 +24,8 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
-        let is_there = |report| matches!(open.assessment.standing(report), Standing::Cached { .. });
-        let (n_reports, n_there) = (open.plan.reports().count(), open.plan.reports().filter(|r| is_there(*r)).count());
+        let n_there = open.plan.reports().filter(|report| results::is_computed(&open, *report)).count();
+        let n_reports = open.plan.reports().count();
         if n_there < n_reports {
             let file = self.study.display();
             return Err(CliError::Usage {

@@ -14,23 +14,29 @@ use super::{
 };
 use crate::{
     format::tsv::Table,
-    math::blas::openblas_version,
     plan::Standing,
     report::{
         Drawer, Engine, Failure, Figure, OutputFile, Page, Provenance, Task, TaskState, figures, render, render_failure,
     },
     spec::{Cell, Study},
     store::Digest,
-    task::{TaskError, report::open_page},
+    task::{
+        TaskError,
+        maps::MAPS,
+        report::{MAPS_ROLE, TABLES, open_page},
+    },
 };
 use petgraph::graph::NodeIndex;
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
 
 /// Says which results the folder shows, so that an unchanged study is not laid out again.
-const STAMP: &str = ".shown";
+const PAGE_STAMP: &str = ".shown";
+/// The same of its maps, which outlive most edits.
+const MAPS_STAMP: &str = ".maps";
 
 /// What a reader opens first.
 pub(super) fn page(results: &Path, study: &Study) -> PathBuf {
@@ -91,26 +97,51 @@ pub(super) fn lay_out(open: &OpenStudy, results: &Path, existing: Existing) -> R
 pub(super) fn to_lay_out(open: &OpenStudy, results: &Path) -> Vec<NodeIndex> {
     let text = written(&open.study);
     let is_there = |number: usize, report| {
-        let output = open.output(report);
         let folder = folder_of(results, &open.study, number);
-        let is_shown = |output| is_shown(&folder, &shown(open, number, output, &text));
-        folder.join("report.html").is_file() && output.is_some_and(is_shown)
+        let shown = Parts::of(open, report).map(|parts| shown(open, number, &parts, &text));
+        folder.join("report.html").is_file() && shown.is_some_and(|shown| is_shown(&folder, PAGE_STAMP, &shown))
     };
+    let with_maps = |report| maps(open, report).chain([report]);
     if is_sweep(&open.study) {
         let folder = folder(results, &open.study);
         let outputs: Vec<Digest> = open.plan.reports().filter_map(|report| open.output(report)).collect();
         let names: Vec<String> = open.study.cells.iter().map(cell_folder).collect();
         // The page over all cells reads every one of them.
-        if !folder.join("index.html").is_file() || !is_shown(&folder, &sweep_shown(open, &outputs, &names)) {
-            return open.plan.reports().collect();
+        if !folder.join("index.html").is_file() || !is_shown(&folder, PAGE_STAMP, &sweep_shown(open, &outputs, &names))
+        {
+            return open.plan.reports().flat_map(with_maps).collect();
         }
     }
     open.plan
         .reports()
         .enumerate()
         .filter(|(number, report)| !is_there(*number, *report))
-        .map(|(_, report)| report)
+        .flat_map(|(_, report)| with_maps(report))
         .collect()
+}
+
+/// The tasks whose maps lie beside a report.
+fn maps(open: &OpenStudy, report: NodeIndex) -> impl Iterator<Item = NodeIndex> {
+    open.plan.inputs(report).into_iter().filter(|(role, _)| *role == MAPS_ROLE).map(|(_, maps)| maps)
+}
+
+/// Artifacts of a report and of its maps.
+struct Parts {
+    report: Digest,
+    maps: Vec<Digest>,
+}
+
+impl Parts {
+    /// Absent if one of them has no result.
+    fn of(open: &OpenStudy, report: NodeIndex) -> Option<Self> {
+        let maps = maps(open, report).map(|maps| open.output(maps)).collect::<Option<Vec<_>>>()?;
+        Some(Self { report: open.output(report)?, maps })
+    }
+}
+
+/// Whether a report and its maps are there as the study stands.
+pub(super) fn is_computed(open: &OpenStudy, report: NodeIndex) -> bool {
+    maps(open, report).chain([report]).all(|place| matches!(open.assessment.standing(place), Standing::Cached { .. }))
 }
 
 fn folder_of(results: &Path, study: &Study, number: usize) -> PathBuf {
@@ -122,9 +153,10 @@ fn folder_of(results: &Path, study: &Study, number: usize) -> PathBuf {
 }
 
 /// Everything that the page of a cell shows.
-fn shown(open: &OpenStudy, number: usize, output: Digest, text: &str) -> String {
+fn shown(open: &OpenStudy, number: usize, parts: &Parts, text: &str) -> String {
     let (version, cell) = (env!("CARGO_PKG_VERSION"), open.study.cells[number].name());
-    format!("{version} {output} {} {cell} {text}", open.store.root().display())
+    let Parts { report, maps } = parts;
+    format!("{version} {report} {maps:?} {} {cell} {text}", open.store.root().display())
 }
 
 /// The study as it was written, with whatever it includes.
@@ -145,21 +177,36 @@ fn lay_out_cell(
     text: &str,
     existing: Existing,
 ) -> Result<(), CliError> {
-    let output = open.output(report).expect("the run that just ended computed or found it");
-    let shown = shown(open, number, output, text);
+    let parts = Parts::of(open, report).expect("the run that just ended computed or found them");
+    let shown = shown(open, number, &parts, text);
     let page_path = folder.join("report.html");
-    if existing == Existing::Kept && is_shown(folder, &shown) && page_path.is_file() {
+    if existing == Existing::Kept && is_shown(folder, PAGE_STAMP, &shown) && page_path.is_file() {
         return Ok(());
     }
     fs::create_dir_all(folder).map_err(CliError::file("create", folder))?;
-    let artifact = open.store.artifact(&output);
-    for part in ["tables", "maps"] {
-        copy_folder(&artifact.join(part), &folder.join(part))?;
-    }
+    let artifact = open.store.artifact(&parts.report);
+    let maps: Vec<PathBuf> = parts.maps.iter().map(|maps| open.store.artifact(maps)).collect();
+    copy_folder(&artifact.join(TABLES), &folder.join(TABLES))?;
+    lay_out_maps(&maps, folder, existing)?;
     tasks_table(open, number).write(&folder.join("tasks.tsv")).map_err(|error| inner(error.into()))?;
-    let page = complete(open, number, open_page(&artifact).map_err(inner)?, text.to_owned());
+    let page = complete(open, number, open_page(&artifact, &maps).map_err(inner)?, text.to_owned());
     fs::write(&page_path, render(&page)).map_err(CliError::file("write", &page_path))?;
-    show(folder, &shown)
+    show(folder, PAGE_STAMP, &shown)
+}
+
+/// Copies the maps of all artifacts into one folder, unless they lie there.
+fn lay_out_maps(artifacts: &[PathBuf], folder: &Path, existing: Existing) -> Result<(), CliError> {
+    let target = folder.join(MAPS);
+    let shown = format!("{artifacts:?}");
+    if existing == Existing::Kept && target.is_dir() && is_shown(folder, MAPS_STAMP, &shown) {
+        return Ok(());
+    }
+    clear(&target)?;
+    fs::create_dir_all(&target).map_err(CliError::file("create", &target))?;
+    for artifact in artifacts {
+        copy_into(&artifact.join(MAPS), &target)?;
+    }
+    show(folder, MAPS_STAMP, &shown)
 }
 
 /// What a run whose tasks failed leaves beside earlier results; the next run that ends well removes it.
@@ -169,10 +216,11 @@ const FAILED: &str = "failed.html";
 pub(super) fn lay_out_failure(open: &OpenStudy, results: &Path, ended: &Ended) -> Result<PathBuf, CliError> {
     let folder = folder(results, &open.study);
     fs::create_dir_all(&folder).map_err(CliError::file("create", &folder))?;
+    let failed: HashSet<&str> = ended.failed.iter().map(|failed| failed.id.as_str()).collect();
     let state = |place: NodeIndex| {
         let id = open.plan.node(place).id.as_str();
         match open.assessment.standing(place) {
-            _ if ended.failed.iter().any(|failed| failed.id == id) => TaskState::Failed,
+            _ if failed.contains(id) => TaskState::Failed,
             _ if ended.done.contains(id) => TaskState::Computed,
             Standing::Cached { .. } => TaskState::Stored,
             Standing::Runs(_) | Standing::Unneeded => TaskState::Waiting,
@@ -212,7 +260,8 @@ pub(super) fn write_figures(open: &OpenStudy, folder: &Path) -> Result<usize, Cl
     let mut n_written = 0;
     for (number, report) in open.plan.reports().enumerate() {
         let output = open.output(report).expect("reports were asked for that are there");
-        let page = open_page(&open.store.artifact(&output)).map_err(inner)?;
+        // Charts show no maps.
+        let page = open_page(&open.store.artifact(&output), &[]).map_err(inner)?;
         n_written += write(&folder.join(cell_folder(&open.study.cells[number])), figures(&page))?;
     }
     if is_sweep(&open.study) {
@@ -225,21 +274,30 @@ fn inner(error: TaskError) -> CliError {
     CliError::Results(Box::new(error))
 }
 
-fn is_shown(folder: &Path, what: &str) -> bool {
-    let stamp = Digest::of(what.as_bytes()).to_string();
-    fs::read_to_string(folder.join(STAMP)).is_ok_and(|shown| shown == stamp)
+fn is_shown(folder: &Path, stamp: &str, what: &str) -> bool {
+    let expected = Digest::of(what.as_bytes()).to_string();
+    fs::read_to_string(folder.join(stamp)).is_ok_and(|shown| shown == expected)
 }
 
-fn show(folder: &Path, what: &str) -> Result<(), CliError> {
-    let stamp = Digest::of(what.as_bytes()).to_string();
-    fs::write(folder.join(STAMP), stamp).map_err(CliError::file("write", folder))
+fn show(folder: &Path, stamp: &str, what: &str) -> Result<(), CliError> {
+    fs::write(folder.join(stamp), Digest::of(what.as_bytes()).to_string()).map_err(CliError::file("write", folder))
 }
 
 /// Replaces a folder by copies that may be written to.
 pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<(), CliError> {
-    if to.exists() {
-        fs::remove_dir_all(to).map_err(CliError::file("replace", to))?;
+    clear(to)?;
+    copy_into(from, to)
+}
+
+fn clear(folder: &Path) -> Result<(), CliError> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(CliError::file("replace", folder))?;
     }
+    Ok(())
+}
+
+/// Copies what is in a folder beside what is in another.
+fn copy_into(from: &Path, to: &Path) -> Result<(), CliError> {
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.map_err(|error| CliError::file("read", from)(error.into()))?;
         let target = to.join(entry.path().strip_prefix(from).expect("walked from this folder"));
@@ -311,17 +369,6 @@ fn task(open: &OpenStudy, place: NodeIndex, state: TaskState) -> Task {
     }
 }
 
-/// Programs and libraries that shape the numbers.
 fn engines(open: &OpenStudy) -> Vec<Engine> {
-    let engine = |name: &str, version: String| Engine { name: name.to_owned(), version };
-    let mut engines =
-        vec![engine("hebb", env!("CARGO_PKG_VERSION").to_owned()), engine("OpenBLAS", openblas_version())];
-    let mut others: Vec<String> = open.plan.places().filter_map(|place| open.plan.node(place).task.engine()).collect();
-    others.sort();
-    others.dedup();
-    engines.extend(others.into_iter().map(|other| match other.split_once(' ') {
-        Some((name, version)) => engine(name, version.to_owned()),
-        None => Engine { name: other, version: String::new() },
-    }));
-    engines
+    open.programs().into_iter().map(|(name, version)| Engine { name, version }).collect()
 }

@@ -83,10 +83,11 @@ impl Job<'_> {
         let mut wanted = Vec::new();
         for input in &self.inputs {
             let recipe = &self.plan.node(input.place).recipe;
+            let files = self.plan.node(self.place).task.reads(input.role);
             if again {
                 self.trust.doubt(&input.output);
             }
-            match self.trust.look(&input.output, recipe)? {
+            match self.trust.look(&input.output, recipe, files)? {
                 Found::Whole => continue,
                 Found::Damaged(damage) => tell(News::Damaged { owner: input.place, damage }),
                 Found::Known => {}
@@ -189,7 +190,7 @@ impl Job<'_> {
     fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<Vec<PathBuf>, RunError> {
         let mut folders = Vec::new();
         for output in family.map(|family| self.store.family(family)).unwrap_or_default() {
-            match self.trust.look(&output, &self.plan.node(self.place).recipe)? {
+            match self.trust.look(&output, &self.plan.node(self.place).recipe, None)? {
                 Found::Whole => folders.push(self.store.artifact(&output)),
                 Found::Damaged(damage) => tell(News::Damaged { owner: self.place, damage }),
                 Found::Known => {}

@@ -1,7 +1,7 @@
 //! What a run knows of the bytes that its tasks read.
 //!
-//! A result from the cache is read to its last byte before the first task computes with it, once a run; what this run
-//! published itself is trusted. A file outside the cache must hold what it held when the study was planned.
+//! A result from the cache is read to its last byte before the first task computes with it, once a run; of a result that a task reads
+//! some files of, those files are. What this run published itself is trusted. A file outside the cache must hold what it held when the study was planned.
 
 use crate::{
     plan::ExternalFile,
@@ -15,6 +15,9 @@ use std::{
 /// Whether an artifact is whole; absent as long as nobody has looked.
 type Verdict = Arc<Mutex<Option<bool>>>;
 
+/// Files of an artifact that a task reads; all of them, if absent.
+pub(super) type Files = Option<&'static [&'static str]>;
+
 /// How an artifact was found.
 pub(super) enum Found {
     Whole,
@@ -27,7 +30,7 @@ pub(super) enum Found {
 /// What is known of artifacts and files.
 pub(super) struct Trust<'a> {
     store: &'a Store,
-    verdicts: Mutex<HashMap<Digest, Verdict>>,
+    verdicts: Mutex<HashMap<(Digest, Files), Verdict>>,
     files: FileDigests,
 }
 
@@ -36,9 +39,15 @@ impl<'a> Trust<'a> {
         Self { store, verdicts: Mutex::default(), files: FileDigests::open(store.root(), false) }
     }
 
-    /// Looks at an artifact unless that was done before; `recipe` is the key whose record describes it.
-    pub(super) fn look(&self, output: &Digest, recipe: &Digest) -> Result<Found, StoreError> {
-        let verdict = self.verdict(output);
+    /// Looks at an artifact, or at some of its files, unless that was done before; `recipe` is the key whose record describes it.
+    pub(super) fn look(&self, output: &Digest, recipe: &Digest, files: Files) -> Result<Found, StoreError> {
+        // Who has looked at all of it has looked at these.
+        let known = self.verdicts.lock().expect("no holder panics").get(&(*output, None)).map(Arc::clone);
+        let known = known.and_then(|verdict| *verdict.lock().expect("no holder panics"));
+        if let Some(is_whole) = known.filter(|_| files.is_some()) {
+            return Ok(if is_whole { Found::Whole } else { Found::Known });
+        }
+        let verdict = self.verdict(output, files);
         // Held while looking: who else needs the artifact waits for the answer.
         let mut verdict = verdict.lock().expect("no holder panics");
         match *verdict {
@@ -47,27 +56,32 @@ impl<'a> Trust<'a> {
             None => {}
         }
         let record = self.store.remembered(recipe).filter(|record| record.output == *output);
-        let damage = self.store.check(output, record.as_ref().map(|record| record.files.as_slice()))?;
+        let damage = self.store.check(output, record.as_ref().map(|record| record.files.as_slice()), files)?;
         *verdict = Some(damage.is_none());
+        if damage.is_some() && files.is_some() {
+            *self.verdict(output, None).lock().expect("no holder panics") = Some(false);
+        }
         Ok(damage.map_or(Found::Whole, Found::Damaged))
     }
 
     /// A task may have stumbled over an artifact that was whole: it is looked at again.
     pub(super) fn doubt(&self, output: &Digest) {
-        let verdict = self.verdict(output);
-        let mut verdict = verdict.lock().expect("no holder panics");
-        *verdict = verdict.filter(|is_whole| !is_whole);
+        for verdict in self.all(output) {
+            let mut verdict = verdict.lock().expect("no holder panics");
+            *verdict = verdict.filter(|is_whole| !is_whole);
+        }
     }
 
     /// An artifact of this run is whole: its bytes were hashed when it was published.
     pub(super) fn trust(&self, output: &Digest) {
+        self.forget(output);
         let verdict = Arc::new(Mutex::new(Some(true)));
-        self.verdicts.lock().expect("no holder panics").insert(*output, verdict);
+        self.verdicts.lock().expect("no holder panics").insert((*output, None), verdict);
     }
 
     /// An artifact was made elsewhere: whoever needs it looks for the first time.
     pub(super) fn forget(&self, output: &Digest) {
-        self.verdicts.lock().expect("no holder panics").remove(output);
+        self.verdicts.lock().expect("no holder panics").retain(|(known, _), _| known != output);
     }
 
     /// The first of these files that does not hold what it held when the study was planned.
@@ -80,7 +94,12 @@ impl<'a> Trust<'a> {
         Ok(None)
     }
 
-    fn verdict(&self, output: &Digest) -> Verdict {
-        Arc::clone(self.verdicts.lock().expect("no holder panics").entry(*output).or_default())
+    fn verdict(&self, output: &Digest, files: Files) -> Verdict {
+        Arc::clone(self.verdicts.lock().expect("no holder panics").entry((*output, files)).or_default())
+    }
+
+    fn all(&self, output: &Digest) -> Vec<Verdict> {
+        let verdicts = self.verdicts.lock().expect("no holder panics");
+        verdicts.iter().filter(|((known, _), _)| known == output).map(|(_, verdict)| Arc::clone(verdict)).collect()
     }
 }

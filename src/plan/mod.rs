@@ -18,7 +18,7 @@ pub use standing::{Assessment, Change, Counts, FoundBy, Reason, Standing, Target
 
 use crate::{
     store::{Digest, StoreError},
-    task::Task,
+    task::{Kind, Task},
 };
 use key::Fields;
 use petgraph::{
@@ -171,6 +171,12 @@ impl Plan {
     /// The tasks that use a task's result.
     pub fn dependants(&self, place: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
         self.graph.neighbors_directed(place, Direction::Outgoing)
+    }
+
+    /// Whether a task's result is wanted for itself: nothing needs it, or it is laid out beside the report that needs it.
+    #[must_use]
+    pub fn is_end(&self, place: NodeIndex) -> bool {
+        self.graph[place].task.kind() == Kind::Maps || self.dependants(place).next().is_none()
     }
 
     /// The place of the task with this name.

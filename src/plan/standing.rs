@@ -23,12 +23,30 @@ pub struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.old, &self.new) {
-            (Some(old), Some(new)) => write!(f, "{} {old} -> {new}", self.field),
-            (None, Some(new)) => write!(f, "{} {new} (new)", self.field),
-            (Some(old), None) => write!(f, "{} {old} (gone)", self.field),
+            (Some(old), Some(new)) => {
+                let alike = old.chars().zip(new.chars()).take_while(|(one, other)| one == other).count();
+                write!(f, "{} {} -> {}", self.field, excerpt(old, alike), excerpt(new, alike))
+            }
+            (None, Some(new)) => write!(f, "{} {} (new)", self.field, excerpt(new, 0)),
+            (Some(old), None) => write!(f, "{} {} (gone)", self.field, excerpt(old, 0)),
             (None, None) => f.write_str(&self.field),
         }
     }
+}
+
+/// Letters of a value that are told, and those of them before the first that differs.
+const TOLD: usize = 60;
+const BEFORE: usize = 24;
+
+/// A value as it stands, or of a long one what is around its letter number `at`.
+fn excerpt(value: &str, at: usize) -> String {
+    let n = value.chars().count();
+    if n <= TOLD {
+        return value.to_owned();
+    }
+    let start = at.saturating_sub(BEFORE).min(n - TOLD);
+    let (before, after) = (if start > 0 { "…" } else { "" }, if start + TOLD < n { "…" } else { "" });
+    format!("{before}{}{after}", value.chars().skip(start).take(TOLD).collect::<String>())
 }
 
 /// Why a task runs.
@@ -179,7 +197,7 @@ pub fn assess_noted(
             Some((output, by)) => Standing::Cached { output, by },
             None => {
                 let is_target = match targets {
-                    Targets::Ends => plan.dependants(place).next().is_none(),
+                    Targets::Ends => plan.is_end(place),
                     Targets::Only(wanted) => wanted.contains(&place),
                 };
                 let needed = is_target
@@ -257,4 +275,25 @@ fn wiring_change(old: &Manifest, new: &Manifest) -> Option<Change> {
     let come: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).cloned().collect();
     let tell = |entries: Vec<String>| (!entries.is_empty()).then(|| entries.join(", "));
     (!gone.is_empty() || !come.is_empty()).then(|| Change { field: "inputs".into(), old: tell(gone), new: tell(come) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Change;
+
+    #[test]
+    fn of_long_values_what_differs_is_told() {
+        let told = |old: &str, new: &str| {
+            Change { field: "f".into(), old: Some(old.into()), new: Some(new.into()) }.to_string()
+        };
+        assert_eq!(told("1", "2"), "f 1 -> 2");
+        let (start, end) = ("é".repeat(100), "z".repeat(100));
+        let expected = |differs: &str| format!("…{}{differs}{}…", "é".repeat(24), "z".repeat(35));
+        assert_eq!(
+            told(&format!("{start}3{end}"), &format!("{start}4{end}")),
+            format!("f {} -> {}", expected("3"), expected("4"))
+        );
+        let gone = Change { field: "f".into(), old: Some(start.clone()), new: None };
+        assert_eq!(gone.to_string(), format!("f {}… (gone)", "é".repeat(60)));
+    }
 }

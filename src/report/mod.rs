@@ -45,7 +45,7 @@ pub use page::{
     BandScore, BrainMap, Engine, FindingRow, LEAST_CORRELATION, LayerCode, LayerId, LayerScores, Measure, ModuleScores,
     NetworkScores, Null, OpposedPair, OutputFile, Page, PairCode, Pattern, PatternSet, Polarity, Prediction,
     PredictionPanel, Provenance, Redundancy, RedundantPair, Run, Scale, Seed, Severity, SharedVoxels, Subject, Task,
-    TaskState, Value, Viewer, ViewerBrain, ViewerMap, Warning,
+    TaskState, Value, Viewer, ViewerBrain, ViewerFrame, ViewerMap, Warning,
 };
 pub use render::{figures, render};
 pub use volume::{MAX_AXIS, MAX_VOXELS, Volume, VolumeError};

@@ -66,7 +66,7 @@ impl<'a> Claim<'a> {
         let mut damages = Vec::new();
         if artifact.exists() {
             // A damaged copy under the right name would make every later lookup fail: the fresh one takes its place.
-            damages.extend(self.store.check(&output, Some(&files))?);
+            damages.extend(self.store.check(&output, Some(&files), None)?);
         }
         if artifact.exists() {
             remove_tree(&self.folder)?;

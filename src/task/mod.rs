@@ -18,6 +18,7 @@ pub mod frames;
 pub mod group;
 pub mod groups;
 pub mod hierarchy;
+pub mod maps;
 pub mod mask;
 pub mod measure;
 pub mod null;
@@ -88,13 +89,15 @@ pub enum Kind {
     Recovery,
     /// Findings of all subjects -> tests over them.
     Group,
-    /// All of the above -> tables, maps and the page.
+    /// Voxels' scores, weights and statistics -> maps of one subject and model, or of the group.
+    Maps,
+    /// All of the above -> tables and the page.
     Report,
 }
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Stimuli,
         Self::Frames,
         Self::Weights,
@@ -117,6 +120,7 @@ impl Kind {
         Self::Hierarchy,
         Self::Recovery,
         Self::Group,
+        Self::Maps,
         Self::Report,
     ];
 
@@ -124,7 +128,7 @@ impl Kind {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            Self::Report => 6,
+            Self::Report => 7,
             Self::Export | Self::Encode | Self::Null => 3,
             Self::Weights
             | Self::Extract
@@ -164,6 +168,7 @@ impl Kind {
             Self::Hierarchy => "hierarchy",
             Self::Recovery => "recovery",
             Self::Group => "group",
+            Self::Maps => "maps",
             Self::Report => "report",
         }
     }
@@ -200,6 +205,12 @@ pub trait Compute: Serialize + fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// The files that this task reads of inputs of a role, by their paths inside; all of them, if absent, as by default. What is not
+    /// read need not be checked: a task that takes a sentence from a large result costs a sentence.
+    fn reads(&self, _role: &str) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// Computes and writes every file of the artifact.
     ///
     /// # Errors
@@ -221,6 +232,8 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn kin(&self) -> &'static [&'static str];
     /// See [`Compute::described`].
     fn described(&self) -> &'static [&'static str];
+    /// See [`Compute::reads`].
+    fn reads(&self, role: &str) -> Option<&'static [&'static str]>;
     /// See [`Compute::compute`].
     ///
     /// # Errors
@@ -258,6 +271,10 @@ impl<T: Compute> Task for T {
 
     fn described(&self) -> &'static [&'static str] {
         Compute::described(self)
+    }
+
+    fn reads(&self, role: &str) -> Option<&'static [&'static str]> {
+        Compute::reads(self, role)
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

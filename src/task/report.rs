@@ -1,28 +1,24 @@
-//! Gathers what was found into tables, maps and the page's contents.
+//! Gathers what was found into tables and the page's contents.
 //!
-//! The artifact holds everything a reader sees but the study's name, its words and this run's times: those shape no
-//! result, so the page itself is drawn from `page.json` by whoever publishes the results (`cli::results`).
+//! The artifact holds everything a reader sees but maps, which have artifacts of their own, and the study's name, its words and this
+//! run's times: those shape no result, so the page itself is drawn from `page.json` by whoever publishes the results
+//! (`cli::results`).
 
 mod columns;
 mod contents;
-mod display;
 mod findings;
-mod maps;
+mod patterns;
 
-use self::display::{BRAINS, BrainEntry, DisplayEntry};
 use super::{
-    Compute, Kind, TaskError, Warning, Workbench,
-    encode::{self, EncodeFacts, VoxelValues},
-    evidence::read_significance,
+    Compute, Kind, TaskError, Warning, Workbench, architecture,
+    encode::{self, EncodeFacts},
+    finding, group, hierarchy,
+    maps::open_maps,
     prediction, read_warnings,
-    workbench::read_json,
+    workbench::{WARNINGS, read_json},
 };
-use crate::{
-    brain::{mask::VoxelTable, prepare::Scale},
-    format::tsv::Table,
-    report::{Page, Volume},
-};
-use serde::{Deserialize, Serialize};
+use crate::{brain::mask::VoxelTable, format::tsv::Table, report::Page};
+use serde::Serialize;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -30,14 +26,17 @@ use std::{
 
 /// Contents of the page, without maps.
 const PAGE: &str = "page.json";
-/// The maps that the page shows.
-const MAPS: &str = "maps.json";
+/// The folder of tables in the artifact, and in the results.
+pub const TABLES: &str = "tables";
+/// The inputs whose maps belong to the page.
+pub const MAPS_ROLE: &str = "maps";
 
 /// Everything that was asked, subject by subject and, within a subject, model by model.
 ///
 /// Inputs: `voxels` and `bold` (all runs) of each subject; `patterns` of each model; then for each subject and model
 /// `encode` (on patterns or bands), `prediction`, `null`, `ceiling`, `redundancy`, `polarity`, `hierarchy` (each if asked), and `layers`,
-/// one for each layer of each module; `architecture` for each subject, `findings` of everything that has some, and `group`.
+/// one for each layer of each module; `architecture` for each subject, `findings` of everything that has some, `group`, and `maps`, of
+/// which the page is told where it is drawn.
 #[derive(Debug, Serialize)]
 pub struct Gather {
     /// The subjects.
@@ -46,8 +45,6 @@ pub struct Gather {
     pub models: Vec<GatheredModel>,
     /// Runs with their volumes, in the study's order.
     pub runs: Vec<(String, usize)>,
-    /// The runs that scores come from.
-    pub test_runs: Vec<String>,
     /// Seconds from one volume to the next.
     pub repetition_time_s: f64,
     /// Whether voxels were predicted from patterns.
@@ -56,8 +53,6 @@ pub struct Gather {
     pub has_layers: bool,
     /// Whether voxels were predicted from bands of units.
     pub has_bands: bool,
-    /// Whether weights of patterns have t values.
-    pub has_t_values: bool,
     /// Whether noise ceilings were asked.
     pub has_ceiling: bool,
     /// False discovery rate, if significance was asked.
@@ -78,15 +73,9 @@ pub struct Gather {
     pub seeds: Vec<(String, u64)>,
     /// Version of ONNX Runtime.
     pub runtime: String,
-    /// The scale of prepared series, which weights are in.
-    #[serde(rename = "preparation.scale")]
-    pub scale: Scale,
     /// Voxels of a volume, or places of a CIFTI file.
     #[serde(skip)] // follows from the inputs
     pub n_grid_voxels: usize,
-    /// Patterns.
-    #[serde(skip)] // follows from the inputs
-    pub n_patterns: usize,
 }
 
 /// A model and the layers that voxels were predicted from.
@@ -104,67 +93,47 @@ impl GatheredModel {
     }
 }
 
-/// The maps of a subject and a model.
-#[derive(Debug, Serialize, Deserialize)]
-struct MapEntry {
-    title: String,
-    /// What the page shows; absent for maps on surfaces.
-    drawn: Option<Drawn>,
-    files: Vec<MapFile>,
-    /// What the viewer shows.
-    display: Vec<DisplayEntry>,
-}
-
-/// A map that the page shows, with the mask around it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Drawn {
-    map: String,
-    mask: String,
-}
-
-/// A file of maps and what it holds.
-#[derive(Debug, Serialize, Deserialize)]
-struct MapFile {
-    name: String,
-    holds: String,
-}
-
 impl Compute for Gather {
     const KIND: Kind = Kind::Report;
 
     fn memory_bytes(&self) -> u64 {
-        // Volumes of the page, the table of voxels, and maps on surfaces, which are written together.
-        (self.n_grid_voxels * (16 * 8 + 1024 + 4 * self.n_patterns)) as u64 + (64 << 20)
+        // The table of voxels, and tables of their scores.
+        (self.n_grid_voxels * (16 * 8 + 1024)) as u64 + (64 << 20)
+    }
+
+    fn described(&self) -> &'static [&'static str] {
+        &[MAPS_ROLE]
+    }
+
+    fn reads(&self, role: &str) -> Option<&'static [&'static str]> {
+        match role {
+            MAPS_ROLE => Some(&[]),
+            "bold" | "series" | "null" => Some(&[WARNINGS]),
+            "findings" => Some(&[finding::FINDINGS, WARNINGS]),
+            "architecture" => Some(&[architecture::VARIANCE, WARNINGS]),
+            "hierarchy" => Some(&[hierarchy::NETWORKS, WARNINGS]),
+            "group" => Some(&[group::FINDINGS, WARNINGS]),
+            "layers" => Some(&[encode::FACTS, WARNINGS]),
+            "encode" => Some(&[encode::FACTS, encode::SCORES, encode::BANDS, WARNINGS]),
+            _ => None,
+        }
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
-        for folder in ["tables", "maps", "display"] {
-            let path = bench.out.join(folder);
-            fs::create_dir(&path).map_err(|source| TaskError::Io { path, source })?;
-        }
+        let path = bench.out.join(TABLES);
+        fs::create_dir(&path).map_err(|source| TaskError::Io { path, source })?;
         let mut page = Page::default();
-        let (mut maps, mut brains) = (Vec::new(), Vec::new());
         let mut scores = Table::new(["subject", "model"].into_iter().chain(prediction::COLUMNS));
         for (place, subject) in self.subjects.iter().enumerate() {
             let voxels = VoxelTable::read(&bench.inputs("voxels")[place])?;
             page.subjects.push(self.subject(subject, place, &voxels, bench)?);
-            brains.extend(self.brain(place, &voxels, bench)?);
             for (at, model) in self.models.iter().enumerate() {
-                let pair = Pair {
-                    subject,
-                    model,
-                    voxels: &voxels,
-                    index: place * self.models.len() + at,
-                    subject_index: place,
-                    model_index: at,
-                };
+                let pair = Pair { subject, model, voxels: &voxels, index: place * self.models.len() + at };
                 self.prediction(&pair, bench, &mut page, &mut scores)?;
                 self.statistics(&pair, bench, &mut page)?;
-                maps.extend(self.maps(&pair, bench)?);
                 bench.step(pair.index + 1, self.subjects.len() * self.models.len())?;
             }
         }
-        maps.extend(self.group_maps(bench)?);
         columns::write(bench, "scores", &scores)?;
         self.findings(bench, &mut page)?;
         for (model, artifact) in self.models.iter().zip(bench.inputs("patterns")) {
@@ -176,8 +145,6 @@ impl Compute for Gather {
         page.warnings = self.warnings(bench)?;
         page.provenance.seeds =
             self.seeds.iter().map(|(name, value)| crate::report::Seed { name: name.clone(), value: *value }).collect();
-        bench.write_json(MAPS, &maps)?;
-        bench.write_json(BRAINS, &brains)?;
         bench.write_json(PAGE, &page)
     }
 }
@@ -189,8 +156,6 @@ struct Pair<'a> {
     voxels: &'a VoxelTable,
     /// Place among all pairs.
     index: usize,
-    subject_index: usize,
-    model_index: usize,
 }
 
 impl Pair<'_> {
@@ -205,6 +170,7 @@ impl Gather {
         let mut all = Vec::new();
         let mut folders: Vec<(&str, &PathBuf)> =
             bench.inputs.iter().flat_map(|(role, folders)| folders.iter().map(move |folder| (*role, folder))).collect();
+        folders.retain(|(role, _)| *role != MAPS_ROLE);
         // Most of what has findings is an input in a role of its own, which says more.
         folders.sort_by_key(|(role, folder)| (*folder, *role == "findings", *role));
         folders.dedup_by_key(|(_, folder)| *folder);
@@ -248,63 +214,14 @@ impl Gather {
             n_voxels: facts.map_or(voxels.n_voxels(), |facts| facts.n_voxels),
         })
     }
-
-    fn significance(&self, pair: &Pair<'_>, bench: &Workbench<'_>) -> Result<Option<VoxelValues>, TaskError> {
-        if self.has_bands {
-            return read_significance(&bench.inputs("encode")[pair.index]);
-        }
-        bench.inputs("null").get(pair.index).map_or(Ok(None), |null| read_significance(null))
-    }
 }
 
-/// Reads back the contents of the page with its maps; name, words and provenance are for the caller to add.
+/// Reads back the contents of the page with the maps of these artifacts; name, words and provenance are for the caller to add.
 ///
 /// # Errors
-/// If a file of the artifact cannot be read.
-pub fn open_page(artifact: &Path) -> Result<Page, TaskError> {
+/// If a file of an artifact cannot be read.
+pub fn open_page(artifact: &Path, maps: &[PathBuf]) -> Result<Page, TaskError> {
     let mut page: Page = read_json(&artifact.join(PAGE))?;
-    let entries: Vec<MapEntry> = read_json(&artifact.join(MAPS))?;
-    let bytes = |file: &str| {
-        let path = artifact.join(file);
-        fs::read(&path).map_err(|source| TaskError::Io { path, source })
-    };
-    let brains: Vec<BrainEntry> = read_json(&artifact.join(BRAINS))?;
-    for BrainEntry { subject, networks, file } in brains {
-        page.viewer.brains.push(crate::report::ViewerBrain { subject, networks, file: bytes(&file)? });
-    }
-    for MapEntry { title, drawn, files, display } in entries {
-        for shown in display {
-            let DisplayEntry { title, subject, measure, scale, limit, frames, n_frames, path, file } = shown;
-            let measure = crate::report::Measure { name: measure, scale, least_end: limit };
-            let (brain, file) = (subject, bytes(&file)?);
-            page.viewer.maps.push(crate::report::ViewerMap { title, brain, measure, frames, n_frames, path, file });
-        }
-        let output = |file: MapFile| crate::report::OutputFile { path: file.name, holds: file.holds };
-        page.provenance.files.extend(files.into_iter().map(output));
-        let Some(Drawn { map, mask }) = drawn else { continue };
-        page.brain.push(crate::report::BrainMap {
-            title,
-            measure: crate::report::Measure {
-                name: "Pearson r (held-out runs)".to_owned(),
-                scale: crate::report::Scale::FromZero,
-                least_end: crate::report::LEAST_CORRELATION,
-            },
-            volume: open_volume(&artifact.join(map), &artifact.join(mask))?,
-        });
-    }
+    open_maps(maps, &mut page)?;
     Ok(page)
-}
-
-fn open_volume(map: &Path, mask: &Path) -> Result<Volume, TaskError> {
-    use crate::format::nifti::read_volume;
-    let ((info, values), (_, inside)) = (read_volume(map)?, read_volume(mask)?);
-    let [nx, ny, nz] = info.shape;
-    // NIfTI runs the first axis fastest, the page the last.
-    let place = |at: usize| (at / (ny * nz)) + nx * ((at / nz) % ny + ny * (at % nz));
-    let affine =
-        info.affine.ok_or_else(|| TaskError::Unanswerable(format!("`{}` has no place in space", map.display())))?;
-    let in_order = |volume: &[f32]| (0..nx * ny * nz).map(|at| volume[place(at)]).collect::<Vec<f32>>();
-    let mask = in_order(&inside).into_iter().map(|value| value != 0.0).collect();
-    Volume::new(info.shape, in_order(&values), mask, [affine[0], affine[1], affine[2]])
-        .map_err(|error| TaskError::Unanswerable(error.to_string()))
 }

@@ -107,7 +107,7 @@ pub struct Workbench<'a> {
 }
 
 /// The file of an artifact that holds its warnings; absent if there are none.
-const WARNINGS: &str = "warnings.json";
+pub(super) const WARNINGS: &str = "warnings.json";
 
 impl<'a> Workbench<'a> {
     /// A bench with the given inputs that writes into `out`.

@@ -83,13 +83,13 @@ fn two_runs_are_compared_by_fields_tasks_and_scores() {
     let answer = world.hebb(&format!("diff {first} {second}")).exits(0);
     let answer = answer.prints(&[
         "\nfields\n  encoding.ridge.alphas[0] 1 -> 100000\n  encoding.ridge.alphas[1] 10 (gone)\n",
-        "tasks: 40 in A, 40 in B, 25 with the same key",
+        "tasks: 42 in A, 42 in B, 25 with the same key",
         "first to differ: encode/sub-01/clip/patterns  encoding.ridge.alphas[0] 1 -> 100000",
         "mean held-out r over subjects",
     ]);
     assert!(!answer.stdout.contains("NOT REPRODUCIBLE"), "{answer:?}");
     world.hebb(&format!("diff {first} {second} --exit-code")).exits(1);
-    world.hebb(&format!("diff {first} {first} --exit-code")).exits(0).prints(&["no difference: 40 tasks"]);
+    world.hebb(&format!("diff {first} {first} --exit-code")).exits(0).prints(&["no difference: 42 tasks"]);
     let all = json(&world.hebb(&format!("diff {first} {second} --json")).exits(0).stdout);
     let some = json(&world.hebb(&format!("diff {first} {second} --json --tolerance 0.01")).exits(0).stdout);
     let n_scores = |answer: &Value| answer["results"][0]["scores"].as_array().expect("a list").len();
@@ -132,7 +132,7 @@ fn the_picture_has_a_box_for_every_task_or_for_every_kind() {
     let world = World::simulated();
     let picture = world.hebb("graph study.toml --format svg").exits(0).stdout;
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
-    assert_eq!(picture.matches("<g><title>").count(), 40, "a box with a tooltip for each task");
+    assert_eq!(picture.matches("<g><title>").count(), 42, "a box with a tooltip for each task");
     for word in ["encode/sub-01/clip/patterns", "never run", ">runs</text>"] {
         assert!(picture.contains(word), "{word}");
     }
@@ -140,7 +140,7 @@ fn the_picture_has_a_box_for_every_task_or_for_every_kind() {
     assert_eq!(world.text("tasks.svg"), picture);
     let kinds = world.hebb("graph study.toml --format svg --by kind").exits(0).stdout;
     let n_kinds = kinds.matches("<g><title>").count();
-    assert!((10..=14).contains(&n_kinds), "{n_kinds}");
+    assert!((10..=15).contains(&n_kinds), "{n_kinds}");
     world.hebb("graph study.toml --by kind").exits(0).prints(&["\"encode runs\" [label=\"encode runs\\n", " tasks\""]);
     world.hebb("graph study.toml -o no/where.dot").exits(2).says(&["cannot write `no/where.dot`"]);
 }

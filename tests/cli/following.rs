@@ -29,7 +29,7 @@ fn json(text: &str) -> Value {
 fn events_tell_all_that_the_summary_counts_and_run_what_was_planned() {
     let Some(_) = runtime() else { return };
     let world = World::simulated();
-    for (edit, n_expected) in [(None, 40), (Some(("alphas = [1, 10, 100]", "alphas = [1, 10, 1000]")), 15)] {
+    for (edit, n_expected) in [(None, 42), (Some(("alphas = [1, 10, 100]", "alphas = [1, 10, 1000]")), 17)] {
         if let Some((old, new)) = edit {
             world.replace("study.toml", old, new);
         }
@@ -168,7 +168,7 @@ fn a_run_without_work_leaves_no_trace() {
     let Some(_) = runtime() else { return };
     let world = World::simulated();
     world.hebb("run study.toml").exits(0);
-    let answer = world.hebb("run study.toml --events events.jsonl").exits(0).prints(&["tiny: 0 computed, 40 cached"]);
+    let answer = world.hebb("run study.toml --events events.jsonl").exits(0).prints(&["tiny: 0 computed, 42 cached"]);
     assert_eq!(answer.stderr, "", "nothing is drawn");
     let told = lines(&world, "events.jsonl");
     assert_eq!(told.iter().map(|line| line["event"].as_str().expect("text")).collect::<Vec<_>>(), ["begun", "ended"]);
@@ -186,7 +186,7 @@ fn a_plan_knows_times_of_like_tasks_and_losing_them_costs_nothing_else() {
         (tasks.iter().filter(|task| task["estimated_s"].is_f64()).count(), tasks.len())
     };
     let plan = json(&world.hebb("plan study.toml --json --jobs 2").exits(0).stdout);
-    assert_eq!(known(&plan), (15, 15));
+    assert_eq!(known(&plan), (17, 17));
     let forecast = |name: &str| plan["forecast"][name].as_f64().expect("a number");
     assert!(forecast("chain_s") <= forecast("wall_s") && forecast("wall_s") <= forecast("work_s"), "{plan}");
     assert!(forecast("work_s") <= 2.0 * forecast("wall_s") + 1e-6, "two jobs do twice the work at most: {plan}");
@@ -199,10 +199,10 @@ fn a_plan_knows_times_of_like_tasks_and_losing_them_costs_nothing_else() {
 
     // A study of another name in the same cache is compared by kind and size.
     world.write("other.toml", world.text("study.toml"));
-    assert_eq!(known(&json(&world.hebb("plan other.toml --json").exits(0).stdout)), (15, 15));
+    assert_eq!(known(&json(&world.hebb("plan other.toml --json").exits(0).stdout)), (17, 17));
     world.write("cache/times.json", "{ torn");
     let plan = json(&world.hebb("plan other.toml --json").exits(0).stdout);
-    assert_eq!((known(&plan), &plan["forecast"]["unknown"]), ((0, 15), &15.into()));
+    assert_eq!((known(&plan), &plan["forecast"]["unknown"]), ((0, 17), &17.into()));
     world.hebb("run other.toml").exits(0);
 }
 
@@ -218,6 +218,6 @@ fn without_its_engine_a_plan_says_what_is_blocked_and_by_what() {
     assert_eq!(blocked("export/clip/vision"), Value::Null);
     assert!(blocked("report").as_str().is_some_and(|why| why.starts_with("needs ")));
     let counts = |name: &str| plan["counts"][name].as_u64().expect("a count");
-    assert_eq!((counts("to_run"), counts("blocked")), (4, 36), "{plan}");
-    world.hebb("plan study.toml --onnxruntime nowhere.so").exits(0).prints(&["4 to run", "36 blocked"]);
+    assert_eq!((counts("to_run"), counts("blocked")), (4, 38), "{plan}");
+    world.hebb("plan study.toml --onnxruntime nowhere.so").exits(0).prints(&["4 to run", "38 blocked"]);
 }

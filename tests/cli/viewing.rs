@@ -76,7 +76,7 @@ fn a_study_is_shown_from_before_its_first_run_to_its_report() {
     assert_eq!((&before["state"], &before["page"]), (&"idle".into(), &Value::Null));
     assert_eq!(
         before["counts"]["to_run"].as_u64().unwrap_or(0) + before["counts"]["to_follow"].as_u64().unwrap_or(0),
-        40
+        42
     );
 
     let mut run = world.command("run study.toml").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
@@ -92,7 +92,7 @@ fn a_study_is_shown_from_before_its_first_run_to_its_report() {
     }
     assert!(seen > 0, "the run was never seen");
     let after = server.state();
-    assert_eq!((&after["state"], &after["counts"]["cached"]), (&"idle".into(), &40.into()));
+    assert_eq!((&after["state"], &after["counts"]["cached"]), (&"idle".into(), &42.into()));
     let path = after["page"]["path"].as_str().expect("a page");
     let report = server.get(path);
     assert_eq!(report.status, 200);

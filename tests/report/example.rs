@@ -41,6 +41,7 @@ pub fn page() -> Page {
             panels: vec![panel("sub-01", 1), panel("sub-02", 2)],
         },
         brain: vec![brain()],
+        n_brain_left_out: 2,
         viewer: viewer(),
         patterns: vec![patterns()],
         redundancy: vec![redundancy(12)],
@@ -222,40 +223,41 @@ fn patterns() -> PatternSet {
 }
 
 /// K patterns of which neighbours overlap.
-/// Gzipped NIfTI of some frames on a small grid.
-fn frames(n_frames: usize, value: impl Fn(usize, usize) -> f32) -> Vec<u8> {
+/// Gzipped NIfTI on a small grid.
+fn volume(value: impl Fn(usize) -> f32) -> Vec<u8> {
     let shape = [12, 14, 10];
     let affine = [[3.0, 0.0, 0.0, -18.0], [0.0, 3.0, 0.0, -21.0], [0.0, 0.0, 3.0, -15.0], [0.0, 0.0, 0.0, 1.0]];
-    let n_volumes = (n_frames > 1).then_some(n_frames);
-    let header = ImageHeader { shape, n_volumes, affine, repetition_time_s: 0.0, sample_type: SampleType::F32 };
+    let header = ImageHeader { shape, n_volumes: None, affine, repetition_time_s: 0.0, sample_type: SampleType::F32 };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("map.nii.gz");
     let mut writer = VolumeWriter::create(&path, &header).expect("a file");
-    for frame in 0..n_frames {
-        let volume: Vec<f32> = (0..shape.iter().product()).map(|voxel| value(frame, voxel)).collect();
-        writer.write_volume(&volume).expect("a volume");
-    }
+    let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+    writer.write_volume(&values).expect("a volume");
     writer.finish().expect("a whole file");
     std::fs::read(path).expect("a file that was just written")
 }
 
 fn viewer() -> Viewer {
+    let frame = |at: usize, name: &str| ViewerFrame {
+        name: name.into(),
+        file: volume(|voxel| 0.3 * ((voxel + 5 * at) as f32 / 90.0).sin()),
+    };
     let map = |title: &str, scale, names: &[&str]| ViewerMap {
         title: title.into(),
         brain: 0,
         measure: Measure { name: "Pearson r".into(), scale, least_end: 0.3 },
-        frames: names.iter().map(|name| (*name).to_owned()).collect(),
+        frames: names.iter().enumerate().map(|(at, name)| frame(at, name)).collect(),
         n_frames: 12,
         path: "maps/sub-01_desc-clip_stat-r_statmap.nii.gz".into(),
-        file: frames(names.len().max(1), |frame, voxel| 0.3 * ((voxel + 5 * frame) as f32 / 90.0).sin()),
     };
     Viewer {
         brains: vec![ViewerBrain {
             subject: "sub-01".into(),
             networks: NETWORKS.map(|(name, _)| name.to_owned()).into(),
-            file: frames(1, |_, voxel| (voxel % 12 / 2) as f32),
+            file: volume(|voxel| (voxel % 12 / 2) as f32),
         }],
-        maps: vec![map("scores", Scale::FromZero, &[]), map("weights", Scale::Signed, &["pattern 1", "pattern 2"])],
+        n_left_out: 3,
+        maps: vec![map("scores", Scale::FromZero, &[""]), map("weights", Scale::Signed, &["pattern 1", "pattern 2"])],
     }
 }
 

@@ -83,6 +83,7 @@ fn with_every_text(text: &str) -> Page {
         warnings,
         prediction,
         brain,
+        n_brain_left_out: _,
         viewer,
         patterns,
         redundancy,
@@ -114,7 +115,7 @@ fn with_every_text(text: &str) -> Page {
     }
     for map in &mut viewer.maps {
         texts.extend([&mut map.title, &mut map.measure.name, &mut map.path]);
-        texts.extend(&mut map.frames);
+        texts.extend(map.frames.iter_mut().map(|frame| &mut frame.name));
     }
     for set in patterns {
         texts.extend([&mut set.title, &mut set.unit]);

@@ -50,7 +50,7 @@ fn a_dry_run_counts_to_the_byte_what_a_collection_frees() {
         assert_eq!(told[field], freed[field], "{field}");
     }
     assert!(freed["artifacts"]["count"].as_u64() > Some(0) && freed["left_over"]["size_bytes"] == 1010, "{freed}");
-    assert!(printed(program(folder, &RUN)).contains(": 0 computed, 50 cached"), "what the study needs is there");
+    assert!(printed(program(folder, &RUN)).contains(": 0 computed, 52 cached"), "what the study needs is there");
     assert!(records(&cache).iter().all(|(key, output)| after_edit.get(key) == Some(output)));
     assert!(printed(program(folder, &["cache", "verify"])).contains("all are whole"));
     assert_eq!(collect(folder, &["--grace", "0"])["size_bytes"], 0);
@@ -64,12 +64,12 @@ fn pins_keep_what_was_when_they_were_set() {
     assert_eq!(refused.status.code(), Some(2), "there is no cache yet");
     printed(program(folder, &RUN));
     printed(program(folder, &["cache", "pin", "tiny.toml"]));
-    assert!(printed(program(folder, &["cache", "pins"])).contains("50 results"));
+    assert!(printed(program(folder, &["cache", "pins"])).contains("52 results"));
     edit(folder);
     printed(program(folder, &RUN));
     assert_eq!(collect(folder, &["--grace", "0"])["artifacts"]["count"], 0);
     fs::write(folder.join("tiny.toml"), tiny()).expect("writable");
-    assert!(printed(program(folder, &["plan", "tiny.toml"])).contains("all 50 tasks are cached"));
+    assert!(printed(program(folder, &["plan", "tiny.toml"])).contains("all 52 tasks are cached"));
 
     // The file is gone: its last state goes, the pinned one stays.
     fs::remove_file(folder.join("tiny.toml")).expect("removable");
@@ -77,7 +77,7 @@ fn pins_keep_what_was_when_they_were_set() {
     assert!(freed["artifacts"]["count"].as_u64() > Some(0) && freed["notes"]["count"] == 1, "{freed}");
     assert!(printed(program(folder, &["cache", "pins"])).contains("(the file is gone)"));
     fs::write(folder.join("tiny.toml"), tiny()).expect("writable");
-    assert!(printed(program(folder, &RUN)).contains(": 0 computed, 50 cached"));
+    assert!(printed(program(folder, &RUN)).contains(": 0 computed, 52 cached"));
 
     fs::remove_file(folder.join("tiny.toml")).expect("removable");
     printed(program(folder, &["cache", "unpin", "tiny.toml"]));
@@ -110,7 +110,7 @@ fn a_cache_that_is_in_use_or_not_understood_is_not_collected() {
     flipped[bytes.len() / 3] ^= 1;
     fs::write(&note, flipped).expect("writable");
     refused("does not read");
-    assert!(printed(program(folder, &RUN)).contains(": 0 computed, 50 cached"), "a run writes the note again");
+    assert!(printed(program(folder, &RUN)).contains(": 0 computed, 52 cached"), "a run writes the note again");
     assert_eq!(collect(folder, &["--grace", "0"])["artifacts"]["count"], 0);
 }
 

@@ -122,6 +122,26 @@ fn what_a_damaged_result_is_made_of_is_made_again_too() {
 }
 
 #[test]
+fn a_task_looks_at_the_files_that_it_reads_and_verification_at_all() {
+    let Some(bench) = Bench::tiny() else { return };
+    // A report tells what a fit found, and never reads its weights, of which maps are made.
+    let fit = bench.plan().artifact("encode/sub-01/clip/patterns");
+    flip(&fit.join("weights.npy"));
+    fs::remove_dir_all(bench.plan().artifact("report")).expect("removable");
+    let ran = bench.run();
+    ran.assert_computed("report");
+    assert!(ran.damaged.is_empty(), "{:?}", ran.damaged);
+    let verified = program(bench.folder(), &["cache", "verify"]).output().expect("it starts");
+    assert_eq!(verified.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&[verified.stdout, verified.stderr].concat()).into_owned();
+    assert!(told.contains("`weights.npy` holds other bytes"), "{told}");
+    fs::remove_dir_all(bench.plan().artifact("maps/sub-01/clip")).expect("removable");
+    let ran = bench.run();
+    ran.assert_computed("encode/sub-01/clip/patterns maps/sub-01/clip");
+    assert_eq!(ran.damaged.keys().collect::<Vec<_>>(), ["encode/sub-01/clip/patterns"]);
+}
+
+#[test]
 fn a_damaged_report_is_made_again_before_it_is_shown() {
     let Some(bench) = Bench::tiny() else { return };
     let run = ["run", "study.toml"];
@@ -138,7 +158,7 @@ fn a_damaged_report_is_made_again_before_it_is_shown() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{told}");
     assert!(told.contains("the result of report is damaged: `tables/scores.tsv` holds other bytes"), "{told}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains(": 1 computed, 49 cached, 1 damaged and set aside"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(": 1 computed, 51 cached, 1 damaged and set aside"));
     assert_eq!(fs::read(bench.folder().join("results/tiny/tables/scores.tsv")).expect("readable"), page);
 }
 

@@ -7,13 +7,13 @@
 use super::bench::{Bench, Ids};
 
 /// What follows from new unit series or voxels: fits, what is asked of them, the report.
-pub(super) const FITS: &str = "encode null prediction redundancy polarity report";
+pub(super) const FITS: &str = "encode null prediction maps redundancy polarity report";
 /// What follows from new patterns.
-pub(super) const PATTERN_FITS: &str = "encode/*/patterns null prediction redundancy polarity report";
+pub(super) const PATTERN_FITS: &str = "encode/*/patterns null prediction maps redundancy polarity report";
 /// What is known of simulated subjects follows too.
 pub(super) const TRUTH: &str = "recovery";
 /// What follows from another test of voxels: layers are tested where they are fitted.
-const TESTS: &str = "encode/*/layer-* null prediction recovery report";
+const TESTS: &str = "encode/*/layer-* null prediction maps recovery report";
 /// What follows from new simulated brains.
 const BRAINS: &str = "simulate mask bold";
 /// What follows from another image tower; the text tower's export comes out as before.
@@ -74,7 +74,7 @@ edits! {
     // Sweeps. The first cell is the study as it was, so what runs is what the second has of its own.
     a_value_on_a_grid_runs_its_cell_only: "sweep.grid.*",
         ["[units]" -> "[sweep.grid]\n\"patterns.dictionary.n_patterns\" = [4, 5]\n\n[units]"]
-        computes "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 prediction/*@n_patterns=5 \
+        computes "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 prediction/*@n_patterns=5 maps/*@n_patterns=5 \
                   redundancy/*@n_patterns=5 polarity/*@n_patterns=5 recovery/*@n_patterns=5 report@n_patterns=5";
     zipped_values_run_together: "sweep.zip",
         ["[units]" -> "[[sweep.zip]]\n\"statistics.redundancy.seed\" = [0, 1]\n\"statistics.polarity.seed\" = [0, 1]\n\n[units]"]
@@ -165,7 +165,7 @@ edits! {
 
     // Simulated brains.
     a_new_subject_reruns_its_own: "bold.simulate.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-01", "sub-02", "sub-03"]"#]
-        computes "simulate/sub-03 mask/sub-03 groups/sub-03 bold/sub-03/* encode/sub-03/* null/sub-03/* prediction/sub-03/* redundancy/sub-03/* polarity/sub-03/* recovery/sub-03 report";
+        computes "simulate/sub-03 mask/sub-03 groups/sub-03 bold/sub-03/* encode/sub-03/* null/sub-03/* prediction/sub-03/* maps/sub-03/* redundancy/sub-03/* polarity/sub-03/* recovery/sub-03 report";
     a_subject_less_reruns_the_report_only: "bold.simulate.subjects", [r#"["sub-01", "sub-02"]"# -> r#"["sub-02"]"#]
         computes "report";
     the_only_model_by_name_reruns_nothing: "bold.simulate.model",
@@ -176,7 +176,7 @@ edits! {
     the_shape_of_brains_reruns_no_pattern: "bold.simulate.brain.shape", ["[10, 12, 9]" -> "[10, 12, 10]"]
         computes BRAINS, "groups", FITS, TRUTH;
     the_size_of_voxels_reruns_no_fit: "bold.simulate.brain.voxel_size_mm", ["voxel_size_mm = 6.0" -> "voxel_size_mm = 5.0"]
-        computes BRAINS, "groups prediction redundancy recovery report";
+        computes BRAINS, "groups prediction maps redundancy recovery report";
     the_noise_reruns_no_pattern: "bold.simulate.brain.snr", ["snr = 2.0" -> "snr = 1.0"] computes BRAINS, FITS, TRUTH;
     the_noises_memory_reruns_no_pattern: "bold.simulate.brain.ar1", ["snr = 2.0" -> "snr = 2.0\nar1 = 0.4"]
         computes BRAINS, FITS, TRUTH;
@@ -343,11 +343,11 @@ edits! {
     the_block_reruns_significance: "statistics.significance.block_s",
         ["[statistics.significance]" -> "[statistics.significance]\nblock_s = 10.0"] computes FITS, TRUTH;
     the_discovery_rate_reruns_significance: "statistics.significance.fdr",
-        ["[statistics.significance]" -> "[statistics.significance]\nfdr = 0.1"] computes "null prediction recovery report";
+        ["[statistics.significance]" -> "[statistics.significance]\nfdr = 0.1"] computes "null prediction maps recovery report";
     the_seed_of_significance_reruns_it: "statistics.significance.seed",
         ["[statistics.significance]" -> "[statistics.significance]\nseed = 1"] computes TESTS;
     significance_taken_out_reruns_layers_which_test_themselves: "statistics.significance.n_permutations",
-        ["[statistics.significance]\nn_permutations = 99" -> ""] computes "encode/*/layer-* prediction recovery report";
+        ["[statistics.significance]\nn_permutations = 99" -> ""] computes "encode/*/layer-* prediction maps recovery report";
     the_threshold_reruns_redundancy: "statistics.redundancy.threshold_sd",
         ["[statistics.redundancy]" -> "[statistics.redundancy]\nthreshold_sd = 1.0"] computes "redundancy recovery report";
     more_permutations_rerun_redundancy: "statistics.redundancy.n_permutations",
@@ -383,57 +383,57 @@ edits! {
         ["[statistics.polarity]" -> "[statistics.polarity]\nthreshold_sd = 1.0"] computes "polarity recovery report";
     branches_are_fitted_where_architecture_is_asked: "statistics.architecture.seed",
         ["[statistics.polarity]" -> "[statistics.architecture]\nseed = 1\n\n[statistics.polarity]"]
-        computes "encode/*/branches/* architecture recovery report";
+        computes "encode/*/branches/* architecture maps recovery report";
     models_to_compare_are_those_named: "statistics.architecture.compare",
         ["[statistics.polarity]" -> "[statistics.architecture]\ncompare = []\n\n[statistics.polarity]"]
-        computes "encode/*/branches/* architecture recovery report";
+        computes "encode/*/branches/* architecture maps recovery report";
     draws_of_architecture_fit_nothing_again: "statistics.architecture.n_permutations",
         ["[statistics.polarity]" -> "[statistics.architecture]\nn_permutations = 99\n\n[statistics.polarity]"]
-        computes "encode/*/branches/* architecture recovery report";
+        computes "encode/*/branches/* architecture maps recovery report";
     an_order_of_networks_reruns_no_fit: "statistics.hierarchy.order",
         ["[statistics.polarity]" -> "[statistics.hierarchy]\norder = [\"visual\", \"language\", \"default\", \"limbic\"]\n\n[statistics.polarity]"]
-        computes "hierarchy report";
+        computes "hierarchy maps report";
     the_seed_of_hierarchy_reruns_no_fit: "statistics.hierarchy.seed",
         ["[statistics.polarity]" -> "[statistics.hierarchy]\norder = [\"visual\", \"language\"]\nseed = 1\n\n[statistics.polarity]"]
-        computes "hierarchy report";
+        computes "hierarchy maps report";
     a_group_reruns_no_subject: "statistics.group.n_permutations",
-        ["[statistics.polarity]" -> "[statistics.group]\nn_permutations = 99\n\n[statistics.polarity]"] computes "group report";
+        ["[statistics.polarity]" -> "[statistics.group]\nn_permutations = 99\n\n[statistics.polarity]"] computes "group maps/group report";
     the_seed_of_a_group_reruns_no_subject: "statistics.group.seed",
-        ["[statistics.polarity]" -> "[statistics.group]\nseed = 1\n\n[statistics.polarity]"] computes "group report";
+        ["[statistics.polarity]" -> "[statistics.group]\nseed = 1\n\n[statistics.polarity]"] computes "group maps/group report";
     families_rerun_the_group: "statistics.group.families",
-        ["[statistics.polarity]" -> "[statistics.group]\nfamilies = \"participants.tsv\"\n\n[statistics.polarity]"] computes "group report";
+        ["[statistics.polarity]" -> "[statistics.group]\nfamilies = \"participants.tsv\"\n\n[statistics.polarity]"] computes "group maps/group report";
     another_column_of_families_reruns_the_group: "statistics.group.family_column",
         ["[statistics.polarity]" -> "[statistics.group]\nfamilies = \"participants.tsv\"\nfamily_column = \"household\"\n\n[statistics.polarity]"]
-        computes "group report";
+        computes "group maps/group report";
     components_in_place_of_layers_rerun_layers: "encoding.ridge.components", ["10_000]" -> "10_000]\ncomponents = 3"]
         computes "pattern/clip/* encode/*/layer-* prediction recovery report";
 
     // Controls.
     untrained_twins_run_beside_their_models: "controls.untrained", ["[units]" -> "[controls]\nuntrained = true\n\n[units]"]
         computes "weights/clip-untrained export/clip-untrained/* extract/clip-untrained/* series/clip-untrained/* pattern/clip-untrained \
-                  encode/*/clip-untrained/* null/*/clip-untrained prediction/*/clip-untrained redundancy/*/clip-untrained \
+                  encode/*/clip-untrained/* null/*/clip-untrained prediction/*/clip-untrained maps/*/clip-untrained redundancy/*/clip-untrained \
                   polarity/*/clip-untrained report";
     phases_run_from_the_same_units: "controls.phases", ["[units]" -> "[controls]\nphases = true\n\n[units]"]
-        computes "pattern/clip-phases encode/*/clip-phases/patterns null/*/clip-phases prediction/*/clip-phases \
+        computes "pattern/clip-phases encode/*/clip-phases/patterns null/*/clip-phases prediction/*/clip-phases maps/*/clip-phases \
                   redundancy/*/clip-phases polarity/*/clip-phases report";
     the_seed_of_controls_reruns_them: "controls.seed", ["[units]" -> "[controls]\nphases = true\nseed = 3\n\n[units]"]
-        computes "pattern/clip-phases encode/*/clip-phases/patterns null/*/clip-phases prediction/*/clip-phases \
+        computes "pattern/clip-phases encode/*/clip-phases/patterns null/*/clip-phases prediction/*/clip-phases maps/*/clip-phases \
                   redundancy/*/clip-phases polarity/*/clip-phases report";
     low_level_features_run_beside_models: "controls.low_level", ["[units]" -> "[controls]\nlow_level = true\n\n[units]"]
-        computes "measure/low-level/* series/low-level/* pattern/low-level encode/*/low-level/* null/*/low-level prediction/*/low-level \
+        computes "measure/low-level/* series/low-level/* pattern/low-level encode/*/low-level/* null/*/low-level prediction/*/low-level maps/*/low-level \
                   redundancy/*/low-level polarity/*/low-level report";
     words_run_beside_models: "controls.words", ["[units]" -> "[controls]\nwords = true\n\n[units]"]
-        computes "measure/words/* series/words/* pattern/words encode/*/words/* null/*/words prediction/*/words \
+        computes "measure/words/* series/words/* pattern/words encode/*/words/* null/*/words prediction/*/words maps/*/words \
                   redundancy/*/words polarity/*/words report";
     a_model_without_a_network_runs_beside_others: "models.*.low_level.features",
         ["[units]" -> "[models.pixels.low_level]\nfeatures = [\"luminance\", \"contrast\"]\n\n[units]"]
         ["repetition_time_s = 1.5" -> "repetition_time_s = 1.5\nmodel = \"clip\""]
-        computes "measure/pixels/* series/pixels/* pattern/pixels encode/*/pixels/* null/*/pixels prediction/*/pixels \
+        computes "measure/pixels/* series/pixels/* pattern/pixels encode/*/pixels/* null/*/pixels prediction/*/pixels maps/*/pixels \
                   redundancy/*/pixels polarity/*/pixels report";
     a_grid_of_cells_runs_its_model: "models.*.low_level.grid",
         ["[units]" -> "[models.pixels.low_level]\ngrid = 2\nfeatures = [\"luminance\"]\n\n[units]"]
         ["repetition_time_s = 1.5" -> "repetition_time_s = 1.5\nmodel = \"clip\""]
-        computes "measure/pixels/* series/pixels/* pattern/pixels encode/*/pixels/* null/*/pixels prediction/*/pixels \
+        computes "measure/pixels/* series/pixels/* pattern/pixels encode/*/pixels/* null/*/pixels prediction/*/pixels maps/*/pixels \
                   redundancy/*/pixels polarity/*/pixels report";
 
     // What shapes no result.

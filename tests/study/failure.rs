@@ -27,7 +27,8 @@ fn a_failed_task_blocks_its_dependants_only_and_the_next_run_goes_on() {
     // The header can be read, so the study checks; the volumes are not all there.
     fs::write(&path, &bytes[..bytes.len() - 200]).expect("writable");
     let ran = bench.run();
-    let blocked = "encode/sub-02/* null/sub-02/* prediction/sub-02/* redundancy/sub-02/* polarity/sub-02/* report";
+    let blocked =
+        "encode/sub-02/* null/sub-02/* prediction/sub-02/* maps/sub-02/* redundancy/sub-02/* polarity/sub-02/* report";
     assert_eq!(ran.failed.keys().collect::<Vec<_>>(), ["bold/sub-02/run-3"]);
     assert!(ran.failed["bold/sub-02/run-3"].contains(name), "the message names the file: {:?}", ran.failed);
     assert_eq!(ran.blocked, chosen(&ran.all, blocked));
@@ -62,10 +63,10 @@ fn a_result_that_nothing_needs_is_not_made_again() {
     }
     let ran = bench.run();
     ran.assert_computed("");
-    assert_eq!((ran.summary.cached, ran.all.len()), (47, 50));
+    assert_eq!((ran.summary.cached, ran.all.len()), (49, 52));
     // An edit far behind them asks for none of them.
     bench.edit(&[("penalty = 0.15", "penalty = 0.2")]);
-    bench.run().assert_computed("pattern encode/*/patterns null prediction redundancy polarity recovery report");
+    bench.run().assert_computed("pattern encode/*/patterns null prediction maps redundancy polarity recovery report");
     // One just behind them does.
     bench.edit(&[("\"glover\"", "\"spm\"")]);
     let ran = bench.run();

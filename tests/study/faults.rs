@@ -34,7 +34,7 @@ fn kill_at(moments: impl Iterator<Item = (usize, Duration)>) {
     printed(program(folder.path(), &RUN));
     assert_eq!(records(&cache), expected, "{n_killed} runs were killed in the middle");
     assert_eq!(shown(folder.path()), shown_undisturbed(), "{n_killed} runs were killed in the middle");
-    assert!(printed(program(folder.path(), &RUN)).contains(": 0 computed, 50 cached"));
+    assert!(printed(program(folder.path(), &RUN)).contains(": 0 computed, 52 cached"));
     printed(program(folder.path(), &["cache", "verify"]));
     // What the killed left is swept, and nothing else.
     printed(program(folder.path(), &["cache", "gc", "--grace", "0"]));
@@ -82,7 +82,7 @@ fn moments(seed: u64, n: usize) -> impl Iterator<Item = (usize, Duration)> {
     let mut state = seed;
     (0..n).map(move |turn| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (turn * 50 / n, Duration::from_micros((state >> 33) % 30_000))
+        (turn * 52 / n, Duration::from_micros((state >> 33) % 30_000))
     })
 }
 
@@ -103,7 +103,7 @@ fn sixteen_runs_at_once_compute_every_task_once() {
         let number = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a count");
         computed += number.parse::<usize>().expect("a number");
     }
-    assert_eq!(computed, 50);
+    assert_eq!(computed, 52);
     let cache = folder.path().join("cache");
     assert_eq!(records(&cache), expected);
     assert!(printed(program(folder.path(), &["cache", "verify"])).contains("all are whole"));
@@ -163,7 +163,7 @@ fn a_full_disk_is_told_with_its_folder_and_the_next_run_goes_on() {
     let n_before = records(&cache).len();
     assert!((1..expected.len()).contains(&n_before), "{n_before} records of {}", expected.len());
     let line = printed(program(folder.path(), &RUN));
-    assert!(!line.contains(": 50 computed"), "what was published stays: {line}");
+    assert!(!line.contains(": 52 computed"), "what was published stays: {line}");
     assert_eq!(records(&cache), expected);
     assert!(printed(program(folder.path(), &["cache", "verify"])).contains("all are whole"));
 }
@@ -176,9 +176,9 @@ fn a_read_only_cache_serves_what_it_has_and_says_at_once_what_it_cannot() {
     printed(program(folder.path(), &RUN));
     disk.remount("ro");
     assert!(
-        printed(program(folder.path(), &["run", "tiny.toml", "--results", "new"])).contains(": 0 computed, 50 cached")
+        printed(program(folder.path(), &["run", "tiny.toml", "--results", "new"])).contains(": 0 computed, 52 cached")
     );
-    assert!(printed(program(folder.path(), &["plan", "tiny.toml"])).contains("all 50 tasks are cached"));
+    assert!(printed(program(folder.path(), &["plan", "tiny.toml"])).contains("all 52 tasks are cached"));
     for command in [&["status", "tiny.toml"][..], &["check", "tiny.toml"], &["cache", "verify"], &["cache", "size"]] {
         printed(program(folder.path(), command));
     }
@@ -204,7 +204,7 @@ fn times_of_1970_and_2100_in_the_cache_mean_nothing() {
         for entry in walkdir::WalkDir::new(&cache).into_iter().map(|entry| entry.expect("readable")) {
             fs::File::open(entry.path()).and_then(|file| file.set_modified(time)).expect("settable");
         }
-        assert!(printed(program(folder.path(), &RUN)).contains(": 0 computed, 50 cached"));
+        assert!(printed(program(folder.path(), &RUN)).contains(": 0 computed, 52 cached"));
         let text = tiny().replace("penalty = 0.15", &format!("penalty = 0.{}", 2 + turn));
         fs::write(folder.path().join("tiny.toml"), text).expect("writable");
         assert!(!printed(program(folder.path(), &RUN)).contains(": 0 computed"));

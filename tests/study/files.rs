@@ -117,7 +117,8 @@ fn an_unread_column_reruns_nothing() {
     change("stimuli/run-1.tsv", add, &[]);
 }
 
-const ONE_RUN: &str = "encode/sub-02/* null/sub-02/* prediction/sub-02/* redundancy/sub-02/* polarity/sub-02/* report";
+const ONE_RUN: &str =
+    "encode/sub-02/* null/sub-02/* prediction/sub-02/* maps/sub-02/* redundancy/sub-02/* polarity/sub-02/* report";
 
 #[test]
 fn a_changed_series_reruns_its_subject() {
@@ -147,7 +148,7 @@ fn a_network_renamed_in_the_atlas_reruns_masks_and_what_tells_networks() {
     change(
         "derivatives/atlas/schematic_dseg.tsv",
         replace("somatomotor", "motor"),
-        &["mask groups bold prediction redundancy report"],
+        &["mask groups bold prediction maps redundancy report"],
     );
 }
 

@@ -133,25 +133,25 @@ edits! {
         ["labels = \"inputs/derivatives/atlas/schematic_dseg.nii.gz\"" -> "labels = \"probabilities.nii.gz\"\nthreshold = 0.3"]
         ["table = \"inputs/derivatives/atlas/schematic_dseg.tsv\"\n" -> ""] computes "mask groups bold", FITS;
     a_space_that_nobody_says_is_told_in_the_results: "atlas.space",
-        ["space = \"schematic\"\n" -> ""] computes "mask groups bold prediction redundancy report";
+        ["space = \"schematic\"\n" -> ""] computes "mask groups bold prediction maps redundancy report";
     volumes_by_name_rerun_nothing: "bold.bids.series", ["[bold.bids]" -> "[bold.bids]\nseries = \"volume\""] computes;
     the_usual_description_by_name_reruns_nothing: "bold.bids.desc", ["[bold.bids]" -> "[bold.bids]\ndesc = \"preproc\""] computes;
     a_raw_folder_reruns_nothing: "bold.bids.raw_folder", ["[bold.bids]" -> "[bold.bids]\nraw_folder = \"inputs\""] computes;
     the_same_numbers_in_matrices_stop_there: "bold.matrices.path",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-01 groups bold prediction redundancy report";
+        computes "mask/sub-01 groups bold prediction maps redundancy report";
     matrices_in_a_folder_stop_there: "bold.matrices.folder",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\nfolder = \"own\"\npath = \"{subject}/run-{run}.npy\"\nmask = \"{subject}/mask.nii.gz\"\nconfounds = \"{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-01 groups bold prediction redundancy report";
+        computes "mask/sub-01 groups bold prediction maps redundancy report";
     one_mask_for_all_matrices_stops_there: "bold.matrices.mask",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/sub-01/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-01 groups bold prediction redundancy report";
+        computes "mask/sub-01 groups bold prediction maps redundancy report";
     matrices_without_confounds_rerun_fits: "bold.matrices.confounds",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nrepetition_time_s = 1.5"]
         ["confounds = [\"trans_*\", \"rot_*\"]\n" -> ""] computes "mask/sub-01 groups bold", FITS;
     matrices_of_one_subject_stop_there: "bold.matrices.subjects",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"\nsubjects = [\"sub-01\", \"sub-02\"]" -> "[bold.matrices]\nsubjects = [\"sub-02\"]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.5"]
-        computes "mask/sub-02 groups bold prediction redundancy report";
+        computes "mask/sub-02 groups bold prediction maps redundancy report";
     matrices_of_another_pace_rerun_all: "bold.matrices.repetition_time_s",
         ["[bold.bids]\nfolder = \"inputs/derivatives\"" -> "[bold.matrices]\npath = \"own/{subject}/run-{run}.npy\"\nmask = \"own/{subject}/mask.nii.gz\"\nconfounds = \"own/{subject}/run-{run}.tsv\"\nrepetition_time_s = 1.6"]
         computes "series pattern mask/sub-01 groups bold", FITS;
@@ -251,8 +251,7 @@ fn surfaces_are_one_study_wherever_they_lie() {
 
     // Maps are on the surfaces, and every place is told in the table.
     let planned = bench.plan();
-    let report = planned.artifact("report");
-    let map = report.join("maps/sub-01_desc-clip_stat-r_statmap.dscalar.nii");
+    let map = planned.artifact("maps/sub-01/clip").join("maps/sub-01_desc-clip_stat-r_statmap.dscalar.nii");
     let info = hebb::format::cifti::read_cifti_info(&map).expect("a map on surfaces");
     assert_eq!((info.n_maps(), info.n_places()), (1, 80));
     let table = Table::read(&planned.artifact("mask/sub-01").join("voxels.tsv")).expect("a table");
@@ -277,7 +276,8 @@ fn surfaces_are_one_study_wherever_they_lie() {
     }
     bench.write(&of_hcp);
     let planned = bench.plan();
-    let bold: Vec<_> = planned.to_run().into_keys().filter(|id| !id.starts_with("report")).collect();
+    let bold: Vec<_> =
+        planned.to_run().into_keys().filter(|id| !id.starts_with("report") && !id.starts_with("maps")).collect();
     assert!(bold.is_empty(), "{bold:?}");
 
     // Another choice of each kind is other files.

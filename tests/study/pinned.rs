@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Kind, and the first twelve characters of the recipe key of its first task in the tiny study.
 ///
 /// Frames are left out: the key of that kind names the ffmpeg of the machine.
-const KEYS: [(Kind, &str); 22] = [
+const KEYS: [(Kind, &str); 23] = [
     (Kind::Stimuli, "1dac679262d2"),
     (Kind::Weights, "deb3d3a35d9b"),
     (Kind::Export, "9132946167a8"),
@@ -35,7 +35,8 @@ const KEYS: [(Kind, &str); 22] = [
     (Kind::Hierarchy, "b82d2811e6a2"),
     (Kind::Recovery, "1fe09adb09b2"),
     (Kind::Group, "034df439de07"),
-    (Kind::Report, "9d09da846c59"),
+    (Kind::Maps, "7b254b3ea500"),
+    (Kind::Report, "2be2d1083301"),
 ];
 
 #[test]

@@ -76,7 +76,7 @@ fn two_runs_at_once_compute_every_task_once() {
         let number = line.split(": ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a count");
         computed += number.parse::<usize>().expect("a number");
     }
-    assert_eq!(computed, 50);
+    assert_eq!(computed, 52);
     assert_eq!(records(&folder.path().join("cache")), expected);
     assert_recorded_files_are_whole(&folder.path().join("cache"));
 }
@@ -84,7 +84,7 @@ fn two_runs_at_once_compute_every_task_once() {
 #[test]
 fn threads_memory_places_and_names_shape_no_byte() {
     let Some(expected) = undisturbed() else { return };
-    assert_eq!(expected.len(), 2 * 50 - n_tasks_without_inputs());
+    assert_eq!(expected.len(), 2 * 52 - n_tasks_without_inputs());
     for (jobs, memory, inside) in [("1", "64", "."), ("2", "64", "deep/er"), ("8", "0.001", "with space")] {
         let Some(folder) = place() else { return };
         let study: PathBuf = folder.path().join(inside).join("renamed.toml");
@@ -95,7 +95,7 @@ fn threads_memory_places_and_names_shape_no_byte() {
         printed(program(folder.path(), &run));
         assert_eq!(records(&folder.path().join("elsewhere")), expected, "--jobs {jobs} --memory {memory}");
         let other = ["run", &study, "--jobs", "3", "--cache", "elsewhere"];
-        assert!(printed(program(folder.path(), &other)).contains(": 0 computed, 50 cached"));
+        assert!(printed(program(folder.path(), &other)).contains(": 0 computed, 52 cached"));
     }
 }
 

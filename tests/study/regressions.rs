@@ -63,7 +63,7 @@ bench!(delayed, {
 });
 bench!(repeated, shown_twice(&tiny(), "4", "5"));
 
-const BAND_FITS: &str = "encode/*/bands prediction report";
+const BAND_FITS: &str = "encode/*/bands prediction maps report";
 
 mod banded_edits {
     use super::*;
@@ -95,7 +95,7 @@ mod banded_edits {
         the_score_of_bands_reruns_fits: "encoding.banded.score", ["n_candidates = 10" -> "n_candidates = 10\nscore = \"pearson\""]
             computes BAND_FITS;
         another_kind_of_regression_reruns_fits: "encoding.banded.alphas", ["[encoding.banded]\nalphas = [1, 100, 10_000]\nn_candidates = 10" -> "[encoding.ridge]\nalphas = [1, 100, 10_000]"]
-            computes "pattern encode prediction recovery report";
+            computes "pattern encode prediction maps recovery report";
     }
 }
 
@@ -156,7 +156,7 @@ mod repeated_edits {
         repeated();
 
         the_order_of_repeats_reruns_ceilings: "statistics.ceiling.repeats", ["repeats = [\"4\", \"5\"]" -> "repeats = [\"5\", \"4\"]"]
-            computes "ceiling report";
+            computes "ceiling maps report";
         other_pictures_in_every_test_run_rerun_what_shows_them: "stimuli.generate.repeat_test", ["repeat_test = true\n\n[models" -> "repeat_test = false\n\n[models"]
             computes "stimuli extract series pattern simulate mask bold", FITS, TRUTH, "ceiling";
     }
@@ -219,7 +219,7 @@ fn least_squares_leaves_t_maps_and_predicts_as_ridge_with_hardly_a_penalty() {
     );
     assert_eq!((weights.dim(), weights.nrows()), (t_values.dim(), 4));
     assert!(weights.iter().zip(&t_values).all(|(weight, t)| weight * t >= 0.0));
-    assert!(planned.artifact("report").join("maps/sub-01_desc-clip_stat-t_statmap.nii.gz").is_file());
+    assert!(planned.artifact("maps/sub-01/clip").join("maps/sub-01_desc-clip_stat-t_statmap.nii.gz").is_file());
     let r = numbers(&table(&planned, "encode/sub-01/clip/patterns", "scores.tsv"), "r");
 
     let ridge = with_encoding("[encoding.ridge]\nalphas = [0.000001]\nfeatures = [\"patterns\"]");

@@ -59,7 +59,7 @@ fn a_value_more_runs_its_cells_only_and_a_value_less_nothing() {
     let Some(bench) = ran(&swept(PATTERNS)) else { return };
     bench.edit(&[("[3, 4]", "[3, 4, 5]")]);
     bench.run().assert_computed(
-        "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 prediction/*@n_patterns=5 \
+        "pattern/clip@n_patterns=5 encode/*/patterns@n_patterns=5 null/*@n_patterns=5 prediction/*@n_patterns=5 maps/*@n_patterns=5 \
          redundancy/*@n_patterns=5 polarity/*@n_patterns=5 recovery/*@n_patterns=5 report@n_patterns=5",
     );
     bench.edit(&[("[3, 4, 5]", "[5, 3]")]);

@@ -1,6 +1,6 @@
 //! The page and the tables over all cells of a sweep: scores, and how far each statistic hangs on what varies.
 
-use super::{Existing, inner, is_shown, show};
+use super::{Existing, PAGE_STAMP, inner, is_shown, show};
 use crate::{
     cli::{error::CliError, open::OpenStudy},
     format::tsv::{MISSING, Table},
@@ -23,14 +23,14 @@ pub(super) fn lay_out_sweep(open: &OpenStudy, folder: &Path, existing: Existing)
     let names: Vec<String> = open.study.cells.iter().map(super::cell_folder).collect();
     let shown = sweep_shown(open, &outputs, &names);
     let page_path = folder.join("index.html");
-    if existing == Existing::Kept && is_shown(folder, &shown) && page_path.is_file() {
+    if existing == Existing::Kept && is_shown(folder, PAGE_STAMP, &shown) && page_path.is_file() {
         return Ok(());
     }
     let Compared { scores, sensitivity, overview } = compared(open, &outputs, &names)?;
     scores.write(&folder.join("scores.tsv")).map_err(|error| inner(error.into()))?;
     sensitivity.write(&folder.join("sensitivity.tsv")).map_err(|error| inner(error.into()))?;
     fs::write(&page_path, render_overview(&overview)).map_err(CliError::file("write", &page_path))?;
-    show(folder, &shown)
+    show(folder, PAGE_STAMP, &shown)
 }
 
 /// The charts of the page over all cells.

@@ -15,12 +15,13 @@ use crate::{
         },
         evidence::Permutations,
         hierarchy::MeasureHierarchy,
+        maps::{WriteGroupMaps, WriteMaps, labels},
         null::Permute,
         pattern::Method,
         polarity::MeasurePolarity,
         prediction::MeasurePrediction,
         redundancy::MeasureRedundancy,
-        report::{Gather, GatheredModel},
+        report::{Gather, GatheredModel, MAPS_ROLE},
     },
 };
 use petgraph::graph::NodeIndex;
@@ -54,6 +55,7 @@ impl Build<'_, '_> {
             inputs.extend(patterns.iter().map(|patterns| ("patterns", *patterns)));
             inputs.extend(tasks.series.iter().flatten().map(|series| ("series", *series)));
         }
+        let labels = labels(&design.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>());
         // Everything that the group is asked about, subject by subject.
         let mut of_group: Inputs = Vec::new();
         for subject in subjects {
@@ -74,6 +76,10 @@ impl Build<'_, '_> {
             let architecture =
                 design.architecture.as_ref().map(|options| self.architecture(options, subject, &of_models, patterns));
             inputs.extend(architecture.map(|task| ("architecture", task)));
+            for ((model, label), answers) in design.models.iter().zip(&labels).zip(&of_models) {
+                let maps = self.maps(subject, model, label, answers, architecture);
+                inputs.extend(maps.map(|maps| (MAPS_ROLE, maps)));
+            }
             findings.extend(architecture);
             inputs.extend(self.recovery(subject, &of_models, patterns, architecture).map(|task| ("recovery", task)));
             inputs.extend(findings.iter().map(|task| ("findings", *task)));
@@ -82,23 +88,23 @@ impl Build<'_, '_> {
         if let Some(options) = &design.group {
             let group = self.group(options, subjects, &of_group);
             inputs.push(("group", group));
+            if of_group.iter().any(|(role, _)| *role == "encode") {
+                inputs.push((MAPS_ROLE, self.group_maps(subjects, &labels, group)));
+            }
         }
         let has = |feature| design.encoding.features().contains(&feature);
         let gathered = |model: &Model| GatheredModel {
             name: model.name.clone(),
             modules: model.modules.iter().map(|units| (units.module.to_string(), units.layer_numbers())).collect(),
         };
-        let n_patterns = design.models.iter().map(|model| self.method(model).n_patterns()).max().unwrap_or_default();
         let task = Gather {
             subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
             models: design.models.iter().map(gathered).collect(),
             runs: design.runs.iter().map(|run| (run.name.clone(), run.n_tr)).collect(),
-            test_runs: design.runs.iter().filter(|run| run.is_test).map(|run| run.name.clone()).collect(),
             repetition_time_s: design.repetition_time_s,
             has_patterns: has(Features::Patterns),
             has_layers: has(Features::Layers),
             has_bands: matches!(design.encoding, Encoding::Banded(_)),
-            has_t_values: matches!(design.encoding, Encoding::Ols(_)),
             has_ceiling: design.ceiling.is_some(),
             fdr: design.significance.as_ref().map(|options| options.fdr),
             has_redundancy: design.redundancy.is_some(),
@@ -109,12 +115,55 @@ impl Build<'_, '_> {
             methods: methods::paragraphs(design),
             seeds: methods::seeds(design),
             runtime: self.runtime.to_owned(),
-            scale: design.preparation.scale,
-            n_patterns,
             n_grid_voxels: subjects.iter().map(|subject| subject.n_grid_voxels).max().unwrap_or_default(),
         };
         let report = self.plan.add("report", task, &inputs, Vec::new());
         self.plan.end_cell(report);
+    }
+
+    /// Maps of a subject and a model; none where voxels were predicted from single layers alone.
+    fn maps(
+        &mut self,
+        subject: &SubjectTasks,
+        model: &Model,
+        label: &str,
+        answers: &Answers,
+        architecture: Option<NodeIndex>,
+    ) -> Option<NodeIndex> {
+        let design = self.design;
+        let mut inputs: Inputs = vec![("voxels", subject.voxels), ("encode", answers.encode?)];
+        let shown = ["null", "ceiling", "hierarchy"];
+        inputs.extend(answers.asked.iter().copied().filter(|(role, _)| shown.contains(role)));
+        inputs.extend(architecture.map(|task| ("architecture", task)));
+        let task = WriteMaps {
+            subject: subject.name.clone(),
+            model: model.name.clone(),
+            label: label.to_owned(),
+            features: self.main_features(),
+            has_patterns: design.encoding.features().contains(&Features::Patterns),
+            has_t_values: matches!(design.encoding, Encoding::Ols(_)),
+            test_runs: design.runs.iter().filter(|run| run.is_test).map(|run| run.name.clone()).collect(),
+            scale: design.preparation.scale,
+            n_grid_voxels: subject.n_grid_voxels,
+            n_patterns: self.method(model).n_patterns(),
+        };
+        Some(self.plan.add(format!("maps/{}/{}", subject.name, model.name), task, &inputs, Vec::new()))
+    }
+
+    fn group_maps(&mut self, subjects: &[SubjectTasks], labels: &[String], group: NodeIndex) -> NodeIndex {
+        let names = self.design.models.iter().map(|model| model.name.clone());
+        let task = WriteGroupMaps {
+            subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
+            models: names.zip(labels.iter().cloned()).collect(),
+            features: self.main_features(),
+            n_grid_voxels: subjects[0].n_grid_voxels,
+        };
+        self.plan.add("maps/group", task, &[("voxels", subjects[0].voxels), ("group", group)], Vec::new())
+    }
+
+    /// What maps come from, in words.
+    fn main_features(&self) -> &'static str {
+        if matches!(self.design.encoding, Encoding::Banded(_)) { "bands" } else { "patterns" }
     }
 
     /// The fits of a subject and a model, and everything that is asked of them.

@@ -88,22 +88,44 @@
     root.dataset.state = 'ready';
   }
 
+  // One of the files of a map, in the colours of the map.
+  function layer(map, at) {
+    const signed = map.scale === 'signed';
+    return image(map.files[at], `${map.title}.nii.gz`, {
+      colormap: signed ? 'hebb-warm' : 'hebb-from-zero', colormapNegative: signed ? 'hebb-cold' : '',
+      cal_min: map.limit / 20, cal_max: map.limit, trustCalMinMax: false,
+    });
+  }
+
+  // Shows another pattern of the same map, with everything else as it is. A file that the reader opened has them all.
+  async function turnTo(at) {
+    const { nv, map, shown } = state;
+    if (map.files.length === 1) {
+      nv.setFrame4D(state.overlay.id, at);
+      return;
+    }
+    const overlay = await layer(map, at);
+    if (shown !== state.shown) return;
+    const before = state.overlay;
+    nv.addVolume(overlay);
+    nv.setVolume(overlay, 1);
+    nv.removeVolume(before);
+    state.overlay = overlay;
+    settle();
+  }
+
   // Shows the map that is chosen, over the voxels of its subject.
   async function show() {
     const { nv } = state;
     const turn = ++state.shown;
     const map = maps[control('map').value];
     const brain = brains[map.brain];
-    const signed = map.scale === 'signed';
     const { bytes, factor } = (brain.finer ??= await finer(brain));
     const onFiner = async (name) => Object.assign(await niivue.NVImage.new(bytes.slice().buffer, name), { colorbarVisible: false });
     brainColours(nv);
     const underlay = await onFiner('brain.nii');
     Object.assign(underlay, { colormap: 'hebb-brain', cal_min: 0, cal_max: brain.networks.length + 1 });
-    const overlay = await image(map.file, `${map.title}.nii.gz`, {
-      colormap: signed ? 'hebb-warm' : 'hebb-from-zero', colormapNegative: signed ? 'hebb-cold' : '',
-      cal_min: map.limit / 20, cal_max: map.limit, trustCalMinMax: false,
-    });
+    const overlay = await layer(map, 0);
     const outline = await onFiner('networks.nii');
     outline.hdr.intent_code = LABEL;
     const labels = [0, ...brain.networks.map((_, at) => at + 1), brain.networks.length + 1];
@@ -182,7 +204,7 @@
   root.addEventListener('change', ({ target }) => {
     if (!state.nv) return;
     if (target.name === 'map') show();
-    else if (target.name === 'frame') state.nv.setFrame4D(state.overlay.id, Number(target.value));
+    else if (target.name === 'frame') turnTo(Number(target.value));
     else if (target.name === 'file') open(target.files[0]);
     else settle();
   });
@@ -218,7 +240,7 @@
       const volume = await image(btoa(text), file.name, { colormap: 'hebb-warm', colormapNegative: 'hebb-cold' });
       const limit = Math.max(Math.abs(volume.global_max), Math.abs(volume.global_min)) || 1;
       const frames = Array.from({ length: volume.nFrame4D ?? 1 }, (_, at) => `volume ${at}`);
-      maps.push({ title: file.name, measure: file.name, scale: 'signed', limit, frames, left_out: '', file: btoa(text), brain: state.map.brain });
+      maps.push({ title: file.name, measure: file.name, scale: 'signed', limit, frames, left_out: '', files: [btoa(text)], brain: state.map.brain });
       control('map').append(new Option(file.name, maps.length - 1));
       control('map').value = maps.length - 1;
       await show();

@@ -27,6 +27,9 @@ pub(in crate::report) fn section(page: &Page) -> Markup {
                 (figure(map, ramp))
             }
         }
+        @if page.n_brain_left_out > 0 {
+            p.fine { (number::counted(page.n_brain_left_out, "more map is", "more maps are")) " not drawn here; all are in maps/, and open in the viewer." }
+        }
     }
 }
 

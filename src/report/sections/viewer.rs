@@ -37,6 +37,11 @@ pub(super) fn viewer(viewer: &Viewer) -> Markup {
             }
             p.place { span.measure {} span.scale {} output aria-live="polite" {} }
             p.fine.left-out {}
+            @if viewer.n_left_out > 0 {
+                p.fine {
+                    (number::counted(viewer.n_left_out, "more map has", "more maps have")) " no room on a page that is to be sent; all are in maps/, and open above."
+                }
+            }
             script type="application/json" { (PreEscaped(in_script(&contents(viewer)))) }
             noscript { p.nothing { "The viewer needs a browser that runs the page's script; the slices below show the scores." } }
         }
@@ -56,9 +61,9 @@ fn contents(viewer: &Viewer) -> Value {
             "measure": map.measure.name,
             "scale": map.measure.scale,
             "limit": map.measure.least_end,
-            "frames": map.frames,
+            "frames": map.frames.iter().map(|frame| frame.name.as_str()).collect::<Vec<_>>(),
+            "files": map.frames.iter().map(|frame| STANDARD.encode(&frame.file)).collect::<Vec<_>>(),
             "left_out": left_out(map),
-            "file": STANDARD.encode(&map.file),
         })
     };
     json!({ "brains": brains, "maps": viewer.maps.iter().map(map).collect::<Vec<_>>() })
@@ -66,7 +71,7 @@ fn contents(viewer: &Viewer) -> Value {
 
 /// What of a map's file is not on the page, and how to see it.
 fn left_out(map: &ViewerMap) -> String {
-    let shown = map.frames.len().max(1);
+    let shown = map.frames.len();
     if shown >= map.n_frames {
         return format!("Shown at the precision of a screen; {} has it in full.", map.path);
     }
