@@ -136,10 +136,10 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// Keeps what later commands ask for: how long tasks took, how the run ended, what every task led to.
-    pub(super) fn end(self) {
+    /// Keeps how long tasks took, and gives what later commands ask for, which is written once the run is over.
+    pub(super) fn end(self) -> Option<Closing> {
         self.times.save(self.open.store.root());
-        let (Some(recording), Some((ended, sums))) = (self.recording, self.board.ended) else { return };
+        let (recording, (ended, sums)) = (self.recording?, self.board.ended?);
         let record = RunRecord {
             run: self.begun.run,
             study: self.begun.study,
@@ -161,12 +161,24 @@ impl<'a> Audience<'a> {
         let reports = reports
             .filter_map(|place| Some((self.open.plan.node(place).id.to_string(), tasks[place.index()].output?)))
             .collect();
-        recording.end(&RunRecord { reports, ..record }, &tasks);
+        Some(Closing(Some((recording, RunRecord { reports, ..record }, tasks))))
     }
 
     /// Seconds that the results in the cache once took.
     pub(super) fn saved_s(&self) -> f64 {
         self.begun.saved_s
+    }
+}
+
+/// How a run ended and what every task led to. Others see the run go on until this is dropped, so that whoever waits for its
+/// end finds its results laid out.
+pub(super) struct Closing(Option<(Recording, RunRecord, Vec<Traced>)>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some((recording, record, tasks)) = self.0.take() {
+            recording.end(&record, &tasks);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     error::CliError,
     open::OpenStudy,
     results::copy_folder,
-    run::{Asked, RunLimits, execute, told},
+    run::{Asked, Ended, RunLimits, execute, told},
 };
 use crate::{
     format::tsv::{MISSING, Table},
@@ -54,7 +54,8 @@ impl Inputs {
             return Err(CliError::Usage { message, hint: "start from `hebb init`".to_owned() });
         }
         open.narrow_to(&targets);
-        let summary = execute(&mut open, limits, Asked { shown: targets.clone(), ..Asked::default() }, shared)?.summary;
+        let Ended { summary, closing: _closing, .. } =
+            execute(&mut open, limits, Asked { shown: targets.clone(), ..Asked::default() }, shared)?;
         if summary.failed > 0 || summary.cancelled {
             return Ok(ExitCode::from(if summary.cancelled { 130 } else { 1 }));
         }

@@ -1,7 +1,13 @@
 //! `hebb run`: runs what changed, shows how it goes, lays out the results.
 
 use super::{
-    Shared, answer, audience::Audience, error::CliError, lock, open::OpenStudy, progress::STOPPING, results, say,
+    Shared, answer,
+    audience::{Audience, Closing},
+    error::CliError,
+    lock,
+    open::OpenStudy,
+    progress::STOPPING,
+    results, say,
     words::duration,
 };
 use crate::{
@@ -154,6 +160,8 @@ pub(super) struct Ended {
     pub(super) done: HashSet<String>,
     /// Tasks that failed.
     pub(super) failed: Vec<FailedTask>,
+    /// Ends the run in the eyes of other commands; absent where nothing ran.
+    pub(super) closing: Option<Closing>,
 }
 
 /// What is asked of a run beside the study.
@@ -203,11 +211,11 @@ pub(super) fn execute(
         audience.tell(&event);
     })?;
     let saved_s = audience.saved_s();
-    audience.end();
+    let closing = audience.end();
     match open.note() {
         // Where a run fails, why it failed says more than that it cannot be noted; where nothing ran, nothing is lost.
         Err(error) if summary.failed == 0 && summary.computed > 0 => Err(error),
-        _ => Ok(Ended { summary, saved_s, seconds_of_kind, done, failed }),
+        _ => Ok(Ended { summary, saved_s, seconds_of_kind, done, failed, closing }),
     }
 }
 

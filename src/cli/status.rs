@@ -188,7 +188,7 @@ fn canvas(screen: &Screen, shared: &Shared) -> Canvas {
 fn watch(follow: &mut Follow, board: &mut Board, shared: &Shared) -> Result<(), CliError> {
     let mut screen = stdout().is_terminal().then(|| Screen::new(Term::stdout()));
     let (mut said, mut failures) = (0, 0);
-    while board.ended.is_none() && follow.is_alive() {
+    while follow.is_alive() {
         match &mut screen {
             Some(screen) => {
                 let canvas = canvas(screen, shared);

@@ -134,7 +134,7 @@ impl Watch<'_> {
         }
         let (follow, board) = self.following.as_mut()?;
         let is_alive = follow.is_alive();
-        if follow.catch_up(board).is_err() || board.ended.is_some() || !is_alive {
+        if follow.catch_up(board).is_err() || !is_alive {
             self.following = None;
             self.idle = None;
             return None;
