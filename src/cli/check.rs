@@ -26,8 +26,8 @@ enum Format {
 }
 
 impl Check {
-    pub(super) fn run(self, _shared: &Shared) -> Result<ExitCode, CliError> {
-        match surroundings::read(&self.study, false) {
+    pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
+        match surroundings::read(&self.study, false, shared) {
             Ok(study) => {
                 match self.format {
                     Format::Text => writeln!(stdout(), "{}", summary(&study))?,

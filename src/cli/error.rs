@@ -5,7 +5,7 @@ use crate::{
     model::ModelError,
     plan::PlanError,
     report::DrawError,
-    share::LockError,
+    share::{LockError, PackError, RelocateError, archive::ArchiveError},
     spec::{SpecError, SpecErrors},
     store::StoreError,
     task::TaskError,
@@ -31,6 +31,12 @@ pub(super) enum CliError {
     Draw(#[from] DrawError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error(transparent)]
+    Relocate(#[from] RelocateError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// A study that is not what its lock says; `told` has a line for each difference.
     #[error("the study is not as it was locked in `{lock}`\n{told}", lock = lock.display())]
     Unlocked { lock: PathBuf, told: String },
@@ -69,6 +75,10 @@ impl CliError {
             Self::Lock(LockError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Some("`hebb lock STUDY` writes it after a run".to_owned())
             }
+            Self::Archive(ArchiveError::Occupied { .. }) => {
+                Some("`--output DIR` unpacks to another folder; nothing is ever unpacked over what is there".to_owned())
+            }
+            Self::Pack(PackError::Gone { .. }) => Some("`hebb run` computes it again".to_owned()),
             Self::Runtime(missing) => Some(missing.hint()),
             Self::Store(_) => {
                 Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned())
@@ -88,6 +98,9 @@ impl CliError {
             | Self::File { .. }
             | Self::Model(_)
             | Self::Lock(_)
+            | Self::Pack(_)
+            | Self::Relocate(_)
+            | Self::Archive(_)
             | Self::Unlocked { .. }
             | Self::Runtime(_) => ExitCode::from(2),
             Self::Store(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),

@@ -51,7 +51,12 @@ enum By {
     Task,
 }
 
-/// The kinds of tasks of a study and what flows between them, as SVG.
+/// The kinds of tasks of a study that has run and what flows between them, as SVG.
+pub(super) fn picture_of_results(open: &OpenStudy) -> String {
+    svg::svg(&Drawing::of_results(open), &open.study.name)
+}
+
+/// The kinds of tasks of a study as they stand and what flows between them, as SVG.
 pub(super) fn picture(open: &OpenStudy) -> String {
     svg::svg(&Drawing::by_kind(open, &estimates(open), &Blocked::new(open)), &open.study.name)
 }

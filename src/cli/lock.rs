@@ -28,22 +28,26 @@ impl LockCommand {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let mut open = OpenStudy::new(&self.study, shared)?;
         open.note()?;
-        let digests = FileDigests::open(open.store.root(), shared.rehash);
-        let output = |place| open.output(place);
-        let lock =
-            Lock::of(&open.study, &open.plan, &digests, programs(&open), output).map_err(|error| match error {
-                LockError::Unfinished { .. } => CliError::Usage {
-                    message: error.to_string(),
-                    hint: format!("`hebb run {}` computes them", self.study.display()),
-                },
-                other => other.into(),
-            })?;
+        let lock = lock_of(&open, shared)?;
         let path = self.output.unwrap_or_else(|| lock_path(&self.study));
         fs::write(&path, lock.to_text()).map_err(CliError::file("write", &path))?;
         let (n_tasks, n_inputs) = (lock.tasks.len(), lock.inputs.len());
         writeln!(stdout(), "{}: {n_tasks} tasks and {n_inputs} files outside the cache", path.display())?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The lock of a study as it stands, which has run.
+pub(super) fn lock_of(open: &OpenStudy, shared: &Shared) -> Result<Lock, CliError> {
+    let digests = FileDigests::open(open.store.root(), shared.rehash);
+    let output = |place| open.output(place);
+    Lock::of(&open.study, &open.plan, &digests, programs(open), output).map_err(|error| match error {
+        LockError::Unfinished { .. } => CliError::Usage {
+            message: error.to_string(),
+            hint: format!("`hebb run {}` computes them", open.study.file.display()),
+        },
+        other => other.into(),
+    })
 }
 
 /// Differences that are told one by one.

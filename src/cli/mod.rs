@@ -31,6 +31,7 @@ mod lock;
 mod models;
 mod names;
 mod open;
+mod pack;
 mod plan;
 mod progress;
 mod report;
@@ -44,6 +45,8 @@ mod side;
 mod status;
 mod surroundings;
 mod times;
+mod trust;
+mod unpack;
 mod view;
 mod words;
 
@@ -69,7 +72,7 @@ struct Arguments {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Shared {
     /// Folder of computed results.
     #[arg(
@@ -87,6 +90,9 @@ struct Shared {
     /// Read every external file again instead of trusting its size and time of change.
     #[arg(long, global = true)]
     rehash: bool,
+    /// Let the study have what it asks for beyond the files of its own folder: says what that is, and remembers it.
+    #[arg(long, global = true)]
+    trust: bool,
     /// Whether to colour what is printed; `NO_COLOR` is heeded.
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     color: ColorChoice,
@@ -106,6 +112,10 @@ enum Command {
     Report(report::Report),
     /// Write what a study led to beside it: inputs, programs, tasks and results by digest.
     Lock(lock::LockCommand),
+    /// Put a study with what it led to into one file, for another laboratory.
+    Pack(pack::Pack),
+    /// Make a study's folder of an archive again; whoever wrote it, nothing else is touched.
+    Unpack(unpack::Unpack),
     /// Show the page of a study in a browser, with how far a run is.
     View(view::View),
     /// Say how far a study is and where its results lie.
@@ -178,6 +188,8 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(&shared),
         Command::Report(command) => command.run(&shared),
         Command::Lock(command) => command.run(&shared),
+        Command::Pack(command) => command.run(&shared),
+        Command::Unpack(command) => command.run(&shared),
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),

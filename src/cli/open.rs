@@ -4,6 +4,7 @@ use super::{Shared, engines, error::CliError, progress::Reading, surroundings};
 use crate::{
     math::blas::openblas_version,
     plan::{Assessment, Plan, StudyNote, Targets, assess, assess_noted, plan_study},
+    share::{Lock, lock_path},
     spec::Study,
     store::{Digest, FileDigests, Store},
 };
@@ -35,18 +36,19 @@ impl OpenStudy {
 
     fn with(file: &Path, shared: &Shared, may_fetch: bool) -> Result<Self, CliError> {
         // A study that is wrong leaves no folder behind.
-        let read = if shared.cache.is_dir() { None } else { Some(surroundings::read(file, may_fetch)?) };
+        let read = if shared.cache.is_dir() { None } else { Some(surroundings::read(file, may_fetch, shared)?) };
         let store = Store::open(&shared.cache)?;
         let runtime = engines::runtime(shared).map(|runtime| runtime.version);
-        let version = runtime.as_deref().unwrap_or("not found");
+        // Without an engine a study is what its lock says it was planned with: its results can still be found.
+        let locked = if runtime.is_err() { locked_runtime(file) } else { None };
+        let version = runtime.as_deref().ok().or(locked.as_deref()).unwrap_or("not found");
         // What is in the cache is looked at while the study is read: neither needs the other.
         let look = || {
             let last = StudyNote::read(&store, file);
             let whole = last.whole(&store);
             (last, whole)
         };
-        let (planned, (last, whole)) =
-            rayon::join(|| planned(file, read, may_fetch, &store, version, shared.rehash), look);
+        let (planned, (last, whole)) = rayon::join(|| planned(file, read, may_fetch, &store, version, shared), look);
         let (study, plan) = planned?;
         let assessment = assess_noted(&plan, &store, &last, &whole, &Targets::Ends);
         Ok(Self { study, plan, store, assessment, runtime, last })
@@ -87,6 +89,14 @@ impl OpenStudy {
     }
 }
 
+/// The version of ONNX Runtime that the lock beside a study names.
+fn locked_runtime(study: &Path) -> Option<String> {
+    let lock = Lock::read(&lock_path(study)).ok()?;
+    // Behind the version stand device and precision, as tasks name their engine.
+    let (version, _) = lock.programs.get("onnxruntime")?.rsplit_once(' ')?.0.rsplit_once(' ')?;
+    Some(version.to_owned())
+}
+
 /// Reads a study, unless that was done, and plans it.
 fn planned(
     file: &Path,
@@ -94,11 +104,11 @@ fn planned(
     may_fetch: bool,
     store: &Store,
     runtime: &str,
-    rehash: bool,
+    shared: &Shared,
 ) -> Result<(Study, Plan), CliError> {
-    let study = read.map_or_else(|| surroundings::read(file, may_fetch), Ok)?;
+    let study = read.map_or_else(|| surroundings::read(file, may_fetch, shared), Ok)?;
     let reading = Reading::new();
-    let digests = FileDigests::open(store.root(), rehash).watched_by({
+    let digests = FileDigests::open(store.root(), shared.rehash).watched_by({
         let reading = reading.clone();
         move |path, size_bytes| reading.tell(path, size_bytes)
     });

@@ -185,3 +185,22 @@ impl Reading {
         }
     }
 }
+/// Bytes that are moved from one place to another.
+pub(super) struct Bytes(ProgressBar);
+
+impl Bytes {
+    /// So many bytes in all, of what `doing` says.
+    pub(super) fn new(doing: &'static str, all: u64) -> Self {
+        let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+            .expect("the template is a constant");
+        Self(ProgressBar::new(all).with_style(style).with_message(doing))
+    }
+
+    pub(super) fn set(&mut self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+
+    pub(super) fn end(self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -8,7 +8,7 @@ mod sweep;
 use self::sweep::{lay_out_sweep, sweep_figures, sweep_shown};
 use super::{
     error::CliError,
-    graph::picture,
+    graph::{picture, picture_of_results},
     open::OpenStudy,
     run::{Ended, told},
 };
@@ -18,7 +18,10 @@ use crate::{
     report::{
         Drawer, Engine, Failure, Figure, OutputFile, Page, Provenance, Task, TaskState, figures, render, render_failure,
     },
-    spec::{Cell, Study},
+    spec::{
+        Cell, Source, Study,
+        place::{self, way},
+    },
     store::Digest,
     task::{
         TaskError,
@@ -164,7 +167,10 @@ fn written(study: &Study) -> String {
     let sources = study.sources.iter();
     let texts: Vec<String> = match sources.as_slice() {
         [one] => vec![one.text.clone()],
-        _ => sources.map(|source| format!("# {}\n\n{}", source.name, source.text)).collect(),
+        _ => {
+            let name = |source: &Source| way(Path::new(&source.name), place::folder_of(&study.file));
+            sources.map(|source| format!("# {}\n\n{}", name(source), source.text)).collect()
+        }
     };
     texts.join("\n")
 }
@@ -221,8 +227,8 @@ pub(super) fn lay_out_failure(open: &OpenStudy, results: &Path, ended: &Ended) -
         let id = open.plan.node(place).id.as_str();
         match open.assessment.standing(place) {
             _ if failed.contains(id) => TaskState::Failed,
-            _ if ended.done.contains(id) => TaskState::Computed,
-            Standing::Cached { .. } => TaskState::Stored,
+            _ if ended.done.contains(id) => TaskState::Done,
+            Standing::Cached { .. } => TaskState::Done,
             Standing::Runs(_) | Standing::Unneeded => TaskState::Waiting,
         }
     };
@@ -336,12 +342,8 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
     let names = [open.study.name.clone(), cell.labels.join(", ")];
     let name = names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(": ");
     let mut page = Page { study: name, description: open.study.description.clone(), ..page };
-    let state = |place| match open.assessment.standing(place) {
-        Standing::Cached { .. } => TaskState::Stored,
-        _ => TaskState::Computed,
-    };
     let places = open.plan.places().filter(|place| open.plan.belongs(*place, number));
-    page.provenance.tasks = places.map(|place| task(open, place, state(place))).collect();
+    page.provenance.tasks = places.map(|place| task(open, place, TaskState::Done)).collect();
     page.provenance.engines = engines(open);
     let file = |path: &str, holds: &str| OutputFile { path: path.to_owned(), holds: holds.to_owned() };
     let tables = [
@@ -353,7 +355,7 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
         file("tasks.tsv", "every task with its key and the folder of its result"),
     ];
     page.provenance.files.splice(0..0, tables);
-    page.provenance.graph = picture(open);
+    page.provenance.graph = picture_of_results(open);
     page.provenance.spec = text;
     page
 }

@@ -8,6 +8,7 @@ use super::{
     open::OpenStudy,
     progress::STOPPING,
     results, say,
+    unpack::{Unpacked, find, is_archive, unpacked},
     words::duration,
 };
 use crate::{
@@ -33,11 +34,14 @@ use std::{
 /// Arguments of `hebb run`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The study file.
+    /// The study file, or an archive that `hebb pack` wrote: it is unpacked here, with cache and results of its own.
     study: PathBuf,
     /// Folder that the results are laid out in, under the study's name.
     #[arg(long, default_value = "results", value_name = "DIR")]
     results: PathBuf,
+    /// Look in this folder, and all below it, for files that the study's lock names and that are not in their place.
+    #[arg(long, value_name = "DIR")]
+    find: Vec<PathBuf>,
     /// Write every event of the run to this file, a JSON object a line.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
@@ -117,6 +121,20 @@ fn assert_device(open: &OpenStudy) -> Result<(), CliError> {
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
         let limits = self.limits.apply();
+        if !is_archive(&self.study) {
+            return self.run_study(limits, shared);
+        }
+        // An archive's results stay apart: what a stranger says that a key led to is no answer for anyone's own studies.
+        let Unpacked { study, cache, results } = unpacked(&self.study)?;
+        let named = |given: &Path, default: &str, own: PathBuf| {
+            if given == Path::new(default) { own } else { given.to_owned() }
+        };
+        let shared = Shared { cache: named(&shared.cache, "cache", cache), ..shared.clone() };
+        Self { study, results: named(&self.results, "results", results), ..self }.run_study(limits, &shared)
+    }
+
+    fn run_study(self, limits: Limits, shared: &Shared) -> Result<ExitCode, CliError> {
+        find(&self.study, &self.find, &shared.cache, shared.rehash)?;
         let mut open = OpenStudy::fetching(&self.study, shared)?;
         assert_device(&open)?;
         let lock = if self.locked { Some(lock::held(&open, shared)?) } else { None };

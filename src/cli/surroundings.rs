@@ -2,13 +2,13 @@
 //!
 //! The environment says where they are; a model that is being fetched is shown.
 
-use super::{say, words::size};
+use super::{Shared, say, trust::Trust, words::size};
 use crate::{
     model::{
         ModelError,
         hub::{HubModel, HubSettings, fetch_model},
     },
-    spec::{SpecError, Study, Surroundings, read_study_with},
+    spec::{Demand, SpecError, Study, Surroundings, read_study_with},
     stimulus::video::find_ffmpeg,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,10 +19,14 @@ use std::{
 };
 
 /// Reads a study in its surroundings.
-pub(super) fn read(study: &Path, may_fetch: bool) -> Result<Study, SpecError> {
+pub(super) fn read(study: &Path, may_fetch: bool, shared: &Shared) -> Result<Study, SpecError> {
     let find_model = finder(may_fetch);
     let find_ffmpeg = || find_ffmpeg(|name| env::var_os(name));
-    read_study_with(study, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg })
+    let trust = Trust::of(study, shared.trust);
+    let may = |demand: &Demand| trust.allows(demand);
+    let read = read_study_with(study, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg, may: &may });
+    trust.keep();
+    read
 }
 
 /// What gives the folder of a model that a study names: from the hub's cache, and from the network if that is allowed.

@@ -16,11 +16,9 @@ use super::{
     results,
     runs::{Follow, StudyRuns},
     status::StudyStanding,
+    surroundings,
 };
-use crate::{
-    report::render_live,
-    spec::{Study, read_study},
-};
+use crate::{report::render_live, spec::Study};
 use clap::Args;
 use serde_json::{Value, json};
 use std::{
@@ -53,7 +51,7 @@ const RESULTS: &str = "/results/";
 
 impl View {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
-        let study = read_study(&self.study)?;
+        let study = surroundings::read(&self.study, false, shared)?;
         let page = results::page(&self.results, &study);
         let mut watch = Watch {
             study: self.study.clone(),

@@ -5,12 +5,14 @@
 //! numbers. What the columns mean is for others to know: [`crate::brain::atlas`], [`crate::brain::prepare`].
 
 mod error;
+mod numbers;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use error::MAX_TABLE_BYTES;
 pub use error::TsvError;
+pub use numbers::read_numbers;
 
 /// How BIDS writes a missing value.
 pub const MISSING: &str = "n/a";

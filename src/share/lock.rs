@@ -6,7 +6,10 @@
 
 use crate::{
     plan::{Plan, seeds},
-    spec::Study,
+    spec::{
+        Study, Subjects,
+        place::{folder_of, way},
+    },
     store::{Digest, FileDigests, StoreError},
 };
 use petgraph::graph::NodeIndex;
@@ -15,7 +18,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::{self, Write},
     fs, io,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 /// The revision of the format.
@@ -140,15 +143,12 @@ impl Lock {
         digests: &FileDigests,
         programs: BTreeMap<String, String>,
     ) -> Result<Self, LockError> {
-        let folder = study.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let named = study.cells.iter().flat_map(|cell| &cell.design.named_files);
-        let of_tasks = plan.places().flat_map(|place| plan.node(place).files.iter().map(|file| &file.path));
-        let paths: BTreeSet<&PathBuf> = named.chain(of_tasks).collect();
+        let folder = folder_of(&study.file);
         let mut inputs = BTreeMap::new();
-        for path in paths {
-            let found = digests.digest(path)?;
-            inputs
-                .insert(from_folder(path, folder), LockedInput { digest: found.digest, size_bytes: found.size_bytes });
+        for path in external_files(study, plan) {
+            let found = digests.digest(&path)?;
+            let name = input_name(&path, folder);
+            inputs.insert(name, LockedInput { digest: found.digest, size_bytes: found.size_bytes });
         }
         Ok(Self {
             version: LOCK_VERSION,
@@ -299,7 +299,7 @@ fn compared<T: PartialEq>(
 }
 
 /// A TOML string, or key, of any text.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     // A basic string on one line, whatever is in it.
     let mut quoted = String::from("\"");
     for letter in text.chars() {
@@ -316,30 +316,53 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// The way from a folder to a file, with `/` whatever the system; the whole path where there is none.
-fn from_folder(path: &Path, folder: &Path) -> String {
-    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (path, folder) = (tidied(&whole(path)), tidied(&whole(folder)));
-    let common = path.components().zip(folder.components()).take_while(|(one, other)| one == other).count();
-    if common == 0 {
-        return path.display().to_string();
+/// What a lock calls a file: its path from the study's folder, or, of a model's file that a hub keeps, model and commit.
+pub(super) fn input_name(path: &Path, folder: &Path) -> String {
+    let parts: Vec<String> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    let of_hub = parts.windows(3).position(|parts| parts[0].starts_with("models--") && parts[1] == "snapshots");
+    match of_hub {
+        Some(at) if at + 3 < parts.len() => {
+            let model = parts[at].trim_start_matches("models--").replace("--", "/");
+            format!("hf:{model}@{}/{}", parts[at + 2], parts[at + 3..].join("/"))
+        }
+        _ => way(path, folder),
     }
-    let up = folder.components().skip(common).map(|_| "..".to_owned());
-    let down = path.components().skip(common).map(|part| part.as_os_str().to_string_lossy().into_owned());
-    up.chain(down).collect::<Vec<_>>().join("/")
 }
 
-/// The path without `a/..`.
-fn tidied(path: &Path) -> PathBuf {
-    let mut tidied = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(tidied.pop()),
-            Component::CurDir => {}
-            other => tidied.push(other),
+/// Every file outside the cache that a study reads.
+pub(super) fn external_files(study: &Study, plan: &Plan) -> BTreeSet<PathBuf> {
+    let named = study.cells.iter().flat_map(|cell| &cell.design.named).flat_map(|named| &named.files);
+    let of_tasks = plan.places().flat_map(|place| plan.node(place).files.iter().map(|file| &file.path));
+    let mut files: BTreeSet<PathBuf> = named.filter(|file| file.is_file()).chain(of_tasks).cloned().collect();
+    for cell in &study.cells {
+        let Subjects::Recorded { subjects, .. } = &cell.design.subjects else { continue };
+        // Tasks of equal files are one task, which names the files of the first only.
+        for run in subjects.iter().flat_map(|subject| &subject.runs) {
+            files.insert(run.bold.clone());
+            files.extend([&run.mask, &run.confounds, &run.confounds_json].into_iter().flatten().cloned());
+            files.extend(told_beside(&run.bold));
         }
+        let folders = cell.design.named.iter().filter(|named| named.field == "bold.bids.folder");
+        files.extend(folders.flat_map(|named| &named.files).flat_map(|folder| told_in(folder)));
     }
-    tidied
+    files
+}
+
+/// The sidecar of a series.
+fn told_beside(series: &Path) -> Option<PathBuf> {
+    let name = series.file_name()?.to_string_lossy().into_owned();
+    let sidecar = series.with_file_name(format!("{}.json", name.split('.').next()?));
+    sidecar.is_file().then_some(sidecar)
+}
+
+/// What a data set says of itself, and sidecars that all of its subjects inherit.
+fn told_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let tells = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.is_file() && (name == "dataset_description.json" || name.ends_with("_bold.json"))
+    };
+    entries.filter(tells).collect()
 }
 
 #[cfg(test)]
@@ -409,10 +432,12 @@ mod tests {
 
     #[test]
     fn files_are_named_from_the_study() {
-        let from = |path: &str, folder: &str| from_folder(Path::new(path), Path::new(folder));
+        let from = |path: &str, folder: &str| input_name(Path::new(path), Path::new(folder));
         assert_eq!(from("/data/a/b.nii", "/data/a"), "b.nii");
         assert_eq!(from("/data/c/../d/b.nii", "/data/a/x"), "../../d/b.nii");
         assert_eq!(from("a/b.nii", "."), "a/b.nii");
+        let of_hub = "/home/anna/.cache/huggingface/hub/models--openai--clip/snapshots/0123/text/model.safetensors";
+        assert_eq!(from(of_hub, "/data"), "hf:openai/clip@0123/text/model.safetensors");
         assert_eq!(lock_path(Path::new("a/study.toml")), Path::new("a/study.lock.toml"));
     }
 }

@@ -1,7 +1,23 @@
 //! Studies between laboratories: what one led to, in a form that another can hold its own run to.
 //!
-//! `lock.rs` is the file beside a study that says which inputs, programs and tasks led to which results.
+//! | file | what it owns |
+//! |---|---|
+//! | `lock.rs` | the file beside a study that says which inputs, programs and tasks led to which results |
+//! | `archive.rs` | an archive of files that cannot do harm, whoever wrote it |
+//! | `relocate.rs` | the text of a study as another machine may have it |
+//! | `pack.rs` | which files of a study go into an archive |
+//! | `ro_crate.rs` | an archive in the words of repositories |
+//! | `find.rs` | files that lie elsewhere, by what is in them |
 
+pub mod archive;
+mod find;
 mod lock;
+mod pack;
+mod relocate;
+mod ro_crate;
 
+pub use find::{Found, find_inputs, place_input};
 pub use lock::{Difference, LOCK_VERSION, Lock, LockError, LockedInput, LockedTask, lock_path};
+pub use pack::{PackError, Packed, Packing, With, absent_inputs, unpacked_folder, unpacked_index};
+pub use relocate::{Personal, RelocateError, Relocated, STUDY_FOLDER};
+pub use ro_crate::{Crate, CrateFile, FileKind, PackedRun};

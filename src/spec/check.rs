@@ -29,6 +29,7 @@ use crate::{
 use brains::Brains;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
     sync::Arc,
 };
@@ -55,6 +56,40 @@ pub struct Surroundings<'s> {
     pub find_model: &'s (dyn Fn(&HubModel) -> Result<PathBuf, ModelError> + Sync),
     /// Gives the programs that read films.
     pub find_ffmpeg: &'s (dyn Fn() -> Result<Ffmpeg, VideoError> + Sync),
+    /// Says whether the study may have what it asks for beyond the files of its own folder.
+    pub may: &'s (dyn Fn(&Demand) -> bool + Sync),
+}
+
+/// What a study asks for beyond the files of its own folder: a study from a stranger has it when its reader says so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// To read a file, or a folder with all that is in it.
+    Read(PathBuf),
+    /// To run programs that read films.
+    Films,
+    /// To use results that others have put at this address, or to put some there.
+    Remote(String),
+}
+
+impl Demand {
+    /// Whether who may have `granted` may have this too.
+    #[must_use]
+    pub fn is_in(&self, granted: &Self) -> bool {
+        match (self, granted) {
+            (Self::Read(path), Self::Read(folder)) => path.starts_with(folder),
+            _ => self == granted,
+        }
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path) => write!(f, "read {}", path.display()),
+            Self::Films => write!(f, "run ffmpeg and ffprobe on its films"),
+            Self::Remote(address) => write!(f, "use results at {address}"),
+        }
+    }
 }
 
 impl<'s> Memory<'s> {
@@ -92,10 +127,10 @@ impl Check<'_, '_> {
     fn study(&mut self, written: WrittenStudy) -> Option<Design> {
         self.name(&written.study.name);
         self.runs(&written.runs);
-        if !self.all_is_there(&written) {
+        if !self.all_is_allowed(&written) || !self.all_is_there(&written) {
             return None;
         }
-        let named_files = self.named_files(&written);
+        let named = self.places(&written);
         let encoding = written.encoding;
         self.encoding(&encoding, written.runs.train.len());
         let stimuli = self.stimuli(&written.stimuli, &written.runs);
@@ -143,7 +178,7 @@ impl Check<'_, '_> {
         let group = self.questions(&written.statistics, &encoding, &models, &runs, &subjects);
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
         Some(Design {
-            named_files,
+            named,
             runs,
             repetition_time_s: brains.repetition_time_s,
             schedule,

@@ -170,6 +170,15 @@ impl Document {
         found
     }
 
+    /// The text that was written at exactly this path, if it is one.
+    #[must_use]
+    pub fn text(&self, path: &FieldPath) -> Option<&str> {
+        match &self.nearest(path).filter(|_| self.has(path))?.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether something was written at exactly this path.
     #[must_use]
     pub fn has(&self, path: &FieldPath) -> bool {

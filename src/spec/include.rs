@@ -4,9 +4,11 @@
 //! forms (`[patterns.dictionary]` or `[patterns.pca]`), another form replaces the first instead of standing beside it.
 
 use super::{
+    check::Demand,
     diagnostic::{Diagnostic, Source, Span, SpecError, SpecErrors},
     document::{Document, FieldPath, Node, Table, Value, parse},
     mismatch::field_mismatches,
+    place::{folder_of, whole},
     schema::{Schema, nearest},
 };
 use serde_json::Value as Json;
@@ -22,8 +24,13 @@ const MOST_FILES: usize = 64;
 ///
 /// # Errors
 /// If the file itself cannot be read, or with everything that is wrong with it and the files that it includes.
-pub(super) fn read_document(path: &Path, schema: &Schema) -> Result<Document, SpecError> {
-    let mut files = Files { schema, sources: Vec::new(), open: Vec::new(), found: Vec::new() };
+pub(super) fn read_document(
+    path: &Path,
+    schema: &Schema,
+    may: &dyn Fn(&Demand) -> bool,
+) -> Result<Document, SpecError> {
+    let home = whole(folder_of(path));
+    let mut files = Files { schema, home, may, sources: Vec::new(), open: Vec::new(), found: Vec::new() };
     let text = fs::read_to_string(path).map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
     let root = files.read(path, text);
     let sources = files.sources.into();
@@ -35,6 +42,10 @@ pub(super) fn read_document(path: &Path, schema: &Schema) -> Result<Document, Sp
 
 struct Files<'a> {
     schema: &'a Schema,
+    /// The folder of the study file.
+    home: PathBuf,
+    /// Whether the study may have what lies outside it.
+    may: &'a dyn Fn(&Demand) -> bool,
     sources: Vec<Source>,
     /// The files that are being read, each included by the one before.
     open: Vec<PathBuf>,
@@ -96,6 +107,13 @@ impl Files<'_> {
     fn one(&mut self, node: &Node, folder: &Path) -> Option<Table> {
         let Value::Text(name) = &node.value else { return None };
         let path = folder.join(name);
+        let outside = Some(whole(&path)).filter(|path| !path.starts_with(&self.home));
+        if let Some(path) = outside.filter(|path| !(self.may)(&Demand::Read(path.clone()))) {
+            let message = format!("this study asks to read `{}`, outside its own folder", path.display());
+            let hint = "if you know this study, say `--trust` once: it may have what it asks for from then on";
+            self.found.push(Diagnostic::new(node.place, message, "not without your word").hint(hint));
+            return None;
+        }
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => {

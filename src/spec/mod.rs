@@ -14,6 +14,7 @@ mod diagnostic;
 mod document;
 mod include;
 mod mismatch;
+pub(crate) mod place;
 mod schema;
 mod study;
 mod sweep;
@@ -22,7 +23,9 @@ pub mod written;
 pub use diagnostic::{Diagnostic, Located, Source, Span, SpecError, SpecErrors};
 pub use document::{Document, FieldPath, Node, Step, Table, Value};
 pub use schema::schema;
-pub use study::{Cell, Design, GroupTests, Model, ModelSource, ModuleUnits, RecordedSubject, Run, Study, Subjects};
+pub use study::{
+    Cell, Design, GroupTests, Model, ModelSource, ModuleUnits, NamedPlace, RecordedSubject, Run, Study, Subjects,
+};
 
 use crate::{
     model::{
@@ -32,10 +35,10 @@ use crate::{
     stimulus::video,
 };
 use check::Memory;
-pub use check::Surroundings;
+pub use check::{Demand, Surroundings};
 use schema::Schema;
 use serde::Deserialize;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 use sweep::CellDocument;
 use written::WrittenStudy;
 
@@ -50,7 +53,15 @@ pub fn read_study(path: &Path) -> Result<Study, SpecError> {
         found.map(|found| found.folder).map_err(ModelError::from)
     };
     let find_ffmpeg = || video::find_ffmpeg(|_| None);
-    read_study_with(path, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg })
+    read_study_with(path, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg, may: &|_| true })
+}
+
+/// Every field that a study file says, with all that it includes, by its path; whether they mean anything is not asked.
+///
+/// # Errors
+/// If a file cannot be read or is no TOML.
+pub fn read_fields(path: &Path) -> Result<BTreeMap<String, String>, SpecError> {
+    Ok(include::read_document(path, &Schema::new(), &|_| true)?.fields())
 }
 
 /// The same as [`read_study`], with a word on where models are that the study names instead of placing them, and the programs
@@ -60,7 +71,7 @@ pub fn read_study(path: &Path) -> Result<Study, SpecError> {
 /// As [`read_study`].
 pub fn read_study_with(path: &Path, surroundings: &Surroundings<'_>) -> Result<Study, SpecError> {
     let schema = Schema::new();
-    let document = include::read_document(path, &schema)?;
+    let document = include::read_document(path, &schema, surroundings.may)?;
     let (sources, fields) = (document.sources.clone(), document.fields());
     let wrong = |found| SpecError::Wrong(SpecErrors::new(sources.clone(), found));
     let documents = sweep::cells(document, &schema).map_err(wrong)?;

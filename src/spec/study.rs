@@ -4,7 +4,7 @@
 //! has a design for each cell.
 
 use super::{
-    diagnostic::Source,
+    diagnostic::{Source, Span},
     written::{
         Architecture, CeilingRuns, Encoding, Hierarchy, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable,
     },
@@ -69,11 +69,28 @@ impl Cell {
     }
 }
 
+/// A field of the study that names files or a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPlace {
+    /// The field's path, as `atlas.labels`.
+    pub field: String,
+    /// Where its value is written.
+    pub span: Span,
+    /// The value as it is written, patterns as `{run}` included.
+    pub written: String,
+    /// The folder that it starts from.
+    pub start: PathBuf,
+    /// What it names, patterns filled in; folders too.
+    pub files: Vec<PathBuf>,
+    /// Where that comes from, if the study says so.
+    pub source: Option<String>,
+}
+
 /// One complete experiment: what the plan is made from.
 #[derive(Debug)]
 pub struct Design {
-    /// Files that fields of the study name; of what lies in named folders, tasks say what they read.
-    pub named_files: Vec<PathBuf>,
+    /// Fields of the study that name files or folders; of what lies in named folders, tasks say what they read.
+    pub named: Vec<NamedPlace>,
     /// Training runs, then test runs.
     pub runs: Vec<Run>,
     /// Seconds from one volume to the next, the same in every run.

@@ -137,7 +137,7 @@ impl Store {
     /// Where the artifact with this digest lies, whether or not it is there.
     #[must_use]
     pub fn artifact(&self, output: &Digest) -> PathBuf {
-        fan_out(&self.root.join("artifacts"), output)
+        self.root.join(artifact_name(output))
     }
 
     /// The record of a key, if its artifact is there and every file has its recorded size.
@@ -199,8 +199,20 @@ impl Store {
     }
 
     fn record_path(&self, key: &Digest) -> PathBuf {
-        fan_out(&self.root.join("records"), key).with_extension("json")
+        self.root.join(record_name(key))
     }
+}
+
+/// Where an artifact lies in any cache.
+#[must_use]
+pub fn artifact_name(output: &Digest) -> PathBuf {
+    fan_out(Path::new("artifacts"), output)
+}
+
+/// Where the record of a key lies in any cache.
+#[must_use]
+pub fn record_name(key: &Digest) -> PathBuf {
+    fan_out(Path::new("records"), key).with_extension("json")
 }
 
 /// `root/ab/abcd…`: folders of ten thousand entries are slow on network file systems.

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     format::{
         npy::write_matrix,
-        tsv::{MISSING, Table},
+        tsv::{MISSING, Table, read_numbers},
     },
     math::{
         folds::{AllowShuffled, Fold, contiguous_blocks, leave_one_run_out, shuffled},
@@ -396,10 +396,11 @@ pub(super) fn read_scores(artifact: &Path) -> Result<VoxelValues, TaskError> {
 
 /// Voxel and a column of every row of an artifact's scores: `r`, `r2` or `alpha`.
 pub(super) fn read_column(artifact: &Path, column: &str) -> Result<VoxelValues, TaskError> {
-    let table = Table::read(&artifact.join(SCORES))?;
-    let voxels = table
-        .integers("voxel")?
-        .into_iter()
-        .map(|voxel| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default());
-    Ok(voxels.zip(table.numbers(column)?).collect())
+    read_voxel_values(&artifact.join(SCORES), column)
+}
+
+/// Voxel and a column of every row of a table.
+pub(super) fn read_voxel_values(table: &Path, column: &str) -> Result<VoxelValues, TaskError> {
+    let rows = read_numbers(table, ["voxel", column])?;
+    Ok(rows.into_iter().map(|[voxel, value]| (voxel.map_or(0, |voxel| voxel as usize), value)).collect())
 }

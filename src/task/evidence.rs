@@ -5,7 +5,7 @@
 
 use super::{
     TaskError, Workbench,
-    encode::{VoxelValues, cell},
+    encode::{VoxelValues, cell, read_voxel_values},
     finding::ALL_NETWORKS,
     workbench::read_json,
 };
@@ -237,10 +237,5 @@ pub(super) fn read_significance(artifact: &Path) -> Result<Option<VoxelValues>, 
     if !path.exists() {
         return Ok(None);
     }
-    let table = Table::read(&path)?;
-    let voxels = table
-        .integers("voxel")?
-        .into_iter()
-        .map(|voxel| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default());
-    Ok(Some(voxels.zip(table.numbers("q")?).collect()))
+    Ok(Some(read_voxel_values(&path, "q")?))
 }

@@ -5,8 +5,8 @@
 
 use super::{
     Compute, Kind, TaskError, Workbench,
-    encode::{cell, read_scores},
-    finding::{Absent, CONFIDENCE, Finding, Statistic, read_findings},
+    encode::{SCORES, cell, read_scores},
+    finding::{self, Absent, CONFIDENCE, Finding, Statistic, read_findings},
 };
 use crate::{
     brain::mask::VoxelTable,
@@ -81,6 +81,14 @@ impl Compute for TestGroup {
 
     fn memory_bytes(&self) -> u64 {
         (self.subjects.len() * self.n_voxels * 64) as u64 + (128 << 20)
+    }
+
+    fn reads(&self, role: &str) -> Option<&'static [&'static str]> {
+        match role {
+            "encode" => Some(&[SCORES]),
+            "findings" => Some(&[finding::FINDINGS]),
+            _ => None,
+        }
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {

@@ -4,7 +4,7 @@
 
 use super::{
     Compute, Kind, TaskError, Workbench, architecture,
-    encode::{cell, read_scores},
+    encode::{SCORES, cell, read_scores},
     pattern::CODES,
     polarity, redundancy,
 };
@@ -21,6 +21,12 @@ use std::{
 
 /// What was recovered: one row for each question that could be asked.
 pub const RECOVERY: &str = "recovery.tsv";
+
+/// What a simulation planted: sources, the voxels of each, specialisation of voxels, pairs of patterns.
+const PLANTED: &str = "planted.tsv";
+const PLANTED_VOXELS: &str = "planted_voxels.tsv";
+const PLANTED_SPECIALISATION: &str = "planted_specialisation.tsv";
+const PLANTED_PAIRS: &str = "planted_pairs.tsv";
 
 /// Columns of [`RECOVERY`].
 pub(super) const COLUMNS: [&str; 5] = ["quantity", "n", "value", "low", "high"];
@@ -57,6 +63,18 @@ impl Compute for MeasureRecovery {
 
     fn memory_bytes(&self) -> u64 {
         (self.n_voxels * 1000) as u64 + (64 << 20)
+    }
+
+    fn reads(&self, role: &str) -> Option<&'static [&'static str]> {
+        match role {
+            "dataset" => Some(&[PLANTED, PLANTED_VOXELS, PLANTED_SPECIALISATION, PLANTED_PAIRS]),
+            "layers" => Some(&[SCORES]),
+            "architecture" => Some(&[architecture::VOXELS]),
+            "redundancy" => Some(&[redundancy::PAIRS]),
+            "polarity" => Some(&[polarity::PAIRS]),
+            "patterns" => Some(&[CODES]),
+            _ => None,
+        }
     }
 
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
@@ -124,7 +142,7 @@ impl MeasureRecovery {
 
     /// The layers that drive each voxel, none for a voxel of noise or of two branches.
     fn planted_layers(&self, truth: &Path, voxels: &VoxelTable) -> Result<Vec<Vec<usize>>, TaskError> {
-        let sources = Table::read(&truth.join("planted.tsv"))?;
+        let sources = Table::read(&truth.join(PLANTED))?;
         let (module, layers) = (sources.require("module")?, sources.require("layers")?);
         let of_source: Vec<Vec<usize>> = sources
             .rows()
@@ -135,7 +153,7 @@ impl MeasureRecovery {
                 place.map_or(Vec::new(), |place| layers.map(|layer| place * LAYERS_OF_MODULE + layer).collect())
             })
             .collect();
-        let rows = Table::read(&truth.join("planted_voxels.tsv"))?;
+        let rows = Table::read(&truth.join(PLANTED_VOXELS))?;
         let source = rows.integers("source")?;
         let mut planted: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); voxels.n_voxels()];
         for (row, voxel) in rows_of_voxels(&rows, voxels)?.into_iter().enumerate() {
@@ -161,7 +179,7 @@ impl MeasureRecovery {
         artifact: &Path,
         table: &mut Table,
     ) -> Result<(), TaskError> {
-        let path = truth.join("planted_specialisation.tsv");
+        let path = truth.join(PLANTED_SPECIALISATION);
         if !path.exists() {
             return Ok(());
         }
@@ -238,7 +256,7 @@ impl MeasureRecovery {
 /// Pairs of patterns that drive the same voxels, with the sign that their maps have to each other once each pattern is read the way
 /// round in which its codes add up to more than 0.
 fn planted_pairs(truth: &Path, patterns: &Path) -> Result<BTreeMap<Pair, Sign>, TaskError> {
-    let path = truth.join("planted_pairs.tsv");
+    let path = truth.join(PLANTED_PAIRS);
     if !path.exists() {
         return Ok(BTreeMap::new());
     }

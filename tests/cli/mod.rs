@@ -10,6 +10,7 @@ mod damaged;
 mod following;
 mod inspect;
 mod models;
+mod packing;
 mod printing;
 mod refused;
 mod sharing;

@@ -337,11 +337,11 @@ fn provenance() -> Provenance {
         graph: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"80\" height=\"20\"><text y=\"15\">tasks</text></svg>"
             .into(),
         tasks: vec![
-            task("export clip", "export", 4.2, TaskState::Stored),
-            task("extract clip shard-0", "extract", 812.0, TaskState::Stored),
-            task("encode sub-01 clip", "encode", 95.5, TaskState::Computed),
-            task("encode sub-02 clip", "encode", 97.1, TaskState::Computed),
-            task("redundancy sub-01", "redundancy", 3.3, TaskState::Computed),
+            task("export clip", "export", 4.2, TaskState::Done),
+            task("extract clip shard-0", "extract", 812.0, TaskState::Done),
+            task("encode sub-01 clip", "encode", 95.5, TaskState::Done),
+            task("encode sub-02 clip", "encode", 97.1, TaskState::Done),
+            task("redundancy sub-01", "redundancy", 3.3, TaskState::Done),
         ],
         engines: vec![Engine { name: "ONNX Runtime".into(), version: "1.31.1".into() }],
         seeds: vec![

@@ -218,7 +218,7 @@ impl Bench {
 pub(super) fn read(file: &Path) -> Result<Study, SpecError> {
     let find_model = |model: &hebb::model::hub::HubModel| panic!("no test fetches {model}");
     let find_ffmpeg = || find_ffmpeg(|name| std::env::var_os(name));
-    read_study_with(file, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg })
+    read_study_with(file, &Surroundings { find_model: &find_model, find_ffmpeg: &find_ffmpeg, may: &|_| true })
 }
 
 impl Planned {

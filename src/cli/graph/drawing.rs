@@ -105,13 +105,27 @@ impl Drawing {
 
     /// A box for all tasks of a kind that stand alike.
     pub(super) fn by_kind(open: &OpenStudy, estimates: &Estimates, blocked: &Blocked) -> Self {
+        Self::grouped(open, |place| State::of(open, blocked, place), |place| estimates.of(place))
+    }
+
+    /// A box for all tasks of a kind, of a study whose results are all there, whichever run they are from.
+    pub(super) fn of_results(open: &OpenStudy) -> Self {
+        let seconds = |place| open.store.remembered(&open.plan.node(place).recipe).map(|record| record.run.seconds);
+        Self::grouped(open, |_| State::Cached, seconds)
+    }
+
+    fn grouped(
+        open: &OpenStudy,
+        state: impl Fn(NodeIndex) -> State,
+        seconds_of: impl Fn(NodeIndex) -> Option<f64>,
+    ) -> Self {
         let mut groups: BTreeMap<(Kind, State), (usize, Option<f64>)> = BTreeMap::new();
-        let key = |place: NodeIndex| (open.plan.node(place).task.kind(), State::of(open, blocked, place));
+        let key = |place: NodeIndex| (open.plan.node(place).task.kind(), state(place));
         let keys: Vec<(Kind, State)> = open.plan.places().map(key).collect();
         for place in open.plan.places() {
             let (n, seconds) = groups.entry(keys[place.index()]).or_insert((0, Some(0.0)));
             *n += 1;
-            *seconds = seconds.and_then(|sum| Some(sum + estimates.of(place)?));
+            *seconds = seconds.and_then(|sum| Some(sum + seconds_of(place)?));
         }
         let places: BTreeMap<(Kind, State), usize> = groups.keys().enumerate().map(|(at, key)| (*key, at)).collect();
         let node = |((kind, state), (n, seconds)): (&(Kind, State), &(usize, Option<f64>))| {

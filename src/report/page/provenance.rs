@@ -39,10 +39,8 @@ pub struct Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
-    /// The run computed it.
-    Computed,
-    /// Its result came from the store.
-    Stored,
+    /// It has a result: of this run or an earlier one, which changes none of its bytes.
+    Done,
     /// It failed.
     Failed,
     /// It has no result, since it needs what failed or was not begun.
@@ -54,8 +52,7 @@ impl TaskState {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::Computed => "computed",
-            Self::Stored => "from the store",
+            Self::Done => "done",
             Self::Failed => "failed",
             Self::Waiting => "waits",
         }

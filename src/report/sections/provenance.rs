@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::{nothing, prose, table};
 use crate::report::number;
-use crate::report::page::{OutputFile, Page, Provenance, Task, TaskState};
+use crate::report::page::{OutputFile, Page, Provenance, Task};
 use crate::report::references::cited;
 
 /// Tasks listed one by one.
@@ -57,7 +57,6 @@ pub(in crate::report) fn of(provenance: &Provenance) -> Markup {
 #[derive(Default)]
 struct Cost {
     n_tasks: usize,
-    n_stored: usize,
     run_time_s: f64,
 }
 
@@ -66,7 +65,6 @@ fn tasks(tasks: &[Task], graph: &str) -> Markup {
     for task in tasks {
         let cost = kinds.entry(&task.kind).or_default();
         cost.n_tasks += 1;
-        cost.n_stored += usize::from(task.state == TaskState::Stored);
         cost.run_time_s += task.run_time_s.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
     }
     let body = html! {
@@ -74,7 +72,6 @@ fn tasks(tasks: &[Task], graph: &str) -> Markup {
             tr {
                 th scope="row" { (kind) }
                 td.number { (number::count(cost.n_tasks)) }
-                td.number { (number::count(cost.n_stored)) }
                 td.number { (number::duration(cost.run_time_s)) }
             }
         }
@@ -84,13 +81,13 @@ fn tasks(tasks: &[Task], graph: &str) -> Markup {
         @if tasks.is_empty() {
             (nothing("No tasks are recorded."))
         } @else {
-            (table("Tasks by kind", &["kind", "tasks", "from the store", "computing time"], body))
+            (table("Tasks by kind", &["kind", "tasks", "computing time"], body))
             @if !graph.is_empty() {
                 details {
                     summary { "What flows between them" }
                     div.scroll tabindex="0" role="region" aria-label="Kinds of tasks and what flows between them" {
                         img.graph src=(format!("data:image/svg+xml;base64,{}", STANDARD.encode(graph)))
-                            alt="Kinds of tasks as boxes with their number, coloured by whether they were computed or came from the store, and arrows from each to what needs it; the table above has the same numbers.";
+                            alt="Kinds of tasks as boxes with their number, and arrows from each to what needs it; the table above has the same numbers.";
                     }
                 }
             }

@@ -6,7 +6,9 @@ use super::Check;
 use crate::{
     model::hub::HubModel,
     spec::{
+        Demand, Diagnostic, NamedPlace,
         document::FieldPath,
+        place::{fixed, whole},
         written::{Bold, Stimuli, WrittenStudy},
     },
     stimulus::table_path,
@@ -44,9 +46,62 @@ impl Check<'_, '_> {
         is_there
     }
 
-    /// The files among what the study names.
-    pub(super) fn named_files(&self, written: &WrittenStudy) -> Vec<PathBuf> {
-        self.named(written).into_iter().flat_map(|named| named.files).filter(|file| file.is_file()).collect()
+    /// The fields that name files or a folder, once everything is there.
+    pub(super) fn places(&self, written: &WrittenStudy) -> Vec<NamedPlace> {
+        self.named(written).into_iter().flat_map(|named| self.written_places(&named)).collect()
+    }
+
+    /// The fields that a list of files comes from: where a folder and a path below it are written, the folder.
+    fn written_places(&self, named: &Named) -> Vec<NamedPlace> {
+        let matrices = FieldPath::of("bold.matrices");
+        let fields = if named.path == matrices.key("path") {
+            let folder = matrices.key("folder");
+            if self.document.has(&folder) {
+                vec![folder]
+            } else {
+                ["path", "mask", "confounds"].map(|key| matrices.key(key)).into_iter().collect()
+            }
+        } else {
+            vec![named.path.clone()]
+        };
+        let place = |field: FieldPath| {
+            Some(NamedPlace {
+                written: self.document.text(&field)?.to_owned(),
+                span: self.document.value_span(&field),
+                start: self.document.folder(&field).to_owned(),
+                files: named.files.clone(),
+                source: self.source(&field).map(str::to_owned),
+                field: field.to_string(),
+            })
+        };
+        fields.into_iter().filter_map(place).collect()
+    }
+
+    /// Whether the study may have what it names outside its own folder: told of all of it at once.
+    pub(super) fn all_is_allowed(&mut self, written: &WrittenStudy) -> bool {
+        let before = self.found.len();
+        for place in self.places(written) {
+            let path = whole(&place.start.join(fixed(&place.written).0));
+            self.may_read(&FieldPath::of(&place.field), &path);
+        }
+        self.found.len() == before
+    }
+
+    /// Notes that a path leads out of the study's folder, if it does and the study may not have it.
+    pub(super) fn may_read(&mut self, field: &FieldPath, path: &Path) -> bool {
+        let home = whole(&self.document.sources[0].folder);
+        let may = path.starts_with(home) || (self.memory.surroundings.may)(&Demand::Read(path.to_owned()));
+        if !may {
+            let message = format!("this study asks to read `{}`, outside its own folder", path.display());
+            self.refuse(field, message);
+        }
+        may
+    }
+
+    /// Notes that a study asks for what it may not have.
+    pub(super) fn refuse(&mut self, field: &FieldPath, message: String) {
+        let hint = "if you know this study, say `--trust` once: it may have what it asks for from then on";
+        self.found.push(Diagnostic::new(self.document.value_span(field), message, "not without your word").hint(hint));
     }
 
     /// Everything that `sources` tells about is a field of the study.
@@ -90,7 +145,11 @@ impl Check<'_, '_> {
         }
         let folder = "expected a folder with a folder for each subject";
         match &written.bold {
-            Bold::Bids(bids) => all.push(one(FieldPath::of("bold.bids.folder"), &bids.folder, folder)),
+            Bold::Bids(bids) => {
+                all.push(one(FieldPath::of("bold.bids.folder"), &bids.folder, folder));
+                let raw = FieldPath::of("bold.bids.raw_folder");
+                all.extend(bids.raw_folder.iter().map(|file| one(raw.clone(), file, folder)));
+            }
             Bold::Hcp(hcp) => all.push(one(FieldPath::of("bold.hcp.folder"), &hcp.folder, folder)),
             Bold::Matrices(matrices) => {
                 let path = FieldPath::of("bold.matrices.path");

@@ -3,11 +3,13 @@
 use super::Check;
 use crate::{
     spec::{
+        Demand,
         document::FieldPath,
+        place::{folder_of, whole},
         written::{Runs, Stimuli, Tables},
     },
     stimulus::{
-        CutFilm, Generate, Recorded, Schedule, TableEvent, Transcript, read_table, table_path,
+        CutFilm, Generate, Picture, Recorded, Schedule, TableEvent, Transcript, read_table, table_path,
         video::{Ffmpeg, probe},
     },
 };
@@ -34,6 +36,9 @@ impl Check<'_, '_> {
         }
         let (recorded, scenes) = self.read_stimuli(stimuli, runs)?;
         let outline = recorded.outline();
+        if scenes.is_none() && !self.pictures_are_allowed(&recorded) {
+            return None;
+        }
         // Made-up pictures are drawn when they are needed.
         if scenes.is_none() && !self.pictures_are_there(&outline) {
             return None;
@@ -52,6 +57,25 @@ impl Check<'_, '_> {
         let key = format!("{}{n_tr:?} {repetition_time_s}", self.key(&["stimuli", "runs"]));
         let known = self.memory.schedules.entry(key);
         Arc::clone(known.or_insert_with(|| Arc::new(read.recorded.schedule(n_tr, repetition_time_s))))
+    }
+
+    /// Whether the study may read what its tables name, and run what reads films.
+    fn pictures_are_allowed(&mut self, recorded: &Recorded) -> bool {
+        let path = FieldPath::of("stimuli.tables.path");
+        let before = self.found.len();
+        let shown = recorded.events.iter().flatten();
+        let pictures = shown.filter_map(|event| event.image.as_ref().map(Picture::file));
+        let films: BTreeSet<&Path> = recorded.videos().map(|(film, _)| film.as_path()).collect();
+        let folders: BTreeSet<PathBuf> =
+            pictures.chain(films.iter().copied()).map(|file| whole(folder_of(file))).collect();
+        for folder in folders {
+            self.may_read(&path, &folder);
+        }
+        let to_cut = films.iter().any(|film| !recorded.cut.contains_key(*film));
+        if to_cut && !(self.memory.surroundings.may)(&Demand::Films) {
+            self.refuse(&path, format!("this study asks to {}", Demand::Films));
+        }
+        self.found.len() == before
     }
 
     fn pictures_are_there(&mut self, outline: &Schedule) -> bool {
@@ -76,14 +100,14 @@ impl Check<'_, '_> {
             let known = ends_s.entry(video).or_default();
             *known = known.max(end_s);
         }
-        let (cut, whole): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        let (cut, played): (BTreeMap<_, _>, BTreeMap<_, _>) =
             ends_s.into_iter().partition(|(video, _)| recorded.cut.contains_key(*video));
         let before = self.found.len();
         for (folder, end_s) in cut {
             let film = &recorded.cut[folder];
             self.film_lasts(folder, film.duration_s(), film.duration_s() / film.n_pictures() as f64, end_s);
         }
-        if whole.is_empty() {
+        if played.is_empty() {
             return (self.found.len() == before).then_some(None);
         }
         let found = (self.memory.surroundings.find_ffmpeg)().and_then(|programs| {
@@ -97,7 +121,7 @@ impl Check<'_, '_> {
                 return None;
             }
         };
-        for (video, end_s) in whole {
+        for (video, end_s) in played {
             match probe(&programs, video) {
                 Ok(film) => self.film_lasts(video, film.duration_s, 1.0 / film.fps.max(1.0), end_s),
                 Err(error) => self.wrong(&path, error.to_string(), "these tables name it"),
