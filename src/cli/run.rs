@@ -277,6 +277,9 @@ pub(super) fn told(summary: &Summary) -> String {
     if summary.unchanged > 0 {
         parts.push(format!("{} unchanged", summary.unchanged));
     }
+    if summary.fetched > 0 {
+        parts.push(format!("{} fetched", summary.fetched));
+    }
     parts.push(format!("{} cached", summary.cached));
     if summary.failed > 0 {
         parts.push(format!("{} failed, {} blocked", summary.failed, summary.blocked));

@@ -59,7 +59,8 @@ impl Record {
     }
 
     /// The bytes of its file.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
         sealed(self)
     }
 
