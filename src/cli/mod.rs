@@ -33,6 +33,7 @@ mod names;
 mod open;
 mod plan;
 mod progress;
+mod remote;
 mod report;
 mod results;
 mod run;

@@ -338,7 +338,8 @@ fn complete(open: &OpenStudy, number: usize, page: Page, text: String) -> Page {
     let mut page = Page { study: name, description: open.study.description.clone(), ..page };
     let state = |place| match open.assessment.standing(place) {
         Standing::Cached { .. } => TaskState::Stored,
-        _ => TaskState::Computed,
+        Standing::Runs(_) => TaskState::Computed,
+        Standing::Unneeded => TaskState::Unneeded,
     };
     let places = open.plan.places().filter(|place| open.plan.belongs(*place, number));
     page.provenance.tasks = places.map(|place| task(open, place, state(place))).collect();

@@ -47,6 +47,8 @@ pub enum TaskState {
     Failed,
     /// It has no result, since it needs what failed or was not begun.
     Waiting,
+    /// Nobody needed it here: what it leads to was there.
+    Unneeded,
 }
 
 impl TaskState {
@@ -58,6 +60,7 @@ impl TaskState {
             Self::Stored => "from the store",
             Self::Failed => "failed",
             Self::Waiting => "waits",
+            Self::Unneeded => "not needed",
         }
     }
 }

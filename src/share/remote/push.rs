@@ -3,7 +3,7 @@
 use super::{PART_BYTES, PATIENCE, Remote, RemoteError, file_name, open::SLOWEST_BYTES_A_SECOND, record_name};
 use crate::store::{OutputFile, Record, Store, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::{Error as ObjectError, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, path::Path as ObjectPath};
+use object_store::{Error as ObjectError, MultipartUpload, ObjectStoreExt, PutPayload, path::Path as ObjectPath};
 use std::{
     fs::File,
     io::{self, Read},
