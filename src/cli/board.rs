@@ -127,7 +127,10 @@ impl Board {
             }
             Happening::Blocked { .. } => self.n_blocked += 1,
             Happening::Revived { kind, .. } => self.rows.entry(*kind).or_default().to_run += 1,
-            Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } | Happening::Warned { .. } => {}
+            Happening::Retried { .. }
+            | Happening::Damaged { .. }
+            | Happening::Differed { .. }
+            | Happening::Warned { .. } => {}
             Happening::Ended(sums) => {
                 self.running.clear();
                 self.rows.values_mut().for_each(|row| row.running = 0);

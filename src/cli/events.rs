@@ -158,8 +158,19 @@ pub(super) struct Sums {
 
 impl From<&Summary> for Sums {
     fn from(summary: &Summary) -> Self {
-        let Summary { cached, fetched, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds } =
-            *summary;
+        let Summary {
+            cached,
+            fetched,
+            computed,
+            unchanged,
+            failed,
+            blocked,
+            left,
+            damaged,
+            differed,
+            cancelled,
+            seconds,
+        } = *summary;
         Self { cached, fetched, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds }
     }
 }

@@ -140,7 +140,10 @@ fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<String, In
             say(format_args!("[{done}/{total}] blocked {task}: needs {by}"));
         }
         Happening::Revived { .. } => *total += 1,
-        Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } | Happening::Warned { .. } => {
+        Happening::Retried { .. }
+        | Happening::Damaged { .. }
+        | Happening::Differed { .. }
+        | Happening::Warned { .. } => {
             what.warning().into_iter().for_each(say);
         }
         Happening::Begun(_) | Happening::Ended(_) => {}

@@ -46,7 +46,13 @@ impl SharedCache {
                 let is_url = !asked.address.root.is_empty();
                 let place = if is_url { asked.address.name.as_bytes() } else { place.as_os_str().as_encoded_bytes() };
                 let (remote, store) = (Arc::new(remote), store.clone());
-                Some(Self { remote, store, may_write: asked.may_write, whom: Digest::of(place), refused: Arc::default() })
+                Some(Self {
+                    remote,
+                    store,
+                    may_write: asked.may_write,
+                    whom: Digest::of(place),
+                    refused: Arc::default(),
+                })
             }
             Err(error) => {
                 say(format_args!("warning: {}", alone(&error)));

@@ -124,7 +124,10 @@ mod tests {
         let address = parsed("s3://lab/hebb/cache/").expect("fine");
         assert_eq!((address.service, address.root.as_str()), (Service::S3, "s3://lab"));
         assert_eq!(address.prefix, "hebb/cache");
-        assert_eq!(parsed("GS://lab").map(|address| (address.service, address.prefix)), Ok((Service::Google, String::new())));
+        assert_eq!(
+            parsed("GS://lab").map(|address| (address.service, address.prefix)),
+            Ok((Service::Google, String::new()))
+        );
         assert_eq!(parsed("../shared").map(|a| a.service), Ok(Service::Folder("studies/../shared".into())));
         assert_eq!(parsed("file:///shared/it").map(|a| a.service), Ok(Service::Folder("/shared/it".into())));
         let azure = parsed("abfss://box@lab.dfs.core.windows.net/it").expect("Azure's own form");

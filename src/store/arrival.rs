@@ -98,6 +98,14 @@ impl Arrival {
         remove_tree(&self.folder)
     }
 
+    /// Removes whatever has arrived.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn abandon(self) -> Result<(), StoreError> {
+        remove_tree(&self.folder)
+    }
+
     fn path(&self, file: &OutputFile) -> PathBuf {
         self.folder.join(file.digest.to_string())
     }

@@ -25,8 +25,7 @@ impl Store {
     #[must_use]
     pub fn owed(&self, whom: &Digest) -> Vec<Digest> {
         let entries = fs::read_dir(self.owed_folder(whom)).into_iter().flatten().flatten();
-        let mut recipes: Vec<Digest> =
-            entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        let mut recipes: Vec<Digest> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         recipes.sort();
         recipes
     }

@@ -43,7 +43,14 @@ fn filled() -> Option<(World, World)> {
     let remote = place.path("shared").display().to_string();
     let first = sharing(&remote, "read-write");
     hebb(&first, "run study.toml").exits(0).says(&["gave ", &format!("to {remote}")]);
-    assert_eq!(fs::read_dir(first.path("cache/owed")).map_or(0, |found| found.flatten().flat_map(|e| fs::read_dir(e.path())).flatten().count()), 0);
+    assert_eq!(
+        fs::read_dir(first.path("cache/owed")).map_or(0, |found| found
+            .flatten()
+            .flat_map(|e| fs::read_dir(e.path()))
+            .flatten()
+            .count()),
+        0
+    );
     Some((place, first))
 }
 
@@ -67,7 +74,9 @@ fn ended(world: &World) -> serde_json::Value {
 
 /// The records in a shared cache, with the path of each.
 fn records(shared: &Path) -> Vec<(PathBuf, Record)> {
-    let read = |(path, bytes): (PathBuf, Vec<u8>)| (shared.join("records").join(path), serde_json::from_slice(&bytes).expect("a record"));
+    let read = |(path, bytes): (PathBuf, Vec<u8>)| {
+        (shared.join("records").join(path), serde_json::from_slice(&bytes).expect("a record"))
+    };
     files(&shared.join("records")).into_iter().map(read).collect()
 }
 
@@ -97,7 +106,9 @@ fn another_machine_fetches_the_ends_and_computes_nothing() {
     let second = sharing(&remote.display().to_string(), "read");
     hebb(&second, "plan study.toml").exits(0);
     assert_eq!(fs::read_dir(second.path("cache/records")).expect("a cache").count(), 0, "a plan fetches nothing");
-    let ran = hebb(&second, "run study.toml --events events.jsonl").exits(0).prints(&["tiny: 0 computed, ", " fetched, 0 cached"]);
+    let ran = hebb(&second, "run study.toml --events events.jsonl")
+        .exits(0)
+        .prints(&["tiny: 0 computed, ", " fetched, 0 cached"]);
     assert!(!ran.stderr.contains("warning"), "{ran:#?}");
     let (sums, n_tasks) = (ended(&second), first.text("results/tiny/tasks.tsv").lines().count() - 1);
     let fetched = sums["fetched"].as_u64().expect("a count") as usize;
@@ -128,10 +139,15 @@ fn what_a_changed_study_has_in_common_is_fetched_while_it_runs() {
     assert!(sums["computed"].as_u64() > Some(0) && sums["fetched"].as_u64() > Some(3), "{sums}");
     let text = second.text("events.jsonl");
     let outcome = |task: &str, outcome: &str| {
-        text.lines().any(|line| line.contains(&format!("\"task\":\"{task}")) && line.contains(&format!("\"outcome\":\"{outcome}\"")))
+        text.lines().any(|line| {
+            line.contains(&format!("\"task\":\"{task}")) && line.contains(&format!("\"outcome\":\"{outcome}\""))
+        })
     };
     assert!(outcome("encode/", "computed") && outcome("pattern/", "fetched"), "{text}");
-    assert!(!outcome("extract/", "computed") && !outcome("extract/", "fetched"), "upstream of a fetched result nothing runs: {text}");
+    assert!(
+        !outcome("extract/", "computed") && !outcome("extract/", "fetched"),
+        "upstream of a fetched result nothing runs: {text}"
+    );
     assert_eq!(files(&place.path("shared")).len(), before, "`read` gives nothing");
     second.has_whole_cache();
 }
@@ -183,7 +199,10 @@ fn a_flipped_byte_is_refused() {
         bytes[middle] ^= 1;
         write(&path, &bytes);
     };
-    refuses(flip, &["warning: `artifacts/", "is not to be believed: its bytes do not give the digest", "computed here"]);
+    refuses(
+        flip,
+        &["warning: `artifacts/", "is not to be believed: its bytes do not give the digest", "computed here"],
+    );
 }
 
 #[test]
@@ -250,7 +269,10 @@ fn a_record_whose_paths_leave_the_artifact_is_refused() {
             }
             Record { output: Digest::of(&hasher), files, ..record }.to_bytes()
         };
-        refuses(|shared, first| rewrite(shared, first, leave), &["warning: `records/", "has no plain path inside an artifact"]);
+        refuses(
+            |shared, first| rewrite(shared, first, leave),
+            &["warning: `records/", "has no plain path inside an artifact"],
+        );
     }
 }
 
@@ -264,12 +286,45 @@ fn a_cache_that_does_not_answer_is_done_without() {
     let started = std::time::Instant::now();
     let ran = hebb(&world, "run study.toml").exits(0).prints(&["tiny: "]);
     assert_eq!(ran.stderr.matches("warning: ").count(), 1, "{ran:#?}");
-    assert!(ran.stderr.contains(&format!("http://127.0.0.1:{free}/shared` cannot be used")) && ran.stderr.contains("without it"), "{ran:#?}");
+    assert!(
+        ran.stderr.contains(&format!("http://127.0.0.1:{free}/shared` cannot be used"))
+            && ran.stderr.contains("without it"),
+        "{ran:#?}"
+    );
     assert!(started.elapsed().as_secs() < 90, "{:?}", started.elapsed());
 
     let gone = sharing("../no-such-folder-here", "read");
     let ran = hebb(&gone, "run study.toml").exits(0).says(&["there is no such folder", "without it"]);
     assert_eq!(ran.stderr.matches("warning: ").count(), 1, "{ran:#?}");
+}
+
+#[test]
+fn a_server_that_fails_or_refuses_is_done_without() {
+    if runtime().is_none() {
+        return;
+    }
+    for (status, told) in [("500 Internal Server Error", "500"), ("403 Forbidden", "refuses the credentials")] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let body = "\u{1b}[2Jno";
+                // A client that goes away is none of the server's business.
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+            }
+        });
+        let world = sharing(&format!("http://127.0.0.1:{port}"), "read");
+        let started = std::time::Instant::now();
+        let ran = hebb(&world, "run study.toml").exits(0).says(&[told, "without it"]);
+        assert_eq!(ran.stderr.matches("warning: ").count(), 1, "{ran:#?}");
+        assert!(!ran.stderr.contains('\u{1b}'), "what a server says moves no cursor: {ran:#?}");
+        assert!(started.elapsed().as_secs() < 90, "{:?}", started.elapsed());
+    }
 }
 
 /// A web server for one folder, in a thread, that knows ranges and counts what it sends.
@@ -293,7 +348,8 @@ impl Server {
         let (sent, asked, most) = (Arc::clone(&server.sent), Arc::clone(&server.asked), Arc::clone(&server.most));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (folder, sent, asked, most) = (folder.clone(), Arc::clone(&sent), Arc::clone(&asked), Arc::clone(&most));
+                let (folder, sent, asked, most) =
+                    (folder.clone(), Arc::clone(&sent), Arc::clone(&asked), Arc::clone(&most));
                 // A client that goes away ends its connection, nothing else.
                 thread::spawn(move || drop(answer(stream, &folder, &sent, &asked, &most)));
             }
@@ -330,7 +386,9 @@ fn answer(
     let (from, to) = range.unwrap_or((0, bytes.len()));
     let part = &bytes[from..to.min(bytes.len())];
     let status = match range {
-        Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{}", from + part.len() - 1, bytes.len()),
+        Some(_) => {
+            format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{}", from + part.len() - 1, bytes.len())
+        }
         None => "200 OK".to_owned(),
     };
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", part.len())?;

@@ -19,7 +19,8 @@ use crate::{
 use object_store::{Error as ObjectError, GetOptions, ObjectStore, path::Path as ObjectPath};
 pub use push::Pushed;
 use std::{
-    sync::{Arc, OnceLock},
+    collections::HashSet,
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 use tokio::runtime::Runtime;
@@ -38,6 +39,8 @@ pub struct Remote {
     prefix: String,
     runtime: Runtime,
     away: OnceLock<()>,
+    /// Objects that were not what they should be: what is given to others takes their place.
+    refused: Mutex<HashSet<String>>,
 }
 
 /// Which key of a record is asked for.
@@ -97,7 +100,7 @@ impl Remote {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| away(error.to_string()))?;
         let (name, prefix) = (plain(&address.name), address.prefix.clone());
-        Ok(Self { name, objects, prefix, runtime, away: OnceLock::new() })
+        Ok(Self { name, objects, prefix, runtime, away: OnceLock::new(), refused: Mutex::default() })
     }
 
     /// What it is called.
@@ -173,6 +176,7 @@ impl Remote {
     }
 
     fn refused(&self, object: &str, why: String) -> RemoteError {
+        self.refused.lock().expect("no holder panics").insert(object.to_owned());
         RemoteError::Refused { remote: self.name.clone(), object: plain(object), why: plain(&why) }
     }
 
@@ -197,7 +201,9 @@ fn file_name(output: &Digest, path: &str) -> String {
 fn told(error: &ObjectError) -> String {
     match error {
         ObjectError::PermissionDenied { .. } => "it refuses the credentials of this environment".to_owned(),
-        ObjectError::Unauthenticated { .. } => "it wants credentials, and those of this environment do not do".to_owned(),
+        ObjectError::Unauthenticated { .. } => {
+            "it wants credentials, and those of this environment do not do".to_owned()
+        }
         error => {
             let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
             let told: Vec<String> = causes.map(ToString::to_string).collect();

@@ -69,9 +69,10 @@ pub(super) fn objects(address: &RemoteAddress, may_write: bool) -> Result<Arc<dy
         }
         Service::Http => {
             let plain = root.starts_with("http://");
-            let client = options().into_iter().fold(ClientOptions::new().with_allow_http(plain), |client, (key, value)| {
-                client.with_config(key, value)
-            });
+            let client =
+                options().into_iter().fold(ClientOptions::new().with_allow_http(plain), |client, (key, value)| {
+                    client.with_config(key, value)
+                });
             let builder = HttpBuilder::new().with_url(root).with_client_options(client).with_retry(retry());
             builder.build().map(|objects| Arc::new(objects) as Arc<dyn ObjectStore>)
         }

@@ -3,7 +3,7 @@
 use super::{PART_BYTES, PATIENCE, Remote, RemoteError, file_name, open::SLOWEST_BYTES_A_SECOND, record_name};
 use crate::store::{OutputFile, Record, Store, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::{Error as ObjectError, MultipartUpload, ObjectStoreExt, PutPayload, path::Path as ObjectPath};
+use object_store::{Error as ObjectError, MultipartUpload, ObjectStoreExt, PutPayload};
 use std::{
     fs::File,
     io::{self, Read},
@@ -27,7 +27,7 @@ pub struct Pushed {
 
 impl Remote {
     /// Gives a result to the shared cache. A file that is there with its size is not given again, so that an upload which was
-    /// killed goes on by file. Bytes are compared with their digests while they are read: what was damaged here is not given.
+    /// killed goes on by file, unless it was refused before. Bytes are compared with their digests while they are read: what was damaged here is not given.
     ///
     /// # Errors
     /// If nobody answers, or refuses what is given; if a file here is damaged or cannot be read; once `cancelled` is set.
@@ -35,7 +35,7 @@ impl Remote {
         let folder = store.artifact(&record.output);
         let given = self.runtime.block_on(async {
             let files = record.files.iter().map(|file| {
-                let object = self.path(&file_name(&record.output, &file.path));
+                let object = file_name(&record.output, &file.path);
                 let local = folder.join(&file.path);
                 async move { self.give(record, file, &local, &object, cancelled).await }
             });
@@ -56,21 +56,22 @@ impl Remote {
         record: &Record,
         file: &OutputFile,
         local: &Path,
-        object: &ObjectPath,
+        object: &str,
         cancelled: &AtomicBool,
     ) -> Result<u64, RemoteError> {
         if cancelled.load(Ordering::Relaxed) {
             return Err(RemoteError::Cancelled);
         }
+        let was_refused = self.refused.lock().expect("no holder panics").contains(object);
+        let object = &self.path(object);
         match tokio::time::timeout(PATIENCE, self.objects.head(object)).await {
             Err(_) => return Err(self.silent(PATIENCE)),
-            Ok(Ok(there)) if there.size == file.size_bytes => return Ok(0),
+            Ok(Ok(there)) if there.size == file.size_bytes && !was_refused => return Ok(0),
             Ok(Ok(_) | Err(ObjectError::NotFound { .. })) => {}
             Ok(Err(error)) => return Err(self.away(&error)),
         }
-        let unreadable = |source: io::Error| {
-            RemoteError::Store(StoreError::Io { action: "read", path: local.to_owned(), source })
-        };
+        let unreadable =
+            |source: io::Error| RemoteError::Store(StoreError::Io { action: "read", path: local.to_owned(), source });
         let damaged = || RemoteError::Damaged { output: record.output, path: file.path.clone() };
         let mut opened = File::open(local).map_err(unreadable)?;
         let part_bytes = PART_BYTES.max(file.size_bytes.div_ceil(MOST_PARTS));

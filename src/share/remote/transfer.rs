@@ -34,7 +34,13 @@ impl Remote {
         let arrival = arrival.ok_or(RemoteError::Cancelled)?;
         for file in &record.files {
             let object = file_name(&record.output, &file.path);
-            self.file(&arrival, file, &object, hear, cancelled)?;
+            if let Err(error) = self.file(&arrival, file, &object, hear, cancelled) {
+                // Nothing of what is refused is worth going on from.
+                if matches!(error, RemoteError::Refused { .. }) {
+                    arrival.abandon()?;
+                }
+                return Err(error);
+            }
         }
         arrival.deliver(record, folder)?;
         Ok(())
@@ -86,20 +92,22 @@ impl Remote {
             let from = arrival.length(file);
             let to = file.size_bytes.min(from + PART_BYTES);
             let whole = !in_ranges || (from == 0 && to == file.size_bytes);
-            match self.part(arrival, file, object, if whole { 0..file.size_bytes } else { from..to }, whole, hear, cancelled) {
+            let range = if whole { 0..file.size_bytes } else { from..to };
+            match self.part(arrival, file, object, range, whole, hear, cancelled) {
                 // Some servers know no ranges: they give a file from its start or not at all.
                 Err(Part::NoRanges) if in_ranges => {
                     in_ranges = false;
                     arrival.discard(file)?;
                     drop(arrival.open(file)?);
                 }
-                Err(Part::NoRanges) => return Err(self.refused(object, "it comes in parts nobody asked for".to_owned())),
+                Err(Part::NoRanges) => {
+                    return Err(self.refused(object, "it comes in parts nobody asked for".to_owned()));
+                }
                 Err(Part::Ended(error)) => {
                     fruitless = if arrival.length(file) > from { 0 } else { fruitless + 1 };
-                    if fruitless >= FRUITLESS || matches!(error, RemoteError::Refused { .. } | RemoteError::Cancelled | RemoteError::Store(_)) {
-                        return Err(error);
-                    }
-                    if !in_ranges {
+                    // Without ranges there is no going on: the next run begins at the start.
+                    let is_torn = matches!(error, RemoteError::Away { .. });
+                    if fruitless >= FRUITLESS || !is_torn || !in_ranges {
                         return Err(error);
                     }
                 }
@@ -152,7 +160,8 @@ impl Remote {
         };
         match found.payload {
             GetResultPayload::File(mut opened, _) => {
-                let away = |error: std::io::Error| RemoteError::Away { remote: self.name.clone(), why: error.to_string() };
+                let away =
+                    |error: std::io::Error| RemoteError::Away { remote: self.name.clone(), why: error.to_string() };
                 opened.seek(SeekFrom::Start(found.range.start)).map_err(away)?;
                 let mut opened = opened.take(range.end - range.start);
                 let mut block = vec![0; BLOCK_BYTES];
