@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser faults parity fuzz setup build schema
+.PHONY: quickstart test browser remote faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -15,6 +15,10 @@ test: setup
 ## Open report pages in headless Chromium and check what a reader meets; installs the browser where it may.
 browser: build
 	bash scripts/browser.sh
+
+## A shared cache on a server that speaks S3, installed into target/ and run on this machine alone; needs Python with pip.
+remote: build
+	bash scripts/remote.sh
 
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup

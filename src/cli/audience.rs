@@ -53,6 +53,7 @@ impl<'a> Audience<'a> {
     pub(super) fn new(
         open: &'a OpenStudy,
         limits: Limits,
+        fetched: &[NodeIndex],
         events: Option<&Path>,
         colours: bool,
         cancelled: &Arc<AtomicBool>,
@@ -60,7 +61,7 @@ impl<'a> Audience<'a> {
         let file = events.map(|path| File::create(path).map_err(CliError::file("create", path))).transpose()?;
         let estimates = estimates(open);
         let began = Moment::now();
-        let begun = begin(open, &estimates, limits, began);
+        let begun = begin(open, &estimates, limits, fetched, began);
         // A run without work leaves no trace.
         let recording = (begun.to_run > 0)
             .then(|| Recording::begin(StudyRuns::of(open.store.root(), &open.study.file), &begun.run, began))
@@ -215,16 +216,28 @@ pub(super) fn forecast(open: &OpenStudy, estimates: &Estimates, limits: Limits) 
     estimates.forecast(&open.plan, |place| matches!(open.assessment.standing(place), Standing::Runs(_)), limits)
 }
 
-fn begin(open: &OpenStudy, estimates: &Estimates, limits: Limits, now: Moment) -> Begun {
+fn begin(open: &OpenStudy, estimates: &Estimates, limits: Limits, fetched: &[NodeIndex], now: Moment) -> Begun {
+    let fetched: HashSet<&NodeIndex> = fetched.iter().collect();
     let mut kinds: BTreeMap<Kind, KindCounts> = BTreeMap::new();
     let mut saved_s = 0.0;
+    let to_run = |counts: &mut KindCounts, estimated_s: Option<f64>| {
+        counts.to_run += 1;
+        match estimated_s {
+            Some(seconds) => counts.estimated_s += seconds,
+            None => counts.unknown += 1,
+        }
+    };
     for place in open.plan.places() {
         let node = open.plan.node(place);
         let counts = kinds.entry(node.task.kind()).or_default();
         counts.total += 1;
         match open.assessment.standing(place) {
             Standing::Cached { .. } => {
-                counts.cached += 1;
+                match fetched.contains(&place) {
+                    // What was fetched for this run was to run, and its end is told.
+                    true => to_run(counts, estimates.of(place)),
+                    false => counts.cached += 1,
+                }
                 let noted = open.last.tasks.get(node.id.as_str()).filter(|noted| noted.recipe == node.recipe);
                 saved_s += noted
                     .map(|noted| noted.seconds)
@@ -232,13 +245,7 @@ fn begin(open: &OpenStudy, estimates: &Estimates, limits: Limits, now: Moment) -
                     .unwrap_or_default();
             }
             Standing::Unneeded => {}
-            Standing::Runs(_) => {
-                counts.to_run += 1;
-                match estimates.of(place) {
-                    Some(seconds) => counts.estimated_s += seconds,
-                    None => counts.unknown += 1,
-                }
-            }
+            Standing::Runs(_) => to_run(counts, estimates.of(place)),
         }
     }
     Begun {

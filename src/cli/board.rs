@@ -27,6 +27,7 @@ pub(super) struct Row {
     pub(super) to_run: usize,
     pub(super) computed: usize,
     pub(super) unchanged: usize,
+    pub(super) fetched: usize,
     pub(super) failed: usize,
     pub(super) running: usize,
     /// Seconds that the computed tasks took.
@@ -62,7 +63,7 @@ const TRUSTED: usize = 3;
 impl Row {
     /// Tasks that have ended, whatever came of them.
     pub(super) fn ended(&self) -> usize {
-        self.computed + self.unchanged + self.failed
+        self.computed + self.unchanged + self.fetched + self.failed
     }
 
     /// Tasks that ended for each second since the first began; absent at the start.
@@ -117,6 +118,7 @@ impl Board {
                         row.spent_s += seconds;
                     }
                     Came::Unchanged => row.unchanged += 1,
+                    Came::Fetched => row.fetched += 1,
                 }
             }
             Happening::Failed { task, kind, message } => {
@@ -125,7 +127,10 @@ impl Board {
             }
             Happening::Blocked { .. } => self.n_blocked += 1,
             Happening::Revived { kind, .. } => self.rows.entry(*kind).or_default().to_run += 1,
-            Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } => {}
+            Happening::Retried { .. }
+            | Happening::Damaged { .. }
+            | Happening::Differed { .. }
+            | Happening::Warned { .. } => {}
             Happening::Ended(sums) => {
                 self.running.clear();
                 self.rows.values_mut().for_each(|row| row.running = 0);

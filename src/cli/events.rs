@@ -8,14 +8,15 @@
 //! | `begun` | `run` (short id), `pid`, `program` (version), `study`, `file`, `jobs`, `total`, `cached`, `to_run`, `saved_s`, `kinds`: for each kind `total`, `cached`, `to_run`, `estimated_s` of what is known, `unknown` tasks without an estimate |
 //! | `started` | `task`, `kind`, `memory_bytes`, `estimated_s` (null where nothing is known) |
 //! | `progress` | `task`, `kind`, `done`, `of`; ten a second for each task at most |
-//! | `finished` | `task`, `kind`, `outcome` (`computed` or `unchanged`), `seconds`, `size_bytes` |
+//! | `finished` | `task`, `kind`, `outcome` (`computed`, `unchanged` or `fetched`), `seconds`, `size_bytes` |
 //! | `failed` | `task`, `kind`, `message` |
 //! | `blocked` | `task`, `by`: the task that failed |
 //! | `retried` | `task`, `kind`, `attempt` that failed, `pause_s` before the next, `message` |
 //! | `damaged` | `task`, `kind`, `damage`: what is wrong with its result and where that lies now |
 //! | `revived` | `task`, `kind`: it runs after all, since a result was damaged or removed |
 //! | `differed` | `task`, `kind`, `before`, `now`: digests of two results from the same inputs |
-//! | `ended` | `cached`, `computed`, `unchanged`, `failed`, `blocked`, `left`, `damaged`, `differed`, `cancelled`, `seconds` |
+//! | `warned` | `task`, `message`: what is to be known and stops nothing |
+//! | `ended` | `cached`, `fetched` (from a shared cache), `computed`, `unchanged`, `failed`, `blocked`, `left`, `damaged`, `differed`, `cancelled`, `seconds` |
 
 use super::words::duration;
 use crate::{
@@ -95,6 +96,7 @@ pub(super) enum Happening {
     Damaged { task: String, kind: Kind, damage: String },
     Revived { task: String, kind: Kind },
     Differed { task: String, kind: Kind, before: Digest, now: Digest },
+    Warned { task: String, message: String },
     Ended(Sums),
 }
 
@@ -133,12 +135,16 @@ pub(super) struct KindCounts {
 pub(super) enum Came {
     Computed,
     Unchanged,
+    Fetched,
 }
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sums {
     pub(super) cached: usize,
+    /// Absent from logs of versions that shared no cache.
+    #[serde(default)]
+    pub(super) fetched: usize,
     pub(super) computed: usize,
     pub(super) unchanged: usize,
     pub(super) failed: usize,
@@ -152,9 +158,20 @@ pub(super) struct Sums {
 
 impl From<&Summary> for Sums {
     fn from(summary: &Summary) -> Self {
-        let Summary { cached, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds } =
-            *summary;
-        Self { cached, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds }
+        let Summary {
+            cached,
+            fetched,
+            computed,
+            unchanged,
+            failed,
+            blocked,
+            left,
+            damaged,
+            differed,
+            cancelled,
+            seconds,
+        } = *summary;
+        Self { cached, fetched, computed, unchanged, failed, blocked, left, damaged, differed, cancelled, seconds }
     }
 }
 
@@ -187,6 +204,7 @@ impl Happening {
                 outcome: match outcome {
                     Outcome::Computed => Came::Computed,
                     Outcome::Unchanged => Came::Unchanged,
+                    Outcome::Fetched => Came::Fetched,
                 },
                 seconds: *seconds,
                 size_bytes: *size_bytes,
@@ -209,6 +227,7 @@ impl Happening {
             Event::Differed { id, kind, before, now } => {
                 Self::Differed { task: id.to_string(), kind: *kind, before: *before, now: *now }
             }
+            Event::Warned { id, message } => Self::Warned { task: id.to_string(), message: (*message).to_owned() },
             Event::Ended { summary } => Self::Ended((*summary).into()),
             Event::Begun { .. } | Event::Tick => return None,
         })
@@ -227,6 +246,7 @@ impl Happening {
                 before.short(),
                 now.short()
             )),
+            Self::Warned { message, .. } => Some(format!("warning: {message}")),
             _ => None,
         }
     }

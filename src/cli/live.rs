@@ -22,7 +22,7 @@ pub(super) fn told(board: &Board, now: Moment, canvas: Canvas) -> Vec<String> {
             row.total,
             row.cached,
             row.to_run,
-            row.computed + row.unchanged,
+            row.computed + row.unchanged + row.fetched,
             row.running,
             row.failed
         ));
@@ -59,7 +59,7 @@ pub(super) fn json(board: &Board, now: Moment) -> Value {
         "blocked": board.n_blocked,
         "kinds": board.rows.iter().map(|(kind, row)| json!({
             "kind": kind, "total": row.total, "cached": row.cached, "to_run": row.to_run, "computed": row.computed,
-            "unchanged": row.unchanged, "running": row.running, "failed": row.failed,
+            "unchanged": row.unchanged, "fetched": row.fetched, "running": row.running, "failed": row.failed,
         })).collect::<Vec<_>>(),
         "running": running(board).map(|(task, one)| json!({
             "task": task, "kind": one.kind, "since": one.since, "seconds": now.seconds_since(one.since),

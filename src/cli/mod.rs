@@ -34,6 +34,7 @@ mod open;
 mod pack;
 mod plan;
 mod progress;
+mod remote;
 mod report;
 mod results;
 mod run;

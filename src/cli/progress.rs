@@ -127,6 +127,7 @@ fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<String, In
             match outcome {
                 Came::Computed => say(format_args!("[{done}/{total}] {task} ({})", duration(*seconds))),
                 Came::Unchanged => say(format_args!("[{done}/{total}] {task} (inputs unchanged)")),
+                Came::Fetched => say(format_args!("[{done}/{total}] {task} (fetched)")),
             }
         }
         Happening::Failed { task, message, .. } => {
@@ -139,7 +140,10 @@ fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<String, In
             say(format_args!("[{done}/{total}] blocked {task}: needs {by}"));
         }
         Happening::Revived { .. } => *total += 1,
-        Happening::Retried { .. } | Happening::Damaged { .. } | Happening::Differed { .. } => {
+        Happening::Retried { .. }
+        | Happening::Damaged { .. }
+        | Happening::Differed { .. }
+        | Happening::Warned { .. } => {
             what.warning().into_iter().for_each(say);
         }
         Happening::Begun(_) | Happening::Ended(_) => {}

@@ -7,12 +7,13 @@ use super::{
     lock,
     open::OpenStudy,
     progress::STOPPING,
+    remote::{Giver, SharedCache},
     results, say,
     unpack::{Unpacked, find, is_archive, unpacked},
     words::duration,
 };
 use crate::{
-    executor::{self, Event, Limits, Options, Outcome, Summary},
+    executor::{self, Event, Limits, Options, Outcome, Summary, Upstream},
     model::Device,
     plan::Standing,
     report::FailedTask,
@@ -53,6 +54,9 @@ pub(super) struct Run {
     /// Start no task after the first failure; without it, everything that does not need the failed one goes on.
     #[arg(long)]
     fail_fast: bool,
+    /// Neither ask the study's shared cache for results nor give it any.
+    #[arg(long)]
+    no_remote: bool,
 }
 
 /// What a run may use.
@@ -138,12 +142,26 @@ impl Run {
         let mut open = OpenStudy::fetching(&self.study, shared)?;
         assert_device(&open)?;
         let lock = if self.locked { Some(lock::held(&open, shared)?) } else { None };
+        let cancelled = cancel_on_interrupt();
+        let cache = if self.no_remote { None } else { SharedCache::of(&open.study, &open.store) };
+        let shown = results::to_lay_out(&open, &self.results);
+        let fetched = match &cache {
+            Some(cache) => cache.fetch(&mut open, &shown, &cancelled)?,
+            None => Vec::new(),
+        };
+        let giver = cache.as_ref().and_then(|cache| cache.giver(&cancelled));
         let asked = Asked {
             events: self.events.as_deref(),
             fail_fast: self.fail_fast,
-            shown: results::to_lay_out(&open, &self.results),
+            shown,
+            cancelled: Some(cancelled),
+            cache: cache.as_ref(),
+            fetched,
+            giver: giver.as_ref(),
         };
-        let ended = execute(&mut open, limits, asked, shared)?;
+        let ended = execute(&mut open, limits, asked, shared);
+        giver.into_iter().for_each(Giver::finish);
+        let ended = ended?;
         let Ended { summary, saved_s, seconds_of_kind, .. } = &ended;
         if summary.failed > 0 || summary.cancelled {
             let (study, told) = (&open.study.name, told(summary));
@@ -191,6 +209,14 @@ pub(super) struct Asked<'a> {
     pub(super) fail_fast: bool,
     /// Tasks whose results are read afterwards.
     pub(super) shown: Vec<NodeIndex>,
+    /// Set when the run is to stop; by Ctrl-C, if absent.
+    pub(super) cancelled: Option<Arc<AtomicBool>>,
+    /// Who may have results that are not here.
+    pub(super) cache: Option<&'a SharedCache>,
+    /// Tasks whose results were fetched for this run.
+    pub(super) fetched: Vec<NodeIndex>,
+    /// Who is given what is computed.
+    pub(super) giver: Option<&'a Giver>,
 }
 
 /// Runs what has to run, and notes what the study looks like now.
@@ -200,7 +226,9 @@ pub(super) fn execute(
     asked: Asked<'_>,
     shared: &Shared,
 ) -> Result<Ended, CliError> {
-    let options = Options { fail_fast: asked.fail_fast, shown: asked.shown, ..Options::from(limits) };
+    let Asked { events, fail_fast, shown, cancelled, cache, fetched, giver } = asked;
+    let cancelled = cancelled.unwrap_or_else(cancel_on_interrupt);
+    let upstream = cache.map(|cache| Arc::new(cache.clone()) as Arc<dyn Upstream>);
     let extracts = |place| {
         open.plan.node(place).task.kind() == Kind::Extract
             && matches!(open.assessment.standing(place), Standing::Runs(_))
@@ -210,15 +238,23 @@ pub(super) fn execute(
     {
         return Err(missing.into());
     }
-    let cancelled = cancel_on_interrupt();
-    let mut audience = Audience::new(open, limits, asked.events, shared.colours(), &cancelled)?;
+    let mut audience = Audience::new(open, limits, &fetched, events, shared.colours(), &cancelled)?;
+    let options = Options { fail_fast, shown, upstream, fetched, ..Options::from(limits) };
     let (mut seconds_of_kind, mut done, mut failed) = (BTreeMap::new(), HashSet::new(), Vec::new());
+    let mut not_given = None;
     let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
         match &event {
             Event::Finished { id, kind, outcome, seconds, .. } => {
                 done.insert(id.to_string());
                 if *outcome == Outcome::Computed {
                     *seconds_of_kind.entry(*kind).or_default() += seconds;
+                }
+                if let Some(giver) = giver
+                    && *outcome != Outcome::Fetched
+                    && let Some(place) = open.plan.find(id.as_str())
+                    && let Err(error) = giver.take(&open.plan.node(place).recipe)
+                {
+                    not_given.get_or_insert(error);
                 }
             }
             Event::Failed { id, error, .. } => {
@@ -228,6 +264,9 @@ pub(super) fn execute(
         }
         audience.tell(&event);
     })?;
+    if let Some(error) = not_given {
+        say(format_args!("warning: not every result is given to the shared cache: {error}"));
+    }
     let saved_s = audience.saved_s();
     let closing = audience.end();
     match open.note() {
@@ -294,6 +333,9 @@ pub(super) fn told(summary: &Summary) -> String {
     let mut parts = vec![format!("{} computed", summary.computed)];
     if summary.unchanged > 0 {
         parts.push(format!("{} unchanged", summary.unchanged));
+    }
+    if summary.fetched > 0 {
+        parts.push(format!("{} fetched", summary.fetched));
     }
     parts.push(format!("{} cached", summary.cached));
     if summary.failed > 0 {

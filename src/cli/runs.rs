@@ -194,8 +194,8 @@ impl From<&Failure> for Failed {
 impl Kept {
     /// Tasks that were neither done nor given up when it ended.
     pub(super) fn n_left(&self) -> usize {
-        let Sums { computed, unchanged, failed, blocked, .. } = self.record.sums;
-        self.record.to_run.saturating_sub(computed + unchanged + failed + blocked)
+        let Sums { computed, unchanged, fetched, failed, blocked, .. } = self.record.sums;
+        self.record.to_run.saturating_sub(computed + unchanged + fetched + failed + blocked)
     }
 
     /// What every task of the run led to, in plan order; empty if that is gone.

@@ -1,12 +1,12 @@
 //! One task, on a thread of its own: its inputs looked at, its key claimed, its result published.
 
 use super::{
-    Outcome, RunError,
+    Brought, Outcome, RunError, Upstream,
     trust::{Found, Trust},
 };
 use crate::{
     plan::{Plan, Role},
-    store::{Damage, Digest, Record, RunFacts, Store, StoreError},
+    store::{Claim, Damage, Digest, Published, Record, RunFacts, Store, StoreError},
     task::{Progress, TaskError, Workbench},
 };
 use petgraph::graph::NodeIndex;
@@ -28,6 +28,8 @@ pub(super) struct Job<'a> {
     pub(super) cancelled: &'a AtomicBool,
     /// Pauses before another attempt, where an error may pass.
     pub(super) pauses: &'a [Duration],
+    /// Who may have its result.
+    pub(super) upstream: Option<&'a dyn Upstream>,
 }
 
 /// What a task reads of another.
@@ -56,6 +58,7 @@ pub(super) enum News {
     Progress(Progress),
     Retried { attempt: usize, pause: Duration, error: RunError },
     Damaged { owner: NodeIndex, damage: Damage },
+    Warned(String),
 }
 
 impl Job<'_> {
@@ -130,6 +133,9 @@ impl Job<'_> {
             self.store.remember(&record)?;
             return Ok(Ended::Done { record: Box::new(record), outcome: Outcome::Unchanged, before: None });
         }
+        if let Some(ended) = self.brought(&content, &claim, tell)? {
+            return Ok(ended);
+        }
         self.assert_files()?;
         let started = Instant::now();
         let progress = |progress| tell(News::Progress(progress));
@@ -156,18 +162,41 @@ impl Job<'_> {
             finished_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
         };
         let published = claim.publish(node.recipe, manifest, run)?;
+        if let Some(family) = family {
+            self.store.add_to_family(&family, &published.record.output);
+        }
+        Ok(self.done(published, Outcome::Computed, tell))
+    }
+
+    /// The end of a task whose result was published just now, which nobody has to look at again.
+    fn done(&self, published: Published, outcome: Outcome, tell: &(dyn Fn(News) + Sync)) -> Ended {
         for damage in published.damages {
             tell(News::Damaged { owner: self.place, damage });
         }
         self.trust.trust(&published.record.output);
-        if let Some(family) = family {
-            self.store.add_to_family(&family, &published.record.output);
+        Ended::Done { record: Box::new(published.record), outcome, before: published.differs_from }
+    }
+
+    /// The result as someone else computed it from the same bytes, if there is one.
+    fn brought(
+        &self,
+        content: &Digest,
+        claim: &Claim<'_>,
+        tell: &(dyn Fn(News) + Sync),
+    ) -> Result<Option<Ended>, RunError> {
+        let Some(upstream) = self.upstream else { return Ok(None) };
+        let hear = |brought| match brought {
+            Brought::Progress(progress) => tell(News::Progress(progress)),
+            Brought::Warning(message) => tell(News::Warned(message)),
+        };
+        let brought = upstream.bring(content, claim.folder()?, self.cancelled, &hear)?;
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Ok(Some(Ended::Cancelled));
         }
-        Ok(Ended::Done {
-            record: Box::new(published.record),
-            outcome: Outcome::Computed,
-            before: published.differs_from,
-        })
+        let Some(record) = brought else { return Ok(None) };
+        let record = record.under(self.plan.node(self.place).recipe, self.plan.manifest(self.place).to_json());
+        let published = claim.adopt(record)?;
+        Ok(published.map(|published| self.done(published, Outcome::Fetched, tell)))
     }
 
     /// What tasks share that may take over parts of each other's results; absent where none may.

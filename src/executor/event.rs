@@ -17,6 +17,8 @@ pub enum Outcome {
     Computed,
     /// Its inputs turned out to be byte for byte what they were before, so the earlier result stands.
     Unchanged,
+    /// Someone else had computed it.
+    Fetched,
 }
 
 /// One happening.
@@ -114,6 +116,13 @@ pub enum Event<'a> {
         /// Digest of the result now.
         now: Digest,
     },
+    /// Something is to be known that stops nothing.
+    Warned {
+        /// The task at which it was found.
+        id: &'a TaskId,
+        /// What, without a full stop.
+        message: &'a str,
+    },
     /// Nothing happened for a moment: a chance to redraw.
     Tick,
     /// The run is over.
@@ -128,6 +137,8 @@ pub enum Event<'a> {
 pub struct Summary {
     /// Results that were in the cache.
     pub cached: usize,
+    /// Results that were taken from elsewhere.
+    pub fetched: usize,
     /// Tasks computed.
     pub computed: usize,
     /// Tasks that turned out to have nothing new to do.

@@ -1,7 +1,8 @@
 //! Plan x store -> events: runs what has to run, as much at once as cores and memory allow.
 //!
 //! The loop here is one on one thread: `schedule.rs` says what may start, `compute.rs` runs a task on a thread of its own,
-//! `trust.rs` knows which bytes were looked at, `error.rs` which errors pass. Tasks are known only as
+//! `trust.rs` knows which bytes were looked at, `error.rs` which errors pass, `upstream.rs` what someone
+//! who has results has to offer. Tasks are known only as
 //! [`Task`](crate::task::Task), results only as digests; what happens is told as [`Event`]s: progress bars, logs and tests
 //! are subscribers.
 //!
@@ -15,9 +16,11 @@ mod error;
 mod event;
 mod schedule;
 mod trust;
+mod upstream;
 
 pub use error::RunError;
 pub use event::{Event, Outcome, Summary};
+pub use upstream::{Brought, Upstream};
 
 use crate::{
     plan::{Assessment, Plan, Standing},
@@ -28,6 +31,7 @@ use petgraph::graph::NodeIndex;
 use schedule::Schedule;
 use std::{
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -55,6 +59,10 @@ pub struct Options {
     pub shown: Vec<NodeIndex>,
     /// Pauses between the attempts at a task that meets an error which may pass.
     pub pauses: Vec<Duration>,
+    /// Who may have results that are not here.
+    pub upstream: Option<Arc<dyn Upstream>>,
+    /// Results in the cache that were fetched for this run: they are told and counted as such.
+    pub fetched: Vec<NodeIndex>,
 }
 
 /// Two more attempts: a network file system that was away for a moment is back, and a broken disk stays broken.
@@ -62,7 +70,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3
 
 impl From<Limits> for Options {
     fn from(limits: Limits) -> Self {
-        Self { limits, fail_fast: false, shown: Vec::new(), pauses: PAUSES.to_vec() }
+        let (shown, fetched, pauses) = (Vec::new(), Vec::new(), PAUSES.to_vec());
+        Self { limits, fail_fast: false, shown, pauses, upstream: None, fetched }
     }
 }
 
@@ -90,8 +99,14 @@ pub fn run(
         store.assert_writable()?;
     }
     let trust = Trust::new(store);
-    let mut schedule = Schedule::new(plan, assessment, store, &trust, options.fail_fast);
+    let mut schedule = Schedule::new(plan, assessment, store, &trust, &options);
     tell(Event::Begun { total: plan.len(), cached: schedule.summary.cached });
+    for place in &options.fetched {
+        let node = plan.node(*place);
+        let Some(record) = store.remembered(&node.recipe) else { continue };
+        let (seconds, size_bytes) = (record.run.seconds, record.size_bytes());
+        tell(Event::Finished { id: &node.id, kind: node.task.kind(), outcome: Outcome::Fetched, seconds, size_bytes });
+    }
 
     let (sender, receiver) = mpsc::channel::<Message>();
     std::thread::scope(|scope| {
@@ -102,9 +117,9 @@ pub fn run(
                 let node = plan.node(place);
                 tell(Event::Started { id: &node.id, kind: node.task.kind() });
                 let (sender, inputs) = (sender.clone(), schedule.inputs(place));
-                let (trust, pauses) = (&trust, options.pauses.as_slice());
+                let (trust, pauses, upstream) = (&trust, options.pauses.as_slice(), options.upstream.as_deref());
                 scope.spawn(move || {
-                    let job = Job { plan, place, inputs, store, trust, cancelled, pauses };
+                    let job = Job { plan, place, inputs, store, trust, cancelled, pauses, upstream };
                     // The receiver outlives every task, so nothing that is sent is lost.
                     let ended = job.run(&|news| drop(sender.send(Message::News(place, news))));
                     drop(sender.send(Message::Ended(place, Box::new(ended))));
@@ -145,6 +160,7 @@ fn hear(place: NodeIndex, news: News, schedule: &mut Schedule<'_>, plan: &Plan, 
         News::Retried { attempt, pause, error } => {
             tell(Event::Retried { id, kind, attempt, pause, error: &error });
         }
+        News::Warned(message) => tell(Event::Warned { id, message: &message }),
         News::Damaged { owner, damage } => schedule.note_damage(owner, &damage, tell),
     }
 }

@@ -1,7 +1,7 @@
 //! Which tasks may start, and what came of those that ended. Owns the states; starts nothing itself.
 
 use super::{
-    Event, Limits, Outcome, RunError, Summary,
+    Event, Limits, Options, Outcome, RunError, Summary,
     compute::{Ended, Input},
     trust::Trust,
 };
@@ -10,7 +10,10 @@ use crate::{
     store::{Damage, Digest, Record, Store},
 };
 use petgraph::graph::NodeIndex;
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashSet},
+};
 
 /// Where a task is in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +40,19 @@ struct Entry {
     memory_bytes: u64,
     /// How often this run had a result of it before.
     turn: usize,
-    /// Whether it counts as found in the cache.
-    is_cached: bool,
+    counts_as: Found,
+}
+
+/// What a task counts as that need not run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Found {
+    /// Nothing: it runs, or nobody needs it.
+    #[default]
+    Nowhere,
+    /// Its result was in the cache.
+    Here,
+    /// Its result was fetched for this run.
+    Elsewhere,
 }
 
 /// Times that one task's result is made anew in a run before that stops making sense.
@@ -65,8 +79,9 @@ impl<'a> Schedule<'a> {
         assessment: &Assessment,
         store: &Store,
         trust: &'a Trust<'a>,
-        fail_fast: bool,
+        options: &Options,
     ) -> Self {
+        let fetched: HashSet<NodeIndex> = options.fetched.iter().copied().collect();
         let mut schedule = Self {
             plan,
             trust,
@@ -75,16 +90,17 @@ impl<'a> Schedule<'a> {
             running: 0,
             memory_in_use_bytes: 0,
             stopped: false,
-            fail_fast,
+            fail_fast: options.fail_fast,
             summary: Summary::default(),
         };
         for place in plan.places() {
             let memory_bytes = plan.node(place).task.memory_bytes();
-            schedule.entries.push(Entry { state: State::Skipped, memory_bytes, turn: 0, is_cached: false });
+            schedule.entries.push(Entry { state: State::Skipped, memory_bytes, turn: 0, counts_as: Found::Nowhere });
             match assessment.standing(place) {
                 Standing::Cached { output, by } => {
-                    schedule.entries[place.index()].is_cached = true;
-                    schedule.summary.cached += 1;
+                    let found = if fetched.contains(&place) { Found::Elsewhere } else { Found::Here };
+                    schedule.entries[place.index()].counts_as = found;
+                    *schedule.counter(found).expect("it was found") += 1;
                     schedule.set(place, State::Done(*output));
                     if *by == FoundBy::Content {
                         schedule.keep(place, store);
@@ -173,8 +189,11 @@ impl<'a> Schedule<'a> {
         let entry = &mut self.entries[place.index()];
         if matches!(entry.state, State::Done(_)) {
             entry.turn += 1;
-            self.summary.cached -= usize::from(std::mem::take(&mut entry.is_cached));
-            if entry.turn > TURNS {
+            let (turn, found) = (entry.turn, std::mem::take(&mut entry.counts_as));
+            if let Some(count) = self.counter(found) {
+                *count -= 1;
+            }
+            if turn > TURNS {
                 return self.fail(place, &RunError::Decays(TURNS), tell);
             }
         }
@@ -195,6 +214,15 @@ impl<'a> Schedule<'a> {
         self.wait_or_block(place, tell);
     }
 
+    /// What counts tasks that were found so.
+    fn counter(&mut self, found: Found) -> Option<&mut usize> {
+        match found {
+            Found::Nowhere => None,
+            Found::Here => Some(&mut self.summary.cached),
+            Found::Elsewhere => Some(&mut self.summary.fetched),
+        }
+    }
+
     /// How many tasks could have been started and were not.
     pub(super) fn left(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry.state, State::Ready | State::Waiting(_))).count()
@@ -213,6 +241,7 @@ impl<'a> Schedule<'a> {
         self.set(place, State::Done(record.output));
         match outcome {
             Outcome::Computed => self.summary.computed += 1,
+            Outcome::Fetched => self.summary.fetched += 1,
             Outcome::Unchanged => {
                 self.summary.unchanged += 1;
                 // It may be a result that was set aside before and that another run has made anew.

@@ -237,8 +237,11 @@ impl Lock {
 
     /// Tasks whose results are not those that were locked.
     pub fn other_results(&self, plan: &Plan, output: impl Fn(NodeIndex) -> Option<Digest>) -> Vec<Difference> {
-        let locked = self.tasks.iter().map(|(id, task)| (id.clone(), task.output)).collect();
-        let found = plan.places().filter_map(|place| Some((plan.node(place).id.to_string(), output(place)?))).collect();
+        let found: BTreeMap<String, Digest> =
+            plan.places().filter_map(|place| Some((plan.node(place).id.to_string(), output(place)?))).collect();
+        // What nobody needed has no result here: what it would have led to was fetched.
+        let locked = self.tasks.iter().filter(|(id, _)| found.contains_key(*id));
+        let locked = locked.map(|(id, task)| (id.clone(), task.output)).collect();
         compared("result", &locked, &found, Digest::short)
     }
 }

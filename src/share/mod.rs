@@ -8,6 +8,7 @@
 //! | `pack.rs` | which files of a study go into an archive |
 //! | `ro_crate.rs` | an archive in the words of repositories |
 //! | `find.rs` | files that lie elsewhere, by what is in them |
+//! | `remote/` | a cache that several machines share |
 
 pub mod archive;
 mod find;
@@ -15,9 +16,11 @@ mod lock;
 mod pack;
 mod relocate;
 mod ro_crate;
+mod remote;
 
 pub use find::{Found, find_inputs, place_input};
 pub use lock::{Difference, LOCK_VERSION, Lock, LockError, LockedInput, LockedTask, lock_path};
 pub use pack::{PackError, Packed, Packing, With, absent_inputs, unpacked_folder, unpacked_index};
 pub use relocate::{Personal, RelocateError, Relocated, STUDY_FOLDER};
 pub use ro_crate::{Crate, CrateFile, FileKind, PackedRun};
+pub use remote::{AskedBy, Pushed, Remote, RemoteError};

@@ -8,11 +8,13 @@ mod models;
 mod presence;
 mod questions;
 mod recorded;
+mod remote;
 mod stimuli;
 
 use super::{
     diagnostic::Diagnostic,
     document::{Document, FieldPath},
+    remote::Remote,
     study::{Design, Model, Run},
     written::{
         Bands, Blocks, Encoding, Features, Folds, Patterns, Runs, Shuffled, Stimuli, Time, Unreadable, WrittenStudy,
@@ -100,16 +102,17 @@ impl<'s> Memory<'s> {
     }
 }
 
-/// Turns a written study into a checked one.
+/// Turns a written study into a checked one, with the cache that it shares.
 pub(super) fn check(
     written: WrittenStudy,
     document: &Document,
     memory: &mut Memory<'_>,
-) -> Result<Design, Vec<Diagnostic>> {
+) -> Result<(Design, Option<Remote>), Vec<Diagnostic>> {
     let mut check = Check { document, memory, sources: written.sources.clone(), found: Vec::new() };
+    let remote = check.remote(&written.cache);
     let design = check.study(written);
     match design {
-        Some(design) if check.found.is_empty() => Ok(design),
+        Some(design) if check.found.is_empty() => Ok((design, remote)),
         _ => Err(check.found),
     }
 }

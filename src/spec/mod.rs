@@ -15,6 +15,7 @@ mod document;
 mod include;
 mod mismatch;
 pub(crate) mod place;
+mod remote;
 mod schema;
 mod study;
 mod sweep;
@@ -22,6 +23,7 @@ pub mod written;
 
 pub use diagnostic::{Diagnostic, Located, Source, Span, SpecError, SpecErrors};
 pub use document::{Document, FieldPath, Node, Step, Table, Value};
+pub use remote::{Remote, RemoteAddress, Service};
 pub use schema::schema;
 pub use study::{
     Cell, Design, GroupTests, Model, ModelSource, ModuleUnits, NamedPlace, RecordedSubject, Run, Study, Subjects,
@@ -79,13 +81,14 @@ pub fn read_study_with(path: &Path, surroundings: &Surroundings<'_>) -> Result<S
 
     let mut memory = Memory::new(surroundings);
     let mut cells = Vec::with_capacity(documents.len());
-    let mut header = None;
+    let (mut header, mut remote) = (None, None);
     let check = |cell: &CellDocument| match written(cell) {
         Err(wrong) => vec![wrong],
         Ok((name, study)) => {
             header.get_or_insert(name);
             match check::check(study, &cell.document, &mut memory) {
-                Ok(design) => {
+                Ok((design, shared)) => {
+                    remote = shared;
                     cells.push(Cell { labels: cell.labels.clone(), design });
                     Vec::new()
                 }
@@ -95,7 +98,7 @@ pub fn read_study_with(path: &Path, surroundings: &Surroundings<'_>) -> Result<S
     };
     in_cells(&documents, check).map_err(wrong)?;
     let (name, description) = header.expect("every cell of a study without mistakes has its name");
-    Ok(Study { file: path.to_owned(), name, description, fields, sources, cells })
+    Ok(Study { file: path.to_owned(), name, description, fields, sources, cells, remote })
 }
 
 /// The types of a study, read from a document of the right form; its name and description apart.

@@ -5,6 +5,7 @@
 
 use super::{
     diagnostic::{Source, Span},
+    remote::Remote,
     written::{
         Architecture, CeilingRuns, Encoding, Hierarchy, Patterns, Polarity, Redundancy, Rest, Significance, Unreadable,
     },
@@ -33,6 +34,8 @@ pub struct Study {
     pub sources: Arc<[Source]>,
     /// One cell, or as many as its sweep has.
     pub cells: Vec<Cell>,
+    /// The cache that it shares with other machines, if it names one.
+    pub remote: Option<Remote>,
 }
 
 impl Study {

@@ -19,7 +19,7 @@ const MOST_CELLS: usize = 10_000;
 const LONGEST_LABEL: usize = 32;
 
 /// Tables that are about the study as a whole.
-const NOT_SWEPT: [&str; 4] = ["study", "include", "without", "sweep"];
+const NOT_SWEPT: [&str; 5] = ["study", "include", "without", "sweep", "cache"];
 
 /// One combination of swept values.
 pub(super) struct CellDocument {

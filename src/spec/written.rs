@@ -3,12 +3,14 @@
 //! The comments of this file are the reference of the spec: they become the descriptions in `schemas/`. A choice between
 //! several forms is a table with one of several names (`[bold.bids]` or `[bold.simulate]`), so that every mistake has a place. The
 //! ways to predict voxels are in `written/encoding.rs`, what is asked of them in `written/statistics.rs`, what they are compared with
-//! in `written/controls.rs`; the rest stands in one file, longer than others, since it is read as one page.
+//! in `written/controls.rs`, a shared cache in `written/cache.rs`; the rest stands in one file, longer than others, since it is read as one page.
 
+mod cache;
 mod controls;
 mod encoding;
 mod statistics;
 
+pub use cache::{RemoteMode, SharedCache};
 pub use controls::Controls;
 pub use encoding::{Banded, Bands, Blocks, Encoding, Features, Folds, Lasso, Ols, Ridge, Shuffled};
 pub use statistics::{
@@ -92,6 +94,9 @@ pub struct WrittenStudy {
     #[serde(default)]
     #[schemars(example = json!({ "models.clip.weights": "huggingface.co/openai/clip-vit-base-patch32" }))]
     pub sources: BTreeMap<String, String>,
+    /// A cache that several machines share. Nothing in this table shapes a result.
+    #[serde(default)]
+    pub cache: SharedCache,
 }
 
 /// One file or several.

@@ -8,26 +8,31 @@
 //! once: `Store::claim` holds an operating-system lock (`lock.rs`) that ends with its holder, so no unlocking is ever needed.
 //! What was damaged since it was published is set aside, never used (`damage.rs`, `verify.rs`); files beside the artifacts
 //! are sealed, so that a flipped bit makes them unreadable instead of wrong (`seal.rs`). `collect.rs` removes what no study
-//! needs.
+//! needs. What comes from another cache is looked at before it is believed (`foreign.rs`, `arrival.rs`).
 
+mod arrival;
 mod collect;
 mod damage;
 mod digest;
 mod family;
 mod files;
+mod foreign;
 mod hash;
 mod lock;
 #[cfg(unix)]
 mod notes;
+mod owed;
 mod publish;
 mod record;
 mod seal;
 mod verify;
 
+pub use arrival::{Arrival, ArrivingFile};
 pub use collect::{Artifact, Collection, Inventory, Item, Roots, Unreached};
 pub use damage::{Damage, Fault};
 pub use digest::Digest;
 pub use files::{FileDigest, FileDigests};
+pub use foreign::LARGEST_RECORD_BYTES;
 pub use hash::hash_file;
 pub use notes::Listed;
 pub use publish::{Claim, Published};

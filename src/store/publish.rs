@@ -61,12 +61,31 @@ impl<'a> Claim<'a> {
     /// If a file cannot be read, synced or moved, or is not a plain file. Nothing is visible to readers then.
     pub fn publish(self, recipe: Digest, manifest: serde_json::Value, run: RunFacts) -> Result<Published, StoreError> {
         let files = seal(self.folder()?)?;
-        let output = digest_of(&files);
+        let record = Record { recipe, content: self.content, output: digest_of(&files), files, manifest, run };
+        self.place(record)
+    }
+
+    /// Publishes what was fetched, if it is what its record says: how it was computed stays as the record has it. Gives nothing,
+    /// and leaves nothing in the folder, if it is not.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn adopt(&self, record: Record) -> Result<Option<Published>, StoreError> {
+        if record.content != self.content || seal(self.folder()?)? != record.files {
+            remove_tree(&self.folder)?;
+            return Ok(None);
+        }
+        self.place(record).map(Some)
+    }
+
+    /// Moves the sealed folder to where its record says that it belongs.
+    fn place(&self, record: Record) -> Result<Published, StoreError> {
+        let (output, files) = (record.output, &record.files);
         let artifact = self.store.artifact(&output);
         let mut damages = Vec::new();
         if artifact.exists() {
             // A damaged copy under the right name would make every later lookup fail: the fresh one takes its place.
-            damages.extend(self.store.check(&output, Some(&files), None)?);
+            damages.extend(self.store.check(&output, Some(files), None)?);
         }
         if artifact.exists() {
             remove_tree(&self.folder)?;
@@ -80,11 +99,10 @@ impl<'a> Claim<'a> {
             }
             sync_folder(parent)?;
         }
-        for key in [&self.content, &recipe] {
+        for key in [&self.content, &record.recipe] {
             damages.extend(self.store.set_aside_record(key)?);
         }
         let before = self.store.remembered(&self.content).map(|record| record.output);
-        let record = Record { recipe, content: self.content, output, files, manifest, run };
         self.store.remember(&record)?;
         Ok(Published { record, damages, differs_from: before.filter(|before| *before != output) })
     }

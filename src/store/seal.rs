@@ -18,6 +18,11 @@ pub(super) fn sealed(object: &impl Serialize) -> Vec<u8> {
     format!("{open}{SEAL}{}{END}", Digest::of(open.as_bytes())).into_bytes()
 }
 
+/// Whether there is a seal, whole or not.
+pub(super) fn is_sealed(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.contains(SEAL))
+}
+
 /// What was sealed, or what is wrong with it. A file from before there were seals is read as it is.
 pub(super) fn unsealed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;

@@ -203,6 +203,8 @@ impl World {
         for name in ["HEBB_CACHE", "HEBB_ONNXRUNTIME", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(name);
         }
+        // What a test trusts is forgotten with its folder.
+        command.env("XDG_STATE_HOME", self.folder.path().join("state"));
         if let Some(library) = std::env::var_os("HEBB_ONNXRUNTIME") {
             command.env("HEBB_ONNXRUNTIME", library);
         }

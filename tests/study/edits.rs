@@ -438,6 +438,9 @@ edits! {
 
     // What shapes no result.
     sources_rerun_nothing: "sources.*", ["# The smallest study" -> "sources = { \"units.kind\" = \"nowhere\" }\n# "] computes;
+    a_shared_cache_reruns_nothing: "cache.remote", ["# The smallest study" -> "cache = { remote = \"elsewhere\" }\n# "] computes;
+    giving_to_a_shared_cache_reruns_nothing: "cache.mode",
+        ["# The smallest study" -> "cache = { remote = \"elsewhere\", mode = \"read-write\" }\n# "] computes;
     comments_rerun_nothing: "study.name", ["# The smallest" -> "# Not the smallest\n\n# The smallest"] computes;
     name_and_description_rerun_nothing: "study.description", ["name = \"tiny\"" -> "name = \"other\"\ndescription = \"Words.\""]
         computes;
