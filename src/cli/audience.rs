@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     executor::{Event, Limits, Outcome},
-    plan::Standing,
+    plan::{Assessment, Standing},
     store::Digest,
     task::Kind,
 };
@@ -58,14 +58,27 @@ impl<'a> Audience<'a> {
         cancelled: &Arc<AtomicBool>,
     ) -> Result<Self, CliError> {
         let file = events.map(|path| File::create(path).map_err(CliError::file("create", path))).transpose()?;
-        let estimates = estimates(open);
-        let began = Moment::now();
-        let begun = begin(open, &estimates, limits, began);
+        let unrecorded = Self::unrecorded(open, &open.assessment, limits, colours, cancelled);
+        let (begun, began) = (&unrecorded.begun, unrecorded.began);
         // A run without work leaves no trace.
         let recording = (begun.to_run > 0)
             .then(|| Recording::begin(StudyRuns::of(open.store.root(), &open.study.file), &begun.run, began))
             .flatten();
-        Ok(Self {
+        Ok(Self { file, recording, ..unrecorded })
+    }
+
+    /// Those who listen to a run that leaves nothing in the cache and starts from another standing than the study's own.
+    pub(super) fn unrecorded(
+        open: &'a OpenStudy,
+        assessment: &Assessment,
+        limits: Limits,
+        colours: bool,
+        cancelled: &Arc<AtomicBool>,
+    ) -> Self {
+        let estimates = estimates(open);
+        let began = Moment::now();
+        let begun = begin(open, assessment, &estimates, limits, began);
+        Self {
             open,
             places: open.plan.places().map(|place| (open.plan.node(place).id.as_str(), place)).collect(),
             estimates,
@@ -73,13 +86,13 @@ impl<'a> Audience<'a> {
             begun,
             began,
             board: Board::default(),
-            file,
-            recording,
+            file: None,
+            recording: None,
             shown: Instant::now(),
             progress_told: HashMap::new(),
             finished: HashSet::new(),
             times: Times::default(),
-        })
+        }
     }
 
     /// Passes on what happened.
@@ -215,14 +228,14 @@ pub(super) fn forecast(open: &OpenStudy, estimates: &Estimates, limits: Limits) 
     estimates.forecast(&open.plan, |place| matches!(open.assessment.standing(place), Standing::Runs(_)), limits)
 }
 
-fn begin(open: &OpenStudy, estimates: &Estimates, limits: Limits, now: Moment) -> Begun {
+fn begin(open: &OpenStudy, assessment: &Assessment, estimates: &Estimates, limits: Limits, now: Moment) -> Begun {
     let mut kinds: BTreeMap<Kind, KindCounts> = BTreeMap::new();
     let mut saved_s = 0.0;
     for place in open.plan.places() {
         let node = open.plan.node(place);
         let counts = kinds.entry(node.task.kind()).or_default();
         counts.total += 1;
-        match open.assessment.standing(place) {
+        match assessment.standing(place) {
             Standing::Cached { .. } => {
                 counts.cached += 1;
                 let noted = open.last.tasks.get(node.id.as_str()).filter(|noted| noted.recipe == node.recipe);

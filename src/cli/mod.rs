@@ -44,6 +44,7 @@ mod side;
 mod status;
 mod surroundings;
 mod times;
+mod verify;
 mod view;
 mod words;
 
@@ -106,6 +107,8 @@ enum Command {
     Report(report::Report),
     /// Write what a study led to beside it: inputs, programs, tasks and results by digest.
     Lock(lock::LockCommand),
+    /// Compute results again, beside the cache, and say which are the same.
+    Verify(verify::Verify),
     /// Show the page of a study in a browser, with how far a run is.
     View(view::View),
     /// Say how far a study is and where its results lie.
@@ -178,6 +181,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(&shared),
         Command::Report(command) => command.run(&shared),
         Command::Lock(command) => command.run(&shared),
+        Command::Verify(command) => command.run(&shared),
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),

@@ -13,6 +13,7 @@ mod models;
 mod printing;
 mod refused;
 mod sharing;
+mod verifying;
 mod viewing;
 mod world;
 
