@@ -137,6 +137,17 @@ fn a_sample_is_drawn_by_the_seed_and_nothing_else_is_computed() {
 #[test]
 fn a_forged_result_is_named_and_what_follows_is_told_apart() {
     let Some(world) = ran() else { return };
+    // One whose numbers hardly differ is told, and no reason to doubt the study.
+    let near = "encode/sub-02/clip/patterns";
+    forge(&world, near, "scores.tsv", |text| {
+        let cell = text.lines().nth(1).expect("a row").split('\t').find(|field| field.contains('.')).expect("a number");
+        let value: f64 = cell.parse().expect("a number");
+        text.replacen(cell, &(value * (1.0 + 1e-6)).to_string(), 1)
+    });
+    let answer = verify(&world, "").exits(0).prints(&[&format!("within     {near}: `scores.tsv`, row 1, column `")]);
+    assert!(answer.stdout.lines().last().expect("an answer").ends_with(" 1 within tolerance"), "{answer:#?}");
+    assert!(!answer.stdout.contains("it begins with"), "{answer:#?}");
+
     let task = "encode/sub-01/clip/patterns";
     let mut was = String::new();
     forge(&world, task, "scores.tsv", |text| {

@@ -21,12 +21,14 @@ pub(super) fn tables(expected: &Path, found: &Path, file: &str) -> io::Result<Op
     let (mut columns, mut spreads): (Vec<String>, Vec<Spread>) = (Vec::new(), Vec::new());
     let mut whole = Spread::default();
     for row in 0_usize.. {
-        let (Some(line), Some(other)) = (line(&mut one)?, line(&mut two)?) else {
-            let (left, other) = (rest(&mut one)?, rest(&mut two)?);
-            if left != other {
-                whole.refuse(String::new, "tables of one length", "tables of two lengths");
+        let (line, other) = match (line(&mut one)?, line(&mut two)?) {
+            (Some(line), Some(other)) => (line, other),
+            (None, None) => break,
+            (one, two) => {
+                let told = |line: Option<String>| line.unwrap_or_else(|| "the end".to_owned());
+                whole.refuse(|| format!("row {row}"), &told(one), &told(two));
+                break;
             }
-            break;
         };
         if row == 0 {
             if line != other {
@@ -79,11 +81,6 @@ fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
         return Ok(None);
     }
     Ok(Some(line.strip_suffix('\n').map(str::to_owned).unwrap_or(line)))
-}
-
-/// Whether something is left.
-fn rest(reader: &mut impl BufRead) -> io::Result<bool> {
-    Ok(!reader.fill_buf()?.is_empty())
 }
 
 /// Two JSON files; an error if one of them is none.
@@ -197,8 +194,8 @@ mod tests {
         assert_eq!(apart("a\t0.5\t3\n", "a\t0.5\t4\n"), told("row 1, column `count`", "3", "4"), "counts are exact");
         assert_eq!(apart("a\t0.5\t3\n", "b\t0.5\t3\n"), told("row 1, column `name`", "a", "b"));
         assert_eq!(apart("a\t0.5\t3\n", "a\tn/a\t3\n"), told("row 1, column `r`", "0.5", "n/a"));
-        assert_eq!(apart("a\t0.5\t3\n", "a\t0.5\t3\nb\t0.5\t3\n").0, "");
-        assert_eq!(apart("a\t0.5\t3\nb\t0.5\t3\n", "a\t0.5\t3\n").0, "");
+        assert_eq!(apart("a\t0.5\t3\n", "a\t0.5\t3\nb\t1\t2\n"), told("row 2", "the end", "b\\t1\\t2"));
+        assert_eq!(apart("a\t0.5\t3\nb\t1\t2\n", "a\t0.5\t3\n"), told("row 2", "b\\t1\\t2", "the end"));
         assert_eq!(apart("a\t0.5\t3\n", "a\t0.5\n").0, "row 1");
         assert_eq!(compared(tables, "x\n1\n", "y\n1\n").expect("it differs").place, "the header");
         // What is equal in a line that differs elsewhere, or in no line that differs, is part of the scale.
