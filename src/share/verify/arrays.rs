@@ -286,7 +286,7 @@ mod tests {
             (worst.place, worst.expected, worst.found),
             (format!("byte {}", BLOCK + 5), "0x01".into(), "0x02".into())
         );
-        fs::write(&b, &[1; BLOCK]).expect("writable");
+        fs::write(&b, vec![1; BLOCK]).expect("writable");
         let worst = bytes(&a, &b, "f").expect("readable").expect("it differs");
         assert_eq!((worst.place.as_str(), worst.found), ("its length", format!("{BLOCK} bytes")));
     }
