@@ -77,6 +77,7 @@ fn forge(world: &World, task: &str, file: &str, change: impl FnOnce(String) -> S
     store.remember(&forged).expect("writable");
     // What the study remembers of its last run does not travel.
     fs::remove_dir_all(world.path("cache/studies")).expect("removable");
+    fs::create_dir_all(world.path("cache/studies")).expect("writable");
     for key in [b"forged".as_slice(), b"forged too"] {
         let name = Digest::of(key).to_string();
         fs::remove_file(world.path("cache/records").join(&name[..2]).join(name).with_extension("json")).expect("there");
