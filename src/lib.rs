@@ -12,7 +12,7 @@
 //!      v
 //!    Plan  --------  store     digest -> artifact: published whole, once, read-only
 //!      |  executor   Plan x store -> events: what has to run, as cores and memory allow
-//!      |  share      Plan x store -> a lock: what led to which results, for others to hold their runs to
+//!      |  share      Plan x store -> a lock: what led to which results, for others to hold their runs to; results computed again
 //!      v
 //!    task            one file per kind: input folders -> output folder
 //!      |
@@ -137,7 +137,7 @@ mod tests {
         ("model", &["format"]),
         ("brain", &["format", "math"]),
         ("report", &["format"]),
-        ("share", &["plan", "spec", "store"]),
+        ("share", &["executor", "format", "plan", "spec", "store", "task"]),
         ("format", &[]),
         ("math", &[]),
         ("store", &["format"]),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     executor::{Event, Limits, Outcome},
-    plan::Standing,
+    plan::{Assessment, Standing},
     store::Digest,
     task::Kind,
 };
@@ -59,14 +59,28 @@ impl<'a> Audience<'a> {
         cancelled: &Arc<AtomicBool>,
     ) -> Result<Self, CliError> {
         let file = events.map(|path| File::create(path).map_err(CliError::file("create", path))).transpose()?;
-        let estimates = estimates(open);
-        let began = Moment::now();
-        let begun = begin(open, &estimates, limits, fetched, began);
+        let unrecorded = Self::unrecorded(open, &open.assessment, limits, fetched, colours, cancelled);
+        let (begun, began) = (&unrecorded.begun, unrecorded.began);
         // A run without work leaves no trace.
         let recording = (begun.to_run > 0)
             .then(|| Recording::begin(StudyRuns::of(open.store.root(), &open.study.file), &begun.run, began))
             .flatten();
-        Ok(Self {
+        Ok(Self { file, recording, ..unrecorded })
+    }
+
+    /// Those who listen to a run that leaves nothing in the cache and starts from another standing than the study's own.
+    pub(super) fn unrecorded(
+        open: &'a OpenStudy,
+        assessment: &Assessment,
+        limits: Limits,
+        fetched: &[NodeIndex],
+        colours: bool,
+        cancelled: &Arc<AtomicBool>,
+    ) -> Self {
+        let estimates = estimates(open);
+        let began = Moment::now();
+        let begun = begin(open, assessment, &estimates, limits, fetched, began);
+        Self {
             open,
             places: open.plan.places().map(|place| (open.plan.node(place).id.as_str(), place)).collect(),
             estimates,
@@ -74,13 +88,13 @@ impl<'a> Audience<'a> {
             begun,
             began,
             board: Board::default(),
-            file,
-            recording,
+            file: None,
+            recording: None,
             shown: Instant::now(),
             progress_told: HashMap::new(),
             finished: HashSet::new(),
             times: Times::default(),
-        })
+        }
     }
 
     /// Passes on what happened.
@@ -216,7 +230,14 @@ pub(super) fn forecast(open: &OpenStudy, estimates: &Estimates, limits: Limits) 
     estimates.forecast(&open.plan, |place| matches!(open.assessment.standing(place), Standing::Runs(_)), limits)
 }
 
-fn begin(open: &OpenStudy, estimates: &Estimates, limits: Limits, fetched: &[NodeIndex], now: Moment) -> Begun {
+fn begin(
+    open: &OpenStudy,
+    assessment: &Assessment,
+    estimates: &Estimates,
+    limits: Limits,
+    fetched: &[NodeIndex],
+    now: Moment,
+) -> Begun {
     let fetched: HashSet<&NodeIndex> = fetched.iter().collect();
     let mut kinds: BTreeMap<Kind, KindCounts> = BTreeMap::new();
     let mut saved_s = 0.0;
@@ -231,7 +252,7 @@ fn begin(open: &OpenStudy, estimates: &Estimates, limits: Limits, fetched: &[Nod
         let node = open.plan.node(place);
         let counts = kinds.entry(node.task.kind()).or_default();
         counts.total += 1;
-        match open.assessment.standing(place) {
+        match assessment.standing(place) {
             Standing::Cached { .. } => {
                 match fetched.contains(&place) {
                     // What was fetched for this run was to run, and its end is told.

@@ -48,6 +48,7 @@ mod surroundings;
 mod times;
 mod trust;
 mod unpack;
+mod verify;
 mod view;
 mod words;
 
@@ -117,6 +118,8 @@ enum Command {
     Pack(pack::Pack),
     /// Make a study's folder of an archive again; whoever wrote it, nothing else is touched.
     Unpack(unpack::Unpack),
+    /// Compute results again, beside the cache, and say which are the same.
+    Verify(verify::Verify),
     /// Show the page of a study in a browser, with how far a run is.
     View(view::View),
     /// Say how far a study is and where its results lie.
@@ -191,6 +194,7 @@ pub fn main() -> ExitCode {
         Command::Lock(command) => command.run(&shared),
         Command::Pack(command) => command.run(&shared),
         Command::Unpack(command) => command.run(&shared),
+        Command::Verify(command) => command.run(&shared),
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),

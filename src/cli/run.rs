@@ -109,7 +109,7 @@ pub(super) fn default_budget_bytes() -> u64 {
 }
 
 /// Fails if a cell wants to run networks where the ONNX Runtime that was found cannot.
-fn assert_device(open: &OpenStudy) -> Result<(), CliError> {
+pub(super) fn assert_device(open: &OpenStudy) -> Result<(), CliError> {
     let wants_gpu = open.study.cells.iter().any(|cell| cell.design.device == Device::Cuda);
     // Without any runtime the first task that needs one says so.
     if !wants_gpu || open.runtime.is_err() || Device::Cuda.is_available()? {
@@ -277,7 +277,7 @@ pub(super) fn execute(
 }
 
 /// The first Ctrl-C lets running tasks end, the second ends the program at once; the cache is whole either way.
-fn cancel_on_interrupt() -> Arc<AtomicBool> {
+pub(super) fn cancel_on_interrupt() -> Arc<AtomicBool> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let installed = ctrlc::set_handler(move || {

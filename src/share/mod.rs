@@ -9,6 +9,7 @@
 //! | `ro_crate.rs` | an archive in the words of repositories |
 //! | `find.rs` | files that lie elsewhere, by what is in them |
 //! | `remote/` | a cache that several machines share |
+//! | `verify.rs` | which results are the same when they are computed again |
 
 pub mod archive;
 mod find;
@@ -17,6 +18,7 @@ mod pack;
 mod relocate;
 mod ro_crate;
 mod remote;
+pub mod verify;
 
 pub use find::{Found, find_inputs, place_input};
 pub use lock::{Difference, LOCK_VERSION, Lock, LockError, LockedInput, LockedTask, lock_path};

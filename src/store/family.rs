@@ -11,6 +11,9 @@ impl Store {
     /// The artifacts of a family that are still there, in order of their digests.
     #[must_use]
     pub fn family(&self, family: &Digest) -> Vec<Digest> {
+        if !self.has_families {
+            return Vec::new();
+        }
         // Lines that were cut short while they were written are no digests.
         let text = fs::read_to_string(self.family_file(family)).unwrap_or_default();
         let known: BTreeSet<Digest> = text.lines().filter_map(|line| line.parse().ok()).collect();
@@ -19,7 +22,7 @@ impl Store {
 
     /// Adds an artifact to a family; an index that cannot be written to stays as it is.
     pub fn add_to_family(&self, family: &Digest, output: &Digest) {
-        if self.family(family).contains(output) {
+        if !self.has_families || self.family(family).contains(output) {
             return;
         }
         let path = self.family_file(family);
@@ -69,6 +72,9 @@ mod tests {
         assert_eq!(store.family(&family), [one]);
         store.prune_families();
         assert!(path.exists());
+        let alone = store.clone().without_families();
+        alone.add_to_family(&family, &other);
+        assert!(alone.family(&family).is_empty() && store.family(&family) == [one]);
         fs::remove_dir_all(store.artifact(&one)).expect("removable");
         store.prune_families();
         assert!(!path.exists());

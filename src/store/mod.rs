@@ -18,6 +18,7 @@ mod family;
 mod files;
 mod foreign;
 mod hash;
+mod lend;
 mod lock;
 #[cfg(unix)]
 mod notes;
@@ -34,6 +35,7 @@ pub use digest::Digest;
 pub use files::{FileDigest, FileDigests};
 pub use foreign::LARGEST_RECORD_BYTES;
 pub use hash::hash_file;
+pub use lend::Lent;
 pub use notes::Listed;
 pub use publish::{Claim, Published};
 pub use record::{OutputFile, Record, RunFacts};
@@ -85,6 +87,8 @@ pub struct Store {
     root: PathBuf,
     /// Shared by all who use the cache; a collection takes it alone. Absent where a read-only cache has none.
     users: Option<Arc<File>>,
+    /// Whether results may lend parts of themselves to each other.
+    has_families: bool,
 }
 
 impl Store {
@@ -103,7 +107,13 @@ impl Store {
         let users = File::options().create(true).truncate(false).write(true).open(&path).or_else(|_| File::open(&path));
         // Waits for a collection to end. A file system that knows no locks has no collections either.
         let users = users.and_then(|users| users.lock_shared().map(|()| Arc::new(users))).ok();
-        Ok(Self { root, users })
+        Ok(Self { root, users, has_families: true })
+    }
+
+    /// The same cache, in which every result is computed whole: none takes over parts of another.
+    #[must_use]
+    pub fn without_families(self) -> Self {
+        Self { has_families: false, ..self }
     }
 
     /// Takes the cache alone; gives nothing if others go on using it until `give_up` says so. Ends with the store.
