@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser remote faults parity fuzz setup build schema
+.PHONY: quickstart test browser remote crate faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -20,6 +20,10 @@ browser: build
 remote: build
 	bash scripts/remote.sh
 
+## An archive against the RO-Crate profile that it claims, by the validator, installed into target/; needs Python with pip.
+crate: build
+	bash scripts/crate.sh
+
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup
 	cargo test --release --test main -- --ignored --nocapture study::faults
@@ -32,7 +36,7 @@ parity: setup
 SECONDS_EACH ?= 60
 ## Bytes that nobody wrote on purpose, for the readers of strangers' files; needs cargo-fuzz, and no nightly compiler.
 fuzz: setup
-	for target in nifti cifti_xml tsv; do \
+	for target in nifti cifti_xml tsv archive; do \
 		cargo fuzz run $$target --sanitizer none -- -max_total_time=$(SECONDS_EACH) || exit 1; \
 	done
 
