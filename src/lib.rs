@@ -137,7 +137,7 @@ mod tests {
         ("model", &["format"]),
         ("brain", &["format", "math"]),
         ("report", &["format"]),
-        ("share", &["plan", "spec", "store"]),
+        ("share", &["brain", "format", "model", "plan", "report", "spec", "store", "task"]),
         ("format", &[]),
         ("math", &[]),
         ("store", &["format"]),

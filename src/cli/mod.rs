@@ -11,6 +11,7 @@ mod blocked;
 mod board;
 mod cache;
 mod check;
+mod cite;
 mod completions;
 mod diff;
 mod doctor;
@@ -106,6 +107,8 @@ enum Command {
     Report(report::Report),
     /// Write what a study led to beside it: inputs, programs, tasks and results by digest.
     Lock(lock::LockCommand),
+    /// Print what a study cites as BibTeX: methods, models, data, atlas, programs.
+    Cite(cite::Cite),
     /// Show the page of a study in a browser, with how far a run is.
     View(view::View),
     /// Say how far a study is and where its results lie.
@@ -178,6 +181,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(&shared),
         Command::Report(command) => command.run(&shared),
         Command::Lock(command) => command.run(&shared),
+        Command::Cite(command) => command.run(&shared),
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),
