@@ -5,7 +5,7 @@ use crate::{
     model::ModelError,
     plan::PlanError,
     report::DrawError,
-    share::LockError,
+    share::{ExportError, LockError},
     spec::{SpecError, SpecErrors},
     store::StoreError,
     task::TaskError,
@@ -31,6 +31,8 @@ pub(super) enum CliError {
     Draw(#[from] DrawError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Export(#[from] Box<ExportError>),
     /// A study that is not what its lock says; `told` has a line for each difference.
     #[error("the study is not as it was locked in `{lock}`\n{told}", lock = lock.display())]
     Unlocked { lock: PathBuf, told: String },
@@ -88,6 +90,7 @@ impl CliError {
             | Self::File { .. }
             | Self::Model(_)
             | Self::Lock(_)
+            | Self::Export(_)
             | Self::Unlocked { .. }
             | Self::Runtime(_) => ExitCode::from(2),
             Self::Store(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),

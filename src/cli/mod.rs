@@ -20,6 +20,7 @@ mod error;
 mod estimate;
 mod events;
 mod explain;
+mod export_bids;
 mod fields;
 mod frame;
 mod graph;
@@ -109,6 +110,8 @@ enum Command {
     Lock(lock::LockCommand),
     /// Print what a study cites as BibTeX: methods, models, data, atlas, programs.
     Cite(cite::Cite),
+    /// Write the results of a study as BIDS derivatives.
+    ExportBids(export_bids::ExportBids),
     /// Show the page of a study in a browser, with how far a run is.
     View(view::View),
     /// Say how far a study is and where its results lie.
@@ -182,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Report(command) => command.run(&shared),
         Command::Lock(command) => command.run(&shared),
         Command::Cite(command) => command.run(&shared),
+        Command::ExportBids(command) => command.run(&shared),
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),

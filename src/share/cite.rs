@@ -56,8 +56,9 @@ pub fn bibliography(study: &Study, programs: &[(String, String)]) -> Vec<Entry> 
             let purposes = PURPOSES.iter().filter(|(name, _)| *name == work.named).map(|(_, what)| (*what).to_owned());
             purposes.for_each(|what| found.work(work, &what));
             for model in design.models.iter() {
-                let is_described =
-                    |(architecture, name): &&(&str, &str)| *architecture == model.facts.architecture && *name == work.named;
+                let is_described = |(architecture, name): &&(&str, &str)| {
+                    *architecture == model.facts.architecture && *name == work.named
+                };
                 if ARCHITECTURES.iter().any(|known| is_described(&known)) {
                     found.work(work, &format!("the architecture of model {}", model.name));
                 }
@@ -124,7 +125,8 @@ struct Found {
 impl Found {
     /// Adds an entry, or what it is cited for to one that is there.
     fn add(&mut self, entry: Entry) {
-        let known = self.entries.entry(entry.key.clone()).or_insert_with(|| Entry { cited_for: Vec::new(), ..entry.clone() });
+        let known =
+            self.entries.entry(entry.key.clone()).or_insert_with(|| Entry { cited_for: Vec::new(), ..entry.clone() });
         for what in entry.cited_for {
             if !known.cited_for.contains(&what) {
                 known.cited_for.push(what);
@@ -184,7 +186,8 @@ impl Found {
         if is_schaefer {
             self.named("Schaefer et al. 2018", "the parcels of the atlas");
         }
-        if name.contains("yeo2011") || is_schaefer && ["7networks", "17networks"].iter().any(|part| name.contains(part)) {
+        if name.contains("yeo2011") || is_schaefer && ["7networks", "17networks"].iter().any(|part| name.contains(part))
+        {
             self.named("Yeo et al. 2011", "the networks of the atlas");
         }
     }
@@ -243,7 +246,9 @@ mod tests {
         let is = |text: &str| web_address(text);
         assert_eq!(is("huggingface.co/openai/clip").as_deref(), Some("https://huggingface.co/openai/clip"));
         assert_eq!(is("http://a.org/x").as_deref(), Some("http://a.org/x"));
-        for other in ["you, from a.org", "your own derivatives; openneuro.org", "file:///etc/passwd", "a.b1/c", "data/x.tsv"] {
+        for other in
+            ["you, from a.org", "your own derivatives; openneuro.org", "file:///etc/passwd", "a.b1/c", "data/x.tsv"]
+        {
             assert_eq!(is(other), None, "{other}");
         }
     }
@@ -251,7 +256,11 @@ mod tests {
     #[test]
     fn every_work_that_methods_may_name_has_a_purpose() {
         let source = include_str!("../plan/methods.rs");
-        let names = PURPOSES.iter().chain(&ARCHITECTURES.map(|(_, name)| (name, ""))).map(|(name, _)| *name).collect::<Vec<_>>();
+        let names = PURPOSES
+            .iter()
+            .chain(&ARCHITECTURES.map(|(_, name)| (name, "")))
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>();
         for work in cited(&[source.to_owned()]) {
             assert!(names.contains(&work.named), "{}", work.named);
         }
