@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser faults parity fuzz setup build schema
+.PHONY: quickstart test browser bids faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -15,6 +15,10 @@ test: setup
 ## Open report pages in headless Chromium and check what a reader meets; installs the browser where it may.
 browser: build
 	bash scripts/browser.sh
+
+## Export studies as BIDS derivatives and let the standard's validator check them; installs it into target/.
+bids: build
+	bash scripts/bids.sh
 
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup

@@ -1,12 +1,13 @@
 //! The program as a user meets it: what it prints, its exit codes, what it leaves on disk.
 //!
 //! `commands` takes every command, `printing` colours and pipes, `refused` and `damaged` bad input: what is found before
-//! anything runs, and what only running finds; `following` looks at a run from another process, `viewing` at `hebb view`, `sharing` at locks, `models` at
+//! anything runs, and what only running finds; `following` looks at a run from another process, `viewing` at `hebb view`, `sharing` at locks, `exporting` at references and datasets, `models` at
 //! models, `comparing` at what runs left. Each test has a [`World`] of its own.
 
 mod commands;
 mod comparing;
 mod damaged;
+mod exporting;
 mod following;
 mod inspect;
 mod models;

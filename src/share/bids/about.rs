@@ -42,15 +42,19 @@ impl About<'_> {
 
     /// `dataset_description.json`. Nobody said under which licence, so none is claimed.
     pub(super) fn description(&self) -> Value {
-        let own = env!("CARGO_PKG_NAME");
         let generator = |(name, version): &(String, String)| {
-            let mut generator = Map::new();
-            generator.insert("Name".to_owned(), json!(name));
-            generator.insert("Version".to_owned(), json!(version));
-            if name == own {
-                generator.insert("Description".to_owned(), json!(env!("CARGO_PKG_DESCRIPTION")));
+            // What OpenBLAS says of the processor is no version.
+            let (name, version) = match name.as_str() {
+                "hebb" => ("Hebb", version.as_str()),
+                "OpenBLAS" => ("OpenBLAS", version.split(' ').next().unwrap_or_default()),
+                "onnxruntime" => ("ONNX Runtime", version.as_str()),
+                other => (other, version.as_str()),
+            };
+            let mut generator = json!({ "Name": name, "Version": version });
+            if name == "Hebb" {
+                generator["Description"] = json!(env!("CARGO_PKG_DESCRIPTION"));
             }
-            Value::Object(generator)
+            generator
         };
         let mut about = Map::new();
         about.insert("Name".to_owned(), json!(self.name()));
@@ -180,7 +184,7 @@ impl About<'_> {
     /// `descriptions.tsv` and what its columns mean.
     pub(super) fn descriptions(&self, items: &[Item]) -> (Table, Value) {
         let mut table = Table::new(["desc_id", "description", "model"]);
-        described(items).into_iter().for_each(|row| table.push(row));
+        described(items, self.labels).into_iter().for_each(|row| table.push(row));
         let meanings = meanings(&[
             ("desc_id", "`desc-` of file names"),
             ("description", "what it stands for: maps or a table, as the results call them"),

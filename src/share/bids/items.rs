@@ -97,11 +97,14 @@ impl Item {
     }
 
     /// What its `desc` stands for, in one line.
-    pub(super) fn named(&self) -> String {
-        let kind = if self.is_table() { "table" } else { "maps" };
-        match &self.model {
-            Some(model) => format!("{kind} {} of model {model}", self.called),
-            None => format!("{kind} {}", self.called),
+    pub(super) fn named(&self, labels: &Labels) -> String {
+        let Some(model) = &self.model else { return self.holds.clone() };
+        if self.is_table() {
+            return format!("{} of model {model}", self.holds);
+        }
+        match self.called.strip_prefix(labels.model(model)).unwrap_or(&self.called) {
+            "" => format!("maps of model {model}"),
+            part => format!("maps of {part} of model {model}"),
         }
     }
 
@@ -139,6 +142,7 @@ impl Item {
         if !self.is_table() {
             told.insert("Description".to_owned(), json!(self.holds));
             told.insert("TaskName".to_owned(), json!(labels.task().1));
+            told.extend(self.reference(design, labels, all).map(|image| ("SpatialReference".to_owned(), json!(image))));
             if self.stat.is_some() {
                 let is_banded = matches!(design.encoding, Encoding::Banded(_));
                 told.insert("Features".to_owned(), json!(if is_banded { "bands" } else { "patterns" }));
@@ -150,6 +154,17 @@ impl Item {
         }
         told.insert("HebbTask".to_owned(), json!({ "Name": self.task, "Key": self.key, "OutputDigest": self.output }));
         told
+    }
+
+    /// The image that it is aligned with: the subject's first series, or, where that is in no file, the mask beside it.
+    fn reference(&self, design: &Design, labels: &Labels, all: &[Item]) -> Option<String> {
+        let subject = self.subject.as_deref().or_else(|| design.subjects.names().next())?;
+        if let Subjects::Recorded { subjects, .. } = &design.subjects {
+            let own = subjects.iter().find(|own| own.name == subject)?;
+            return own.runs.first().map(|run| source_uri(&run.bold, subject));
+        }
+        let mask = all.iter().find(|item| item.suffix == "mask" && item.subject.as_deref() == Some(subject))?;
+        Some(format!("bids::{}", mask.path(labels)))
     }
 
     /// What it was computed from: the subject's series; over subjects, their files of the same kind.
@@ -297,8 +312,9 @@ fn owner(design: &Design, name: &str) -> Option<(String, Option<String>, String)
 }
 
 /// A row for each label of a kind: what it holds and for which model.
-pub(super) fn described(items: &[Item]) -> Vec<[String; 3]> {
+pub(super) fn described(items: &[Item], labels: &Labels) -> Vec<[String; 3]> {
     let kinds: BTreeMap<&str, &Item> = items.iter().map(|item| (item.desc.as_str(), item)).collect();
-    let row = |(desc, item): (&str, &Item)| [format!("desc-{desc}"), item.named(), or_missing(&item.model).to_owned()];
+    let row =
+        |(desc, item): (&str, &Item)| [format!("desc-{desc}"), item.named(labels), or_missing(&item.model).to_owned()];
     kinds.into_iter().map(row).collect()
 }

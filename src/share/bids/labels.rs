@@ -80,7 +80,7 @@ impl Labels {
         places.into_iter().for_each(|(key, label, name)| table.push([key, label.as_str(), name]));
         let descs: BTreeMap<&str, &Item> = items.iter().map(|item| (item.desc.as_str(), item)).collect();
         for (desc, item) in descs {
-            table.push(["desc", desc, &item.named()]);
+            table.push(["desc", desc, &item.named(self)]);
         }
         let meanings = meanings(&[
             ("entity", "part of file names"),
