@@ -1,6 +1,6 @@
 //! Entries of a bibliography as BibTeX and biber read them. Knows the form, not what a study cites.
 //!
-//! Letters stay UTF-8, which biber and the BibTeX of today's distributions read; what LaTeX takes for commands is escaped, but not in
+//! Letters stay UTF-8, which biber and the LaTeX of today read; what LaTeX takes for commands is escaped, but not in
 //! `doi` and `url`, which styles print as they stand.
 
 use crate::report::{Venue, Work};

@@ -59,7 +59,7 @@ pub enum ExportError {
     Table(#[from] TsvError),
     /// The contents of the report cannot be read.
     #[error(transparent)]
-    Report(#[from] TaskError),
+    Report(#[from] Box<TaskError>),
 }
 
 /// Makes an I/O error carry what was tried and on which path.
@@ -125,7 +125,7 @@ pub fn export_bids(
     for (cell, results) in study.cells.iter().zip(cells) {
         let root = whole.join(&results.folder);
         fs::create_dir_all(&root).map_err(io_error("create", &root))?;
-        let page = open_page(&results.report.folder, &[])?;
+        let page = open_page(&results.report.folder, &[]).map_err(Box::new)?;
         let labels = Labels::of(&cell.design, study);
         let items = items(&cell.design, results, &labels)?;
         let cell_name = cell.name();

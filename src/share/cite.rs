@@ -104,8 +104,8 @@ pub fn bibliography(study: &Study, programs: &[(String, String)]) -> Vec<Entry> 
 #[must_use]
 pub fn to_bibtex(study: &Study, entries: &[Entry]) -> String {
     let mut text = format!(
-        "% What the study {} cites: methods, models, data, atlas, programs. Written by hebb {}.\n% Letters are UTF-8: BibTeX of \
-         2020 and later and biber read them.\n",
+        "% What the study {} cites: methods, models, data, atlas, programs. Written by hebb {}.\n% Letters are UTF-8, as biber and the LaTeX of today \
+         read them.\n",
         comment(&study.name),
         env!("CARGO_PKG_VERSION")
     );
