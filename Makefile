@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser remote crate faults parity fuzz setup build schema
+.PHONY: quickstart test browser remote crate bids faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -23,6 +23,10 @@ remote: build
 ## An archive against the RO-Crate profile that it claims, by the validator, installed into target/; needs Python with pip.
 crate: build
 	bash scripts/crate.sh
+
+## Export studies as BIDS derivatives and let the standard's validator check them; installs it into target/.
+bids: build
+	bash scripts/bids.sh
 
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup

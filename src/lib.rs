@@ -137,7 +137,7 @@ mod tests {
         ("model", &["format"]),
         ("brain", &["format", "math"]),
         ("report", &["format"]),
-        ("share", &["executor", "format", "plan", "spec", "store", "task"]),
+        ("share", &["brain", "executor", "format", "model", "plan", "report", "spec", "store", "task"]),
         ("format", &[]),
         ("math", &[]),
         ("store", &["format"]),

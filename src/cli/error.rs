@@ -5,7 +5,7 @@ use crate::{
     model::ModelError,
     plan::PlanError,
     report::DrawError,
-    share::{LockError, PackError, RelocateError, archive::ArchiveError},
+    share::{ExportError, LockError, PackError, RelocateError, archive::ArchiveError},
     spec::{SpecError, SpecErrors},
     store::StoreError,
     task::TaskError,
@@ -37,6 +37,8 @@ pub(super) enum CliError {
     Relocate(#[from] RelocateError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Export(#[from] Box<ExportError>),
     /// A study that is not what its lock says; `told` has a line for each difference.
     #[error("the study is not as it was locked in `{lock}`\n{told}", lock = lock.display())]
     Unlocked { lock: PathBuf, told: String },
@@ -101,6 +103,7 @@ impl CliError {
             | Self::Pack(_)
             | Self::Relocate(_)
             | Self::Archive(_)
+            | Self::Export(_)
             | Self::Unlocked { .. }
             | Self::Runtime(_) => ExitCode::from(2),
             Self::Store(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),

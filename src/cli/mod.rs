@@ -11,6 +11,7 @@ mod blocked;
 mod board;
 mod cache;
 mod check;
+mod cite;
 mod completions;
 mod diff;
 mod doctor;
@@ -19,6 +20,7 @@ mod error;
 mod estimate;
 mod events;
 mod explain;
+mod export_bids;
 mod fields;
 mod frame;
 mod graph;
@@ -120,6 +122,10 @@ enum Command {
     Unpack(unpack::Unpack),
     /// Compute results again, beside the cache, and say which are the same.
     Verify(verify::Verify),
+    /// Print what a study cites as BibTeX: methods, models, data, atlas, programs.
+    Cite(cite::Cite),
+    /// Write the results of a study as BIDS derivatives.
+    ExportBids(export_bids::ExportBids),
     /// Show the page of a study in a browser, with how far a run is.
     View(view::View),
     /// Say how far a study is and where its results lie.
@@ -195,6 +201,8 @@ pub fn main() -> ExitCode {
         Command::Pack(command) => command.run(&shared),
         Command::Unpack(command) => command.run(&shared),
         Command::Verify(command) => command.run(&shared),
+        Command::Cite(command) => command.run(&shared),
+        Command::ExportBids(command) => command.run(&shared),
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),

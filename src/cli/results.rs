@@ -58,7 +58,7 @@ fn folder(results: &Path, study: &Study) -> PathBuf {
 const LONGEST_FOLDER_BYTES: usize = 200;
 
 /// The cell's name, or its beginning with a digest where that is too long for a folder; empty without a sweep.
-fn cell_folder(cell: &Cell) -> String {
+pub(super) fn cell_folder(cell: &Cell) -> String {
     let name = cell.name();
     if name.len() <= LONGEST_FOLDER_BYTES {
         return name;
@@ -124,7 +124,7 @@ pub(super) fn to_lay_out(open: &OpenStudy, results: &Path) -> Vec<NodeIndex> {
 }
 
 /// The tasks whose maps lie beside a report.
-fn maps(open: &OpenStudy, report: NodeIndex) -> impl Iterator<Item = NodeIndex> {
+pub(super) fn maps(open: &OpenStudy, report: NodeIndex) -> impl Iterator<Item = NodeIndex> {
     open.plan.inputs(report).into_iter().filter(|(role, _)| *role == MAPS_ROLE).map(|(_, maps)| maps)
 }
 

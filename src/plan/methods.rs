@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// One paragraph for each stage, without the study's name.
-pub(super) fn paragraphs(design: &Design) -> Vec<String> {
+/// The methods of a design, a paragraph for each stage, without the study's name.
+#[must_use]
+pub fn paragraphs(design: &Design) -> Vec<String> {
     let mut all = vec![units(design), time(design), brains(design), patterns(design), encoding(design)];
     if let Some(options) = &design.significance {
         let how = match options.method {

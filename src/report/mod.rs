@@ -47,5 +47,6 @@ pub use page::{
     PredictionPanel, Provenance, Redundancy, RedundantPair, Run, Scale, Seed, Severity, SharedVoxels, Subject, Task,
     TaskState, Value, Viewer, ViewerBrain, ViewerFrame, ViewerMap, Warning,
 };
+pub use references::{Venue, Work, cited, work_named};
 pub use render::{figures, render};
 pub use volume::{MAX_AXIS, MAX_VOXELS, Volume, VolumeError};

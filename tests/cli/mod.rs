@@ -7,6 +7,7 @@
 mod commands;
 mod comparing;
 mod damaged;
+mod exporting;
 mod following;
 mod inspect;
 mod models;

@@ -1,7 +1,7 @@
 //! Files as laboratories have them: fMRIPrep's confounds, surfaces, the Connectome Project's folders, matrices of their own.
 
 use super::{
-    bench::{Bench, on_files},
+    bench::{Bench, on_files, printed, program},
     edits::{FITS, edits},
 };
 use hebb::format::{
@@ -292,6 +292,39 @@ fn surfaces_are_one_study_wherever_they_lie() {
     let text = on_surfaces(bids).replace("map = \"fine\"", "map = \"coarse\"");
     bench.write(&text);
     assert!(bench.plan().to_run().contains_key("mask/sub-01"));
+}
+
+#[test]
+fn maps_on_surfaces_are_exported_as_they_are() {
+    if !crate::model::runtime() {
+        return;
+    }
+    let bids = "[bold.bids]\nfolder = \"surfaces\"\nseries = \"grayordinates\"\nsubjects = [\"sub-01\", \"sub-02\"]\nacquisition = \"a\"\n\
+                direction = \"AP\"\nresolution = \"2\"\ndensity = \"91k\"";
+    let bench = Bench::new(&on_files());
+    bench.write_inputs();
+    write_surfaces(bench.folder());
+    bench.write(&on_surfaces(bids));
+    let study = bench.folder().join("study.toml").display().to_string();
+    printed(program(bench.folder(), &["run", &study]));
+    printed(program(bench.folder(), &["export-bids", &study, "dataset"]));
+    let place = "sub-01_task-movie_space-fsLR_res-2_den-91k";
+    let func = bench.folder().join("dataset/sub-01/func");
+    let maps =
+        fs::read_dir(bench.folder().join("results")).expect("results").next().expect("of a study").expect("readable");
+    for (name, of) in [
+        (format!("{place}_stat-r_desc-clip_statmap"), "sub-01_desc-clip_stat-r_statmap"),
+        (format!("{place}_desc-studied_mask"), "sub-01_desc-studied_mask"),
+    ] {
+        let copy = fs::read(func.join(format!("{name}.dscalar.nii"))).expect("a map on surfaces");
+        assert_eq!(copy, fs::read(maps.path().join(format!("maps/{of}.dscalar.nii"))).expect("the same"));
+        let told = fs::read_to_string(func.join(format!("{name}.json"))).expect("its sidecar");
+        let source =
+            "bids:bold:sub-01/func/sub-01_task-movie_acq-a_dir-AP_run-1_space-fsLR_res-2_den-91k_bold.dtseries.nii";
+        assert!(told.contains(source) && !told.contains("acq-b"), "{told}");
+    }
+    let ignored = fs::read_to_string(bench.folder().join("dataset/.bidsignore")).expect("what has no name yet");
+    assert!(ignored.lines().any(|line| line == "*_mask.*"), "{ignored}");
 }
 
 #[test]

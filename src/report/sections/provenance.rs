@@ -28,7 +28,7 @@ pub(in crate::report) fn methods(page: &Page) -> Markup {
         @let works = cited(&page.methods);
         @if !works.is_empty() {
             h3 { "References" }
-            ul.references { @for work in works { li { (work) } } }
+            ul.references { @for work in works { li { (work.in_words()) } } }
         }
     }
 }
