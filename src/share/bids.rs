@@ -221,6 +221,7 @@ impl Dataset<'_> {
         self.json(&self.root.join("dataset_description.json"), &about.description())?;
         self.text("README.md", &about.readme())?;
         self.text(".bidsignore", &about::ignored(items))?;
+        self.json(&self.root.join(".bids-validator-config.json"), &about::of_older_validator())?;
         self.table("participants", &about.participants())?;
         self.table("descriptions", &about.descriptions(items))?;
         create_folder(&self.root.join("docs"))?;

@@ -206,6 +206,15 @@ pub(super) fn ignored(items: &[Item]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// `.bids-validator-config.json`, which the older validator on npm alone reads: it takes every dataset for a raw one, misses the scans,
+/// and has no name for masks and tables that the standard does have for derivatives.
+pub(super) fn of_older_validator() -> Value {
+    json!({
+        "ignore": ["SUBJECT_FOLDERS", "NO_VALID_DATA_FOUND_FOR_SUBJECT"],
+        "ignoredFiles": ["/docs/**", "/group/**", "/descriptions.*", "/sub-*/**/*_mask.*", "/sub-*/**/*_dseg.*"],
+    })
+}
+
 /// A BOLD file's data set and its path inside, if it lies in the subject's folder.
 fn split(bold: &Path, subject: &str) -> Option<(PathBuf, PathBuf)> {
     let parts: Vec<Component<'_>> = bold.components().collect();
