@@ -26,9 +26,9 @@ fn references(text: &str) -> BTreeMap<String, Reference> {
         if line.is_empty() || line.starts_with('%') {
             assert!(!line.contains('@'), "{line}");
             if line.is_empty() {
-                comments.clear()
+                comments.clear();
             } else {
-                comments.push(line.to_owned())
+                comments.push(line.to_owned());
             }
             rest = after;
             continue;
@@ -238,7 +238,7 @@ fn legal(root: &Path) -> BTreeMap<String, Vec<u8>> {
             match source.strip_prefix("bids::") {
                 Some(inside) => assert!(all.contains_key(inside), "{source}"),
                 None => {
-                    assert!(source.starts_with("bids:bold:") && about["DatasetLinks"]["bold"].is_string(), "{source}")
+                    assert!(source.starts_with("bids:bold:") && about["DatasetLinks"]["bold"].is_string(), "{source}");
                 }
             }
         }
