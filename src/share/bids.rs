@@ -151,9 +151,9 @@ pub fn export_bids(
 fn free_place(target: &Path) -> Result<PathBuf, ExportError> {
     let wrong = |path: &Path, problem| ExportError::Target { path: path.to_owned(), problem };
     let parent = match target.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) if target.file_name().is_some() => parent.to_owned(),
-        _ => return Err(wrong(target, "is no name for a new folder")),
+        _ if target.file_name().is_none() => return Err(wrong(target, "is no name for a new folder")),
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     };
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
