@@ -154,7 +154,7 @@ pub fn write_archive(
     tell: &mut dyn FnMut(u64),
 ) -> Result<(), ArchiveError> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let partial = tempfile::Builder::new().prefix(".hebb-pack-").tempfile_in(folder);
+    let partial = new_file(".hebb-pack-").tempfile_in(folder);
     let partial = partial.map_err(io_error("write in", folder))?;
     let written = || io_error("write", target);
     let encoder = zstd::Encoder::new(BufWriter::new(partial), LEVEL).map_err(written())?;
@@ -183,6 +183,18 @@ pub fn write_archive(
     partial.as_file().sync_all().map_err(written())?;
     partial.persist(target).map_err(|error| written()(error.error))?;
     Ok(())
+}
+
+/// A file that others may read as any new file, unlike a temporary one.
+fn new_file(prefix: &str) -> tempfile::Builder<'_, '_> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder
 }
 
 /// Adds a file without owner, time or anything else that differs from machine to machine.

@@ -259,7 +259,7 @@ impl Packing<'_> {
         };
         let by_name: BTreeMap<&String, String> = inputs.iter().map(|input| (&input.name, name(input))).collect();
         let inputs = self.lock.inputs.iter();
-        let inputs = inputs.map(|(name, input)| (by_name.get(name).unwrap_or(&name).to_string(), input.clone()));
+        let inputs = inputs.map(|(name, input)| (by_name.get(name).unwrap_or(name).to_string(), input.clone()));
         Ok(Lock { fields, inputs: inputs.collect(), ..self.lock.clone() })
     }
 
