@@ -355,7 +355,7 @@ impl Packing<'_> {
             text += &format!("To read what was found, open {} in a browser.\n\n", reports.join(", "));
         }
         text += &format!(
-            "This is a study for [Hebb](https://crates.io/crates/hebb), version {} or newer. In this folder,\n\n```\nhebb run {study} \
+            "This is a study for Hebb (the Rust package `hebb`), version {} or newer. In this folder,\n\n```\nhebb run {study} \
              --locked\n```\n\ncomputes what is not in `cache/` yet and lays out the results in `results/`; `--locked` holds it to \
              the digests in the lock beside the study. `hebb verify {study}` computes results anew and compares them.\n",
             env!("CARGO_PKG_VERSION")

@@ -68,7 +68,7 @@ const PROFILES: [(&str, &str, &str); 3] = [
 ];
 const WORKFLOW: &str = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE";
 const PARAMETER: &str = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE";
-const PROGRAM: &str = "https://crates.io/crates/hebb";
+const PROGRAM: &str = "pkg:cargo/hebb";
 /// The part of the archive that only Hebb reads.
 const CACHE: &str = "cache/";
 
