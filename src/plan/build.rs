@@ -2,11 +2,12 @@
 //!
 //! Reads as a design does: models, stimuli, unit series, brains, patterns, fits, statistics, report. A task asks for what
 //! it needs by role; the order of inputs within a role is the order in which they are pushed here. Models are in `build/models.rs`,
-//! subjects in `build/brains.rs`, fits and questions in `build/answers.rs` and `build/comparisons.rs`.
+//! subjects in `build/brains.rs`, fits and questions in `build/answers.rs` and `build/comparisons.rs`, maps in `build/maps.rs`.
 
 mod answers;
 mod brains;
 mod comparisons;
+mod maps;
 mod models;
 
 use super::{ExternalFile, Plan, PlanError, Role};
