@@ -8,8 +8,12 @@
 //! An archive is a plain tar: other programs unpack it too, without these checks. Equal files give equal bytes.
 
 mod names;
+mod streams;
 
-use self::names::{assert_folder_name, assert_names};
+use self::{
+    names::{assert_folder_name, assert_names},
+    streams::{Budgeted, Checked},
+};
 use crate::store::Digest;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -205,54 +209,6 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &str, size_bytes: u64, bytes
     header.set_mode(0o644);
     header.set_mtime(0);
     tar.append_data(&mut header, path, bytes)
-}
-
-/// Bytes that are counted and hashed as they pass, never more than announced.
-struct Checked<R> {
-    inner: R,
-    hasher: blake3::Hasher,
-    left_bytes: u64,
-}
-
-impl<R: Read> Checked<R> {
-    fn new(inner: R, size_bytes: u64) -> Self {
-        Self { inner, hasher: blake3::Hasher::new(), left_bytes: size_bytes }
-    }
-
-    /// The digest, if exactly as many bytes came as were announced.
-    fn finish(mut self) -> Option<Digest> {
-        let is_over = self.left_bytes == 0 && matches!(self.inner.read(&mut [0]), Ok(0));
-        is_over.then(|| self.hasher.finalize().into())
-    }
-}
-
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left_bytes).unwrap_or(usize::MAX).min(into.len());
-        let read = self.inner.read(&mut into[..most])?;
-        self.hasher.update(&into[..read]);
-        self.left_bytes -= read as u64;
-        Ok(read)
-    }
-}
-
-/// Gives an error instead of more bytes than its budget: what no header may exceed.
-struct Budgeted<R> {
-    inner: R,
-    left_bytes: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Budgeted<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.left_bytes.get();
-        if left == 0 && !into.is_empty() {
-            return Err(io::Error::other("more bytes than its list announces"));
-        }
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
-        let read = self.inner.read(&mut into[..most])?;
-        self.left_bytes.set(left - read as u64);
-        Ok(read)
-    }
 }
 
 /// An archive whose list was read and found possible; nothing of it is unpacked.
