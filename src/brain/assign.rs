@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::atlas::surface::{SurfaceAtlas, is_surface_atlas};
@@ -16,7 +16,7 @@ use super::regions::NetworkChanges;
 use super::regions::rules::RuleError;
 
 /// How a study wants its atlas understood.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AtlasOptions {
     /// Which parcels make one network.
     pub networks: Grouping,

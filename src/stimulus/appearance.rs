@@ -4,7 +4,7 @@
 //! that differ in what is asked for. What is asked for neither, is one appearance for each stimulus of a [`Schedule`].
 
 use super::{Event, Schedule};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Seconds without any picture after which a picture has none before it. Shorter ones are the rounding of onsets and durations, and
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const LONGEST_BLANK_S: f64 = 0.05;
 
 /// One way in which a stimulus appears.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Appearance {
     /// Its place among the schedule's images or texts.
     pub shown: usize,
@@ -25,7 +25,7 @@ pub struct Appearance {
 }
 
 /// Where in its run a stimulus stands.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Its onset as a share of the run's length.
     pub share: f64,

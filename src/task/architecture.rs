@@ -21,7 +21,7 @@ use crate::{
     spec::written::Architecture,
 };
 use ndarray::{Array2, Axis};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Specialisation of every voxel, for each pair of branches.
@@ -31,7 +31,7 @@ pub const VARIANCE: &str = "branch_variance.tsv";
 
 /// All models of one subject. Inputs: `voxels`; model by model `encode`, the fits on patterns, and `branches`, one fit for each set
 /// of the model's branches, single ones first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasureArchitecture {
     /// What is compared.
     #[serde(rename = "statistics.architecture")]
@@ -44,10 +44,10 @@ pub struct MeasureArchitecture {
     #[serde(rename = "statistics.significance.fdr")]
     pub fdr: Option<f64>,
     /// Patterns of all models.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_patterns")] // follows from the inputs
     pub n_patterns: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

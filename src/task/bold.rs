@@ -26,7 +26,7 @@ const VOLUMES: &str = "volumes.tsv";
 const FACTS: &str = "bold.json";
 
 /// One run of one subject. Voxels are the input `voxels`; the series are external files, or in the input `dataset`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct PrepareRun {
     /// Subject and run, where the files are in a simulated data set.
     pub simulated: Option<(String, String)>,
@@ -35,19 +35,19 @@ pub struct PrepareRun {
     /// Seconds from one volume to the next, where the files are external.
     pub repetition_time_s: f64,
     /// What the columns of the series are, where the files are external.
-    #[serde(skip)] // follows from the file
+    #[serde(rename = "~kind")] // follows from the file
     pub kind: SeriesKind,
     /// The run's name, for messages.
-    #[serde(skip)] // names shape no result
+    #[serde(rename = "~name")] // names shape no result
     pub name: String,
     /// Volumes of the run.
-    #[serde(skip)] // follows from the file
+    #[serde(rename = "~n_tr")] // follows from the file
     pub n_tr: usize,
     /// Voxels of a volume.
-    #[serde(skip)] // follows from the file
+    #[serde(rename = "~n_grid_voxels")] // follows from the file
     pub n_grid_voxels: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the file
+    #[serde(rename = "~n_brain_voxels")] // follows from the file
     pub n_brain_voxels: usize,
 }
 

@@ -25,15 +25,15 @@ const FACTS: &str = "ceiling.json";
 const PIECE: usize = 8192;
 
 /// The ceilings of one fit on patterns. Inputs: `encode`, `patterns`, and all runs `bold` in the study's order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasureCeiling {
     /// Places among all runs of those in which the same was shown.
     pub repeats: Vec<usize>,
     /// Volumes of all runs.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_samples")] // follows from the inputs
     pub n_samples: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

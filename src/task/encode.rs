@@ -57,7 +57,7 @@ const PIECE: usize = 8192;
 
 /// One fit. Inputs `bold` are the subject's runs in the study's order, `groups` says of which network voxels are; features are the
 /// inputs `patterns` side by side, or inputs `series`, one module after another, each in the study's order of runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Encode {
     /// What voxels are predicted from.
     pub features: EncodeFeatures,
@@ -76,18 +76,18 @@ pub struct Encode {
     /// Volumes left out on both sides of a held-out block.
     pub gap_tr: usize,
     /// Volumes of all runs.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_samples")] // follows from the inputs
     pub n_samples: usize,
     /// Features, delayed ones counted apart.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_features")] // follows from the inputs
     pub n_features: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 
 /// What voxels are predicted from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EncodeFeatures {
     /// All patterns of a model; the weights are kept.

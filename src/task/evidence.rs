@@ -38,7 +38,7 @@ pub const NETWORK_NULL: &str = "network_null.npy";
 const FACTS: &str = "evidence.json";
 
 /// How test series are rearranged to find what chance gives.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Permutations {
     /// How often.
     #[serde(rename = "statistics.significance.n_permutations")]

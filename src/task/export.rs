@@ -2,11 +2,11 @@
 
 use super::{Compute, Kind, TaskError, Workbench};
 use crate::model::{self, Module, OpenModel, UnitSelection};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Exports one module. Weights are the input `weights`, or the external files `weights`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Export {
     /// The model's name: it begins the name of every unit.
     pub model: String,
@@ -15,7 +15,7 @@ pub struct Export {
     /// Which activations are units.
     pub units: UnitSelection,
     /// The model's folder or checkpoint, unless it is the input.
-    #[serde(skip)] // its files' digests are in the key
+    #[serde(rename = "~place")] // its files' digests are in the key
     pub place: PathBuf,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     stimulus::Scenes,
 };
 use ndarray::{Array2, Array3};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     fs::File,
@@ -38,7 +38,7 @@ const LISTED: usize = 5;
 
 /// Extracts one shard: images, texts, or an image with a text in each row. The graph is the input `network`; its weights are
 /// the input `weights`, or stand at a place of their own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Extract {
     /// The images, if the module takes any.
     pub images: Vec<Image>,
@@ -48,27 +48,27 @@ pub struct Extract {
     #[serde(rename = "stimuli.tables.unreadable")]
     pub unreadable: Unreadable,
     /// Where the network runs.
-    #[serde(skip)] // the key has it as the engine
+    #[serde(rename = "~device")] // the key has it as the engine
     pub device: Device,
     /// Version of ONNX Runtime.
-    #[serde(skip)] // the key has it as the engine
+    #[serde(rename = "~runtime")] // the key has it as the engine
     pub runtime: String,
     /// The model's folder or checkpoint, unless it is an input.
-    #[serde(skip)] // the network knows its weights by a digest
+    #[serde(rename = "~place")] // the network knows its weights by a digest
     pub place: PathBuf,
     /// Units of the module.
-    #[serde(skip)] // follows from the graph
+    #[serde(rename = "~n_units")] // follows from the graph
     pub n_units: usize,
     /// Bytes of the module's weights.
-    #[serde(skip)] // follows from the graph
+    #[serde(rename = "~weights_bytes")] // follows from the graph
     pub weights_bytes: u64,
     /// Tokens of one stimulus at most.
-    #[serde(skip)] // follows from the graph
+    #[serde(rename = "~n_tokens")] // follows from the graph
     pub n_tokens: usize,
 }
 
 /// Where an image of a shard is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Image {
     /// The picture of this number, drawn by the input `stimuli`.

@@ -5,19 +5,19 @@ use crate::{
     format::tsv::Table,
     stimulus::video::{Ffmpeg, probe, write_frames},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
 /// The frames of one film, the external file `video`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct CutFrames {
     /// Moments, in microseconds from the film's start, ascending.
     pub times_us: Vec<u64>,
     /// The programs that decode it.
-    #[serde(skip)] // the key has their version as the engine
+    #[serde(rename = "~programs")] // the key has their version as the engine
     pub programs: Ffmpeg,
     /// Their version.
-    #[serde(skip)] // the key has it as the engine
+    #[serde(rename = "~version")] // the key has it as the engine
     pub version: String,
 }
 

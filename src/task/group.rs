@@ -17,7 +17,7 @@ use crate::{
     },
 };
 use ndarray::Array2;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Every finding over subjects.
@@ -26,7 +26,7 @@ pub const FINDINGS: &str = "group.tsv";
 pub const VOXELS: &str = "group_voxels.tsv";
 
 /// All subjects. Inputs, subject by subject: `voxels`, `encode` (the main fit of each model) and `findings`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct TestGroup {
     /// The subjects.
     pub subjects: Vec<String>,
@@ -46,7 +46,7 @@ pub struct TestGroup {
     /// Tables of findings of each subject.
     pub n_findings: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

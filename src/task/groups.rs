@@ -10,12 +10,12 @@ use std::path::Path;
 const GROUPS: &str = "groups.json";
 
 /// The networks of every voxel. Input: `voxels`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct TellGroups {
     /// The subject, whose voxels they are.
     pub subject: String,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the input
+    #[serde(rename = "~n_voxels")] // follows from the input
     pub n_voxels: usize,
 }
 

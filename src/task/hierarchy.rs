@@ -18,7 +18,7 @@ use crate::{
     spec::written::Hierarchy,
 };
 use ndarray::Array2;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The layer that predicts each voxel best, and the mean depth of its layers weighted by their scores.
 pub const VOXELS: &str = "preferred_layers.tsv";
@@ -28,7 +28,7 @@ const N_PERMUTATIONS: usize = 10_000;
 pub const NETWORKS: &str = "network_depths.tsv";
 
 /// The fits on layers of one subject and one model. Inputs: `voxels`; `layers`, module by module.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasureHierarchy {
     /// The order of networks.
     #[serde(rename = "statistics.hierarchy")]
@@ -38,7 +38,7 @@ pub struct MeasureHierarchy {
     /// Modules with their layers.
     pub modules: Vec<(String, Vec<usize>)>,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

@@ -63,7 +63,7 @@ const LIST: &str = "maps.json";
 
 /// Maps of one subject and model. Inputs: `voxels`, `encode` (on patterns or bands); `null`, `ceiling`, `hierarchy` and `architecture`
 /// where they were asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct WriteMaps {
     /// The subject.
     pub subject: String,
@@ -72,7 +72,7 @@ pub struct WriteMaps {
     /// The model in names of files, see [`labels`].
     pub label: String,
     /// What voxels were predicted from, in words: patterns or bands.
-    pub features: &'static str,
+    pub features: String,
     /// Whether the fit has weights of patterns.
     pub has_patterns: bool,
     /// Whether these have t values.
@@ -83,24 +83,24 @@ pub struct WriteMaps {
     #[serde(rename = "preparation.scale")]
     pub scale: Units,
     /// Voxels of a volume, or places of a CIFTI file.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_grid_voxels")] // follows from the inputs
     pub n_grid_voxels: usize,
     /// Patterns.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_patterns")] // follows from the inputs
     pub n_patterns: usize,
 }
 
 /// Maps over subjects. Inputs: `voxels` of the first subject and `group`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct WriteGroupMaps {
     /// The subjects.
     pub subjects: Vec<String>,
     /// The models with what they are called in names of files.
     pub models: Vec<(String, String)>,
     /// What voxels were predicted from, in words: patterns or bands.
-    pub features: &'static str,
+    pub features: String,
     /// Voxels of a volume, or places of a CIFTI file.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_grid_voxels")] // follows from the inputs
     pub n_grid_voxels: usize,
 }
 

@@ -14,12 +14,12 @@ use crate::{
         runs::{RunFiles, SeriesKind},
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The voxels of one subject. Brain masks and atlas are external files, or in the input `dataset`; the places of grayordinates are
 /// those of the external file `places`, a series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ChooseVoxels {
     /// The subject, where the files are in a simulated data set.
     pub subject: Option<String>,
@@ -30,10 +30,10 @@ pub struct ChooseVoxels {
     #[serde(rename = "atlas")]
     pub options: AtlasOptions,
     /// What a reader of the results should know about the choice of the files.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
     /// Places of a volume or a CIFTI file.
-    #[serde(skip)] // follows from the files
+    #[serde(rename = "~n_places")] // follows from the files
     pub n_places: usize,
 }
 

@@ -14,14 +14,14 @@ use crate::{
     spec::written::Unreadable,
     stimulus::{Appearance, Position},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Names that a warning lists before it counts.
 const LISTED: usize = 5;
 
 /// Measures one shard: appearances of images, or of texts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasureStimuli {
     /// The model's name: it begins the name of every unit.
     pub model: String,

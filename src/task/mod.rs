@@ -2,9 +2,10 @@
 //! know where they end up, which key it has or who needs it (`plan`, `executor`, `store`).
 //!
 //! A task is a plain struct. **Its serialised fields are its part of the key**, so a parameter cannot be forgotten; a field
-//! that must not shape the key is marked `#[serde(skip)]` and says why. Fields that stand in the study are renamed to their
-//! path in it, so that a plan speaks the study's language. Inputs come as folders by role, external files as
-//! paths by role, and everything is written into one empty folder: see [`Workbench`].
+//! that must not shape the key is renamed to begin with [`UNKEYED`] and says why. Fields that stand in the study are renamed to
+//! their path in it, so that a plan speaks the study's language. Inputs come as folders by role, external files as
+//! paths by role, and everything is written into one empty folder: see [`Workbench`]. All fields together are the task as it
+//! travels to another machine: see `wire.rs`.
 
 pub mod architecture;
 pub mod bold;
@@ -33,8 +34,10 @@ pub mod simulate;
 pub mod stimuli;
 pub mod twin;
 pub mod weights;
+mod wire;
 mod workbench;
 
+pub use wire::{WireError, read_task};
 pub use workbench::{Progress, TaskError, Warning, Workbench, read_warnings};
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
@@ -180,6 +183,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// With this begin the names of fields that a task needs and that do not shape its result.
+pub const UNKEYED: char = '~';
+
 /// A kind of task with its parameters: what each file of this folder implements.
 pub trait Compute: Serialize + fmt::Debug + Send + Sync + 'static {
     /// Which kind this is.
@@ -223,7 +229,15 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// See [`Compute::KIND`].
     fn kind(&self) -> Kind;
     /// The serialised parameters: the task's own part of its key.
-    fn parameters(&self) -> serde_json::Value;
+    fn parameters(&self) -> serde_json::Value {
+        let mut parameters = self.written();
+        if let Some(fields) = parameters.as_object_mut() {
+            fields.retain(|name, _| !name.starts_with(UNKEYED));
+        }
+        parameters
+    }
+    /// All of the task, as [`read_task`] reads it.
+    fn written(&self) -> serde_json::Value;
     /// See [`Compute::engine`].
     fn engine(&self) -> Option<String>;
     /// See [`Compute::memory_bytes`].
@@ -253,7 +267,7 @@ impl<T: Compute> Task for T {
         T::KIND
     }
 
-    fn parameters(&self) -> serde_json::Value {
+    fn written(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("task parameters are plain data with text keys")
     }
 

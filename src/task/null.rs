@@ -20,7 +20,7 @@ const PIECE: usize = 8192;
 const FACTS: &str = "significance.json";
 
 /// The test of one fit on patterns. Inputs: `encode`, `patterns`, `groups`, and all runs `bold` in the study's order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Permute {
     /// Permutations.
     #[serde(flatten)]
@@ -33,10 +33,10 @@ pub struct Permute {
     /// Runs, the first of which are for training.
     pub n_train_runs: usize,
     /// Volumes of all runs.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_samples")] // follows from the inputs
     pub n_samples: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

@@ -32,7 +32,7 @@ pub(super) const FACTS: &str = "pattern.json";
 
 /// The patterns of one model, or of a part of it. Inputs `series` are run by run, module by module; `network` the exports of the
 /// modules.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct LearnPatterns {
     /// How units become time courses.
     #[serde(rename = "patterns")]
@@ -50,15 +50,15 @@ pub struct LearnPatterns {
     /// Modules of the model.
     pub n_modules: usize,
     /// Volumes of all runs.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_samples")] // follows from the inputs
     pub n_samples: usize,
     /// Units of all modules.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_units")] // follows from the inputs
     pub n_units: usize,
 }
 
 /// How units become time courses.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Online dictionary learning.

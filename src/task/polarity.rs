@@ -31,7 +31,7 @@ pub const PROFILES: &str = "layer_profiles.tsv";
 pub const FACTS: &str = "polarity.json";
 
 /// The statistic of one fit on patterns. Inputs: `encode`, `patterns`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasurePolarity {
     /// Threshold and nulls.
     #[serde(rename = "statistics.polarity")]
@@ -39,13 +39,13 @@ pub struct MeasurePolarity {
     /// The model.
     pub model: String,
     /// Patterns.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_patterns")] // follows from the inputs
     pub n_patterns: usize,
     /// Units of all modules.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_units")] // follows from the inputs
     pub n_units: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     math::evidence::{BlockDraws, FEW_BLOCKS},
 };
 use ndarray::{Array2, s};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Scores of patterns and of each layer in every network.
@@ -27,7 +27,7 @@ pub(super) const SEED: u64 = 0;
 
 /// The fits of one subject and one model. Inputs: `voxels`; `encode` and `null` of the fit on patterns or bands, if there is one;
 /// `layers`, module by module.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasurePrediction {
     /// The model.
     pub model: String,
@@ -39,7 +39,7 @@ pub struct MeasurePrediction {
     #[serde(rename = "statistics.significance.fdr")]
     pub fdr: Option<f64>,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     format::{npy::read_matrix, tsv::Table},
     math::recovery::{EdgeRecovery, Share, Sign, correlation, edges, layer_agreement, signed_edges},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
@@ -42,7 +42,7 @@ const LAYERS_OF_MODULE: usize = 10_000;
 
 /// One simulated subject and the model that drives it. Inputs: `dataset`, `voxels`, `layers` (module by module), `architecture`,
 /// `redundancy`, `polarity` and `patterns`, each if there is one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasureRecovery {
     /// The model.
     pub model: String,
@@ -51,7 +51,7 @@ pub struct MeasureRecovery {
     /// False discovery rate at which two patterns count as redundant.
     pub fdr: f64,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

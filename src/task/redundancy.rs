@@ -44,7 +44,7 @@ const PIECE: usize = 8192;
 
 /// The statistic of one fit on patterns. Inputs: `encode`, `patterns`, `voxels`, all runs `bold`, and `series` run by run, module by
 /// module.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MeasureRedundancy {
     /// Threshold and null.
     #[serde(rename = "statistics.redundancy")]
@@ -58,16 +58,16 @@ pub struct MeasureRedundancy {
     /// Whether weights come from a penalty that is known for each voxel, or from none, so that what a pattern explains alone follows.
     pub has_unique: bool,
     /// Volumes of all runs.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_samples")] // follows from the inputs
     pub n_samples: usize,
     /// Patterns.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_patterns")] // follows from the inputs
     pub n_patterns: usize,
     /// Units of all modules.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_units")] // follows from the inputs
     pub n_units: usize,
     /// Voxels of the brain.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_voxels")] // follows from the inputs
     pub n_voxels: usize,
 }
 

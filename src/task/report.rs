@@ -18,7 +18,7 @@ use super::{
     workbench::{WARNINGS, read_json},
 };
 use crate::{brain::mask::VoxelTable, format::tsv::Table, report::Page};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -37,7 +37,7 @@ pub const MAPS_ROLE: &str = "maps";
 /// `encode` (on patterns or bands), `prediction`, `null`, `ceiling`, `redundancy`, `polarity`, `hierarchy` (each if asked), and `layers`,
 /// one for each layer of each module; `architecture` for each subject, `findings` of everything that has some, `group`, and `maps`, of
 /// which the page is told where it is drawn.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Gather {
     /// The subjects.
     pub subjects: Vec<String>,
@@ -74,12 +74,12 @@ pub struct Gather {
     /// Version of ONNX Runtime.
     pub runtime: String,
     /// Voxels of a volume, or places of a CIFTI file.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_grid_voxels")] // follows from the inputs
     pub n_grid_voxels: usize,
 }
 
 /// A model and the layers that voxels were predicted from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GatheredModel {
     /// Its name.
     pub name: String,

@@ -17,7 +17,7 @@ use crate::{
     spec::written::Rest,
 };
 use ndarray::{Array2, Axis};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -29,7 +29,7 @@ pub const SERIES: &str = "series.npy";
 pub const SAMPLES: &str = "samples.tsv";
 
 /// The series of one module in one run. Inputs `units` are the shards of all stimuli, in order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct UnitSeries {
     /// Onset, duration (seconds) and stimulus number of every event of the run.
     pub events: Vec<(f64, f64, usize)>,
@@ -47,7 +47,7 @@ pub struct UnitSeries {
     #[serde(rename = "time.rest")]
     pub rest: Rest,
     /// Units of the module.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~n_units")] // follows from the inputs
     pub n_units: usize,
 }
 

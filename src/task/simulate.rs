@@ -10,12 +10,12 @@ use crate::{
     format::{npy::read_matrix, tsv::Table},
 };
 use ndarray::{Array2, Axis};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// One subject. Inputs `series` are the unit series of each run, module by module, in the order of `units`; `patterns` the model's
 /// patterns, where voxels follow them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct SimulateSubject {
     /// The subject, as `sub-01`.
     pub subject: String,
@@ -30,12 +30,12 @@ pub struct SimulateSubject {
     /// Each module's layers by number, with how many units each has, in the order of the columns.
     pub units: Vec<(String, Vec<(usize, usize)>)>,
     /// Volumes of the longest run.
-    #[serde(skip)] // follows from the inputs
+    #[serde(rename = "~longest_tr")] // follows from the inputs
     pub longest_tr: usize,
 }
 
 /// A run and what is written in its events table.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct RunToSimulate {
     /// Its name, as BIDS files give it after `run-`.
     pub name: String,

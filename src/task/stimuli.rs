@@ -2,11 +2,11 @@
 
 use super::{Compute, Kind, TaskError, Workbench};
 use crate::stimulus::Scenes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs;
 
 /// Draws scenes into `images/`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct DrawScenes {
     /// Seed of the scenes.
     #[serde(rename = "stimuli.generate.seed")]

@@ -2,7 +2,7 @@
 
 use super::{Compute, Kind, TaskError, Workbench};
 use crate::model::{OpenModel, Twin, write_twin};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What the twin consists of, in the artifact.
@@ -12,15 +12,15 @@ pub const TWIN: &str = "twin.json";
 const LISTED: usize = 5;
 
 /// Draws the weights of a twin. The model is the input `weights`, or the external files `weights`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct DrawTwin {
     /// The seed of the twin.
     pub twin: Twin,
     /// The model's folder or checkpoint, unless it is the input.
-    #[serde(skip)] // its files' digests are in the key
+    #[serde(rename = "~place")] // its files' digests are in the key
     pub place: PathBuf,
     /// Bytes of the model's weights.
-    #[serde(skip)] // follows from the files
+    #[serde(rename = "~weights_bytes")] // follows from the files
     pub weights_bytes: u64,
 }
 

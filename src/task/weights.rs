@@ -2,15 +2,15 @@
 
 use super::{Compute, Kind, TaskError, Workbench};
 use crate::model::RandomModel;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Draws random weights of a stated architecture.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct DrawWeights {
     /// Size and seed of the model.
     pub random: RandomModel,
     /// Bytes of all weights.
-    #[serde(skip, default)] // follows from the size
+    #[serde(rename = "~weights_bytes")] // follows from the size
     pub weights_bytes: u64,
 }
 

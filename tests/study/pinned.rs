@@ -7,7 +7,10 @@ use super::{
     bench::{Bench, edited, tiny},
     regressions::shown_twice,
 };
-use hebb::task::Kind;
+use hebb::{
+    plan::Node,
+    task::{Kind, read_task},
+};
 use std::collections::BTreeMap;
 
 /// Kind, and the first twelve characters of the recipe key of its first task in the tiny study.
@@ -55,4 +58,29 @@ fn the_key_of_every_kind_is_pinned() {
     let written: BTreeMap<Kind, String> = KEYS.iter().map(|(kind, key)| (*kind, (*key).to_owned())).collect();
     assert_eq!(first, written);
     assert_eq!(written.len(), Kind::ALL.len() - 1);
+}
+
+#[test]
+fn every_task_is_read_as_it_was_written() {
+    let more = "[statistics.architecture]\n\n[statistics.hierarchy]\norder = [\"visual\", \"language\"]\n\n[statistics.group]\n\n\
+                [controls]\nwords = true\n\n[statistics.polarity]";
+    let mut read = BTreeMap::new();
+    for text in [tiny(), shown_twice(&tiny(), "4", "5"), edited(&tiny(), &[("[statistics.polarity]", more)])] {
+        let planned = Bench::new(&text).plan();
+        for node in planned.plan.places().map(|place| planned.plan.node(place)) {
+            assert_travels(node);
+            *read.entry(node.task.kind()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(read.len(), Kind::ALL.len() - 1);
+}
+
+/// A task that goes to another machine as text is the same task there.
+fn assert_travels(node: &Node) {
+    let text = node.task.written().to_string();
+    let read = read_task(node.task.kind(), &serde_json::from_str(&text).expect("JSON")).expect("a task");
+    assert_eq!(read.written(), node.task.written(), "{}", node.id);
+    assert_eq!(read.parameters(), node.task.parameters(), "{}", node.id);
+    assert_eq!(read.engine(), node.task.engine(), "{}", node.id);
+    assert_eq!(read.memory_bytes(), node.task.memory_bytes(), "{}", node.id);
 }

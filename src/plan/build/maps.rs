@@ -29,7 +29,7 @@ impl Build<'_, '_> {
             subject: subject.name.clone(),
             model: model.name.clone(),
             label: label.to_owned(),
-            features: self.main_features(),
+            features: self.main_features().to_owned(),
             has_patterns: design.encoding.features().contains(&Features::Patterns),
             has_t_values: matches!(design.encoding, Encoding::Ols(_)),
             test_runs: design.runs.iter().filter(|run| run.is_test).map(|run| run.name.clone()).collect(),
@@ -45,7 +45,7 @@ impl Build<'_, '_> {
         let task = WriteGroupMaps {
             subjects: subjects.iter().map(|subject| subject.name.clone()).collect(),
             models: names.zip(labels.iter().cloned()).collect(),
-            features: self.main_features(),
+            features: self.main_features().to_owned(),
             n_grid_voxels: subjects[0].n_grid_voxels,
         };
         self.plan.add("maps/group", task, &[("voxels", subjects[0].voxels), ("group", group)], Vec::new())

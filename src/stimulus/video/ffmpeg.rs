@@ -4,6 +4,7 @@
 //! whatever it lists. The environment is looked at through a function, so that only the caller knows it.
 
 use super::VideoError;
+use serde::{Deserialize, Serialize};
 use std::{
     env,
     ffi::OsString,
@@ -19,7 +20,7 @@ const CONTAINERS: &str =
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,nut,mxf,ivf,h264,hevc,yuv4mpegpipe,gif,dv,rm";
 
 /// The programs that read videos.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ffmpeg {
     /// Decodes.
     pub ffmpeg: PathBuf,

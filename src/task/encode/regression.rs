@@ -17,11 +17,11 @@ use crate::{
     spec::written::Folds,
 };
 use ndarray::{Array2, ArrayView2, Axis, s};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How voxels are predicted: the study's table of the same name.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Regression {
     /// One penalty for all features.
@@ -35,7 +35,7 @@ pub enum Regression {
 }
 
 /// The parameters of a ridge regression.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RidgeParameters {
     /// Penalties, ascending.
     pub alphas: Vec<f64>,
@@ -48,7 +48,7 @@ pub struct RidgeParameters {
 }
 
 /// The parameters of a banded ridge regression.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BandedParameters {
     /// Penalties, ascending.
     pub alphas: Vec<f64>,
@@ -65,14 +65,14 @@ pub struct BandedParameters {
 }
 
 /// The parameters of least squares.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OlsParameters {
     /// What is assumed of the noise.
     pub noise: Noise,
 }
 
 /// The parameters of a lasso regression.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LassoParameters {
     /// Penalties for each voxel.
     pub n_alphas: usize,
