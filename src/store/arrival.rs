@@ -32,7 +32,9 @@ impl Store {
     /// If the folder or its lock cannot be made.
     pub fn arrival(&self, output: &Digest, give_up: impl Fn() -> bool) -> Result<Option<Arrival>, StoreError> {
         let name = format!("{output}-arriving");
-        let Some(lock) = Lock::wait(&self.root().join("locks").join(&name), give_up)? else { return Ok(None) };
+        let Some(lock) = Lock::wait(&self.root().join("locks").join(&name), self.leases(), give_up)? else {
+            return Ok(None);
+        };
         let folder = self.root().join("partial").join(name);
         fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         Ok(Some(Arrival { folder, _lock: lock }))

@@ -203,7 +203,7 @@ impl Store {
     /// Held while something published is moved, so that two do not move it one after the other.
     fn artifact_lock(&self, digest: &Digest) -> Result<Lock, StoreError> {
         let path = self.root().join("locks").join(format!("move-{digest}"));
-        Ok(Lock::wait(&path, || false)?.expect("nobody gives up"))
+        Ok(Lock::wait(&path, self.leases(), || false)?.expect("nobody gives up"))
     }
 
     fn move_aside(&self, from: &Path, name: &str, ending: &str) -> Result<Option<PathBuf>, StoreError> {

@@ -5,7 +5,8 @@
 //! name the same record: the recipe key (what was asked for) and the content key (what went in), see `plan::key`.
 //!
 //! Publishing is all or nothing (`publish.rs`): files are written in `partial/`, synced, then renamed. One key is computed
-//! once: `Store::claim` holds an operating-system lock (`lock.rs`) that ends with its holder, so no unlocking is ever needed.
+//! once: `Store::claim` holds an operating-system lock (`lock.rs`) that ends with its holder, so no unlocking is ever needed;
+//! machines that share a cache tell by leases (`lease.rs`) who lives.
 //! What was damaged since it was published is set aside, never used (`damage.rs`, `verify.rs`); files beside the artifacts
 //! are sealed, so that a flipped bit makes them unreadable instead of wrong (`seal.rs`). `collect.rs` removes what no study
 //! needs. What comes from another cache is looked at before it is believed (`foreign.rs`, `arrival.rs`).
@@ -18,6 +19,7 @@ mod family;
 mod files;
 mod foreign;
 mod hash;
+mod lease;
 mod lend;
 mod lock;
 #[cfg(unix)]
@@ -35,6 +37,7 @@ pub use digest::Digest;
 pub use files::{FileDigest, FileDigests};
 pub use foreign::LARGEST_RECORD_BYTES;
 pub use hash::hash_file;
+use lease::{LASTS, Leases, nobody_elsewhere};
 pub use lend::Lent;
 pub use notes::Listed;
 pub use publish::{Claim, Published};
@@ -87,6 +90,8 @@ pub struct Store {
     root: PathBuf,
     /// Shared by all who use the cache; a collection takes it alone. Absent where a read-only cache has none.
     users: Option<Arc<File>>,
+    /// What this process holds, for other machines to see.
+    leases: Arc<Leases>,
     /// Whether results may lend parts of themselves to each other.
     has_families: bool,
 }
@@ -107,13 +112,23 @@ impl Store {
         let users = File::options().create(true).truncate(false).write(true).open(&path).or_else(|_| File::open(&path));
         // Waits for a collection to end. A file system that knows no locks has no collections either.
         let users = users.and_then(|users| users.lock_shared().map(|()| Arc::new(users))).ok();
-        Ok(Self { root, users, has_families: true })
+        Ok(Self { root, users, leases: Leases::new(LASTS), has_families: true })
     }
 
     /// The same cache, in which every result is computed whole: none takes over parts of another.
     #[must_use]
     pub fn without_families(self) -> Self {
         Self { has_families: false, ..self }
+    }
+
+    /// The same cache, in which a lease lasts for another time: whoever shares it has to use the same.
+    #[must_use]
+    pub fn with_leases_of(self, lasts: Duration) -> Self {
+        Self { leases: Leases::new(lasts), ..self }
+    }
+
+    fn leases(&self) -> &Arc<Leases> {
+        &self.leases
     }
 
     /// Takes the cache alone; gives nothing if others go on using it until `give_up` says so. Ends with the store.
@@ -125,7 +140,8 @@ impl Store {
         };
         loop {
             match users.try_lock() {
-                Ok(()) => return Ok(true),
+                // A network file system may keep the lock to each machine.
+                Ok(()) => return nobody_elsewhere(&self.root.join("locks"), self.leases.lasts(), give_up),
                 Err(TryLockError::WouldBlock) if give_up() => return Ok(false),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
                 Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),

@@ -39,10 +39,13 @@ impl<'a> Claim<'a> {
         give_up: impl Fn() -> bool,
     ) -> Result<Option<Self>, StoreError> {
         let path = store.root().join("locks").join(content.to_string());
-        let Some(lock) = Lock::wait(&path, give_up)? else { return Ok(None) };
-        let folder = store.root().join("partial").join(content.to_string());
-        // Only the lock's holder writes here, so whatever is left belongs to a holder that died.
-        remove_tree(&folder)?;
+        let Some(lock) = Lock::wait(&path, &store.leases, give_up)? else { return Ok(None) };
+        let folders = store.root().join("partial").join(content.to_string());
+        if !lock.is_taken_over {
+            // Whatever is left belongs to a holder that died.
+            remove_tree(&folders)?;
+        }
+        let folder = folders.join(lock.nonce());
         Ok(Some(Self { store, content: *content, folder, _lock: lock }))
     }
 
@@ -112,6 +115,8 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         // Nothing is there after publication. What stays now, the next claim on the same key removes.
         let _ = remove_tree(&self.folder);
+        // Goes only when it is empty: someone else may be computing the same key, see `lease.rs`.
+        let _ = self.folder.parent().map(fs::remove_dir);
     }
 }
 
