@@ -1,15 +1,15 @@
 //! One task, on a thread of its own: its inputs looked at, its key claimed, its result published.
 
 use super::{
-    Brought, Outcome, RunError, Upstream,
+    Brought, Order, Outcome, RunError, Upstream,
     trust::{Found, Trust},
 };
 use crate::{
-    plan::{Plan, Role},
+    plan::Role,
     store::{Claim, Damage, Digest, Published, Record, RunFacts, Store, StoreError},
     task::{Progress, TaskError, Workbench},
 };
-use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,11 +18,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// A task that may start: all its inputs have a result.
+/// A task and where it is computed.
 pub(super) struct Job<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) place: NodeIndex,
-    pub(super) inputs: Vec<Input>,
+    pub(super) order: &'a Order,
     pub(super) store: &'a Store,
     pub(super) trust: &'a Trust<'a>,
     pub(super) cancelled: &'a AtomicBool,
@@ -30,15 +28,6 @@ pub(super) struct Job<'a> {
     pub(super) pauses: &'a [Duration],
     /// Who may have its result.
     pub(super) upstream: Option<&'a dyn Upstream>,
-}
-
-/// What a task reads of another.
-pub(super) struct Input {
-    pub(super) role: Role,
-    pub(super) place: NodeIndex,
-    pub(super) output: Digest,
-    /// How often this run had a result of that task before.
-    pub(super) turn: usize,
 }
 
 /// How a task ended.
@@ -49,15 +38,25 @@ pub(super) enum Ended {
     Failed(RunError),
     /// The run is being cancelled.
     Cancelled,
-    /// These of its inputs, each with its turn, have to be made anew first.
-    Wants(Vec<(NodeIndex, usize)>),
+    /// These of its inputs, by number, have to be made anew first.
+    Wants(Vec<usize>),
+}
+
+/// Whose result it is that something is said of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Owner {
+    /// The task's own.
+    Itself,
+    /// That of an input, by number.
+    Input(usize),
 }
 
 /// What a task says while it runs.
 pub(super) enum News {
     Progress(Progress),
     Retried { attempt: usize, pause: Duration, error: RunError },
-    Damaged { owner: NodeIndex, damage: Damage },
+    Damaged { owner: Owner, damage: Damage },
     Warned(String),
 }
 
@@ -82,20 +81,19 @@ impl Job<'_> {
     }
 
     /// The inputs that are not whole; with `again`, also those that were looked at before are.
-    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<Vec<(NodeIndex, usize)>, StoreError> {
+    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<Vec<usize>, StoreError> {
         let mut wanted = Vec::new();
-        for input in &self.inputs {
-            let recipe = &self.plan.node(input.place).recipe;
-            let files = self.plan.node(self.place).task.reads(input.role);
+        for (number, input) in self.order.inputs.iter().enumerate() {
+            let files = self.order.task.reads(input.role);
             if again {
                 self.trust.doubt(&input.output);
             }
-            match self.trust.look(&input.output, recipe, files)? {
+            match self.trust.look(&input.output, &input.recipe, files)? {
                 Found::Whole => continue,
-                Found::Damaged(damage) => tell(News::Damaged { owner: input.place, damage }),
+                Found::Damaged(damage) => tell(News::Damaged { owner: Owner::Input(number), damage }),
                 Found::Known => {}
             }
-            wanted.push((input.place, input.turn));
+            wanted.push(number);
         }
         Ok(wanted)
     }
@@ -117,32 +115,27 @@ impl Job<'_> {
         if !wanted.is_empty() {
             return Ok(Ended::Wants(wanted));
         }
-        let node = self.plan.node(self.place);
-        let output_of = |place: NodeIndex| {
-            let input = self.inputs.iter().find(|input| input.place == place);
-            input.expect("the key asks for inputs only").output
-        };
-        let content = self.plan.content_key(self.place, output_of);
-        let Some(claim) = self.store.claim(&content, || self.cancelled.load(Ordering::Relaxed))? else {
+        let Order { task, content, recipe, .. } = self.order;
+        let Some(claim) = self.store.claim(content, || self.cancelled.load(Ordering::Relaxed))? else {
             return Ok(Ended::Cancelled);
         };
-        let manifest = self.plan.manifest(self.place).to_json();
-        if let Some(record) = self.store.lookup(&content) {
-            let record = record.under(node.recipe, manifest);
-            self.set_aside_records(&content, tell)?;
+        let manifest = self.order.manifest().to_json();
+        if let Some(record) = self.store.lookup(content) {
+            let record = record.under(*recipe, manifest);
+            self.set_aside_records(tell)?;
             self.store.remember(&record)?;
             return Ok(Ended::Done { record: Box::new(record), outcome: Outcome::Unchanged, before: None });
         }
-        if let Some(ended) = self.brought(&content, &claim, tell)? {
+        if let Some(ended) = self.brought(&claim, tell)? {
             return Ok(ended);
         }
         self.assert_files()?;
         let started = Instant::now();
         let progress = |progress| tell(News::Progress(progress));
-        let inputs = self.inputs.iter().map(|input| (input.role, self.store.artifact(&input.output)));
+        let inputs = self.order.inputs.iter().map(|input| (input.role, self.store.artifact(&input.output)));
         let bench = Workbench::new(
             by_role(inputs),
-            by_role(node.files.iter().map(|file| (file.role, file.path.clone()))),
+            by_role(self.order.files.iter().map(|file| (file.role, file.path.clone()))),
             claim.folder()?,
             &progress,
             self.cancelled,
@@ -150,7 +143,7 @@ impl Job<'_> {
         let family = self.family();
         let bench = bench.with_kin(self.kin(family.as_ref(), tell)?);
         catch_unwind(AssertUnwindSafe(|| {
-            node.task.compute(&bench)?;
+            task.compute(&bench)?;
             bench.finish()
         }))
         .map_err(|payload| RunError::Panic(panic_text(payload.as_ref())))?
@@ -161,7 +154,7 @@ impl Job<'_> {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             finished_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
         };
-        let published = claim.publish(node.recipe, manifest, run)?;
+        let published = claim.publish(*recipe, manifest, run)?;
         if let Some(family) = family {
             self.store.add_to_family(&family, &published.record.output);
         }
@@ -171,46 +164,41 @@ impl Job<'_> {
     /// The end of a task whose result was published just now, which nobody has to look at again.
     fn done(&self, published: Published, outcome: Outcome, tell: &(dyn Fn(News) + Sync)) -> Ended {
         for damage in published.damages {
-            tell(News::Damaged { owner: self.place, damage });
+            tell(News::Damaged { owner: Owner::Itself, damage });
         }
         self.trust.trust(&published.record.output);
         Ended::Done { record: Box::new(published.record), outcome, before: published.differs_from }
     }
 
     /// The result as someone else computed it from the same bytes, if there is one.
-    fn brought(
-        &self,
-        content: &Digest,
-        claim: &Claim<'_>,
-        tell: &(dyn Fn(News) + Sync),
-    ) -> Result<Option<Ended>, RunError> {
+    fn brought(&self, claim: &Claim<'_>, tell: &(dyn Fn(News) + Sync)) -> Result<Option<Ended>, RunError> {
         let Some(upstream) = self.upstream else { return Ok(None) };
         let hear = |brought| match brought {
             Brought::Progress(progress) => tell(News::Progress(progress)),
             Brought::Warning(message) => tell(News::Warned(message)),
         };
-        let brought = upstream.bring(content, claim.folder()?, self.cancelled, &hear)?;
+        let brought = upstream.bring(&self.order.content, claim.folder()?, self.cancelled, &hear)?;
         if self.cancelled.load(Ordering::Relaxed) {
             return Ok(Some(Ended::Cancelled));
         }
         let Some(record) = brought else { return Ok(None) };
-        let record = record.under(self.plan.node(self.place).recipe, self.plan.manifest(self.place).to_json());
+        let record = record.under(self.order.recipe, self.order.manifest().to_json());
         let published = claim.adopt(record)?;
         Ok(published.map(|published| self.done(published, Outcome::Fetched, tell)))
     }
 
     /// What tasks share that may take over parts of each other's results; absent where none may.
     fn family(&self) -> Option<Digest> {
-        let node = self.plan.node(self.place);
-        let roles = node.task.kin();
+        let task = &self.order.task;
+        let roles = task.kin();
         if roles.is_empty() {
             return None;
         }
-        let kind = node.task.kind();
-        let mut shared = format!("{kind}\n{}\n{}\n", kind.version(), node.task.engine().unwrap_or_default());
-        let inputs = self.inputs.iter().filter(|input| roles.contains(&input.role));
+        let kind = task.kind();
+        let mut shared = format!("{kind}\n{}\n{}\n", kind.version(), task.engine().unwrap_or_default());
+        let inputs = self.order.inputs.iter().filter(|input| roles.contains(&input.role));
         shared.extend(inputs.map(|input| format!("{} {}\n", input.role, input.output)));
-        let files = node.files.iter().filter(|file| roles.contains(&file.role));
+        let files = self.order.files.iter().filter(|file| roles.contains(&file.role));
         shared.extend(files.map(|file| format!("{} {}\n", file.role, file.digest)));
         Some(Digest::of(shared.as_bytes()))
     }
@@ -219,19 +207,19 @@ impl Job<'_> {
     fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<Vec<PathBuf>, RunError> {
         let mut folders = Vec::new();
         for output in family.map(|family| self.store.family(family)).unwrap_or_default() {
-            match self.trust.look(&output, &self.plan.node(self.place).recipe, None)? {
+            match self.trust.look(&output, &self.order.recipe, None)? {
                 Found::Whole => folders.push(self.store.artifact(&output)),
-                Found::Damaged(damage) => tell(News::Damaged { owner: self.place, damage }),
+                Found::Damaged(damage) => tell(News::Damaged { owner: Owner::Itself, damage }),
                 Found::Known => {}
             }
         }
         Ok(folders)
     }
 
-    fn set_aside_records(&self, content: &Digest, tell: &(dyn Fn(News) + Sync)) -> Result<(), RunError> {
-        for key in [content, &self.plan.node(self.place).recipe] {
+    fn set_aside_records(&self, tell: &(dyn Fn(News) + Sync)) -> Result<(), RunError> {
+        for key in [&self.order.content, &self.order.recipe] {
             if let Some(damage) = self.store.set_aside_record(key)? {
-                tell(News::Damaged { owner: self.place, damage });
+                tell(News::Damaged { owner: Owner::Itself, damage });
             }
         }
         Ok(())
@@ -239,7 +227,7 @@ impl Job<'_> {
 
     /// A result is published under a key that says what is in its files, so they must hold just that, before and after.
     fn assert_files(&self) -> Result<(), RunError> {
-        match self.trust.changed(&self.plan.node(self.place).files)? {
+        match self.trust.changed(&self.order.files)? {
             Some(file) => Err(RunError::Changed { path: file.path.clone() }),
             None => Ok(()),
         }

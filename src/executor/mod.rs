@@ -14,12 +14,14 @@
 mod compute;
 mod error;
 mod event;
+mod order;
 mod schedule;
 mod trust;
 mod upstream;
 
 pub use error::RunError;
 pub use event::{Event, Outcome, Summary};
+pub use order::{Input, Order, OrderError};
 pub use upstream::{Brought, Upstream};
 
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
 };
 use compute::{Ended, Job, News};
 use petgraph::graph::NodeIndex;
-use schedule::Schedule;
+use schedule::{Given, Schedule};
 use std::{
     sync::{
         Arc,
@@ -76,8 +78,8 @@ impl From<Limits> for Options {
 }
 
 enum Message {
-    News(NodeIndex, News),
-    Ended(NodeIndex, Box<Ended>),
+    News(Arc<Given>, News),
+    Ended(Arc<Given>, Box<Ended>),
 }
 
 /// Runs every task that `assessment` says has to run; every happening goes to `tell`, on the calling thread.
@@ -116,13 +118,13 @@ pub fn run(
             {
                 let node = plan.node(place);
                 tell(Event::Started { id: &node.id, kind: node.task.kind() });
-                let (sender, inputs) = (sender.clone(), schedule.inputs(place));
+                let (sender, given) = (sender.clone(), Arc::new(schedule.order(place)));
                 let (trust, pauses, upstream) = (&trust, options.pauses.as_slice(), options.upstream.as_deref());
                 scope.spawn(move || {
-                    let job = Job { plan, place, inputs, store, trust, cancelled, pauses, upstream };
+                    let job = Job { order: &given.order, store, trust, cancelled, pauses, upstream };
                     // The receiver outlives every task, so nothing that is sent is lost.
-                    let ended = job.run(&|news| drop(sender.send(Message::News(place, news))));
-                    drop(sender.send(Message::Ended(place, Box::new(ended))));
+                    let ended = job.run(&|news| drop(sender.send(Message::News(Arc::clone(&given), news))));
+                    drop(sender.send(Message::Ended(given, Box::new(ended))));
                 });
             }
             if schedule.running == 0 {
@@ -134,8 +136,8 @@ pub fn run(
                 return Ok(());
             }
             match receiver.recv_timeout(Duration::from_millis(200)) {
-                Ok(Message::News(place, news)) => hear(place, news, &mut schedule, plan, tell),
-                Ok(Message::Ended(place, ended)) => schedule.settle(place, *ended, tell),
+                Ok(Message::News(given, news)) => hear(&given, news, &mut schedule, plan, tell),
+                Ok(Message::Ended(given, ended)) => schedule.settle(&given, *ended, tell),
                 Err(mpsc::RecvTimeoutError::Timeout) => tell(Event::Tick),
                 Err(mpsc::RecvTimeoutError::Disconnected) => unreachable!("this thread holds a sender"),
             }
@@ -152,8 +154,8 @@ pub fn run(
 }
 
 /// Passes on what a running task says.
-fn hear(place: NodeIndex, news: News, schedule: &mut Schedule<'_>, plan: &Plan, tell: &mut dyn FnMut(Event<'_>)) {
-    let node = plan.node(place);
+fn hear(given: &Given, news: News, schedule: &mut Schedule<'_>, plan: &Plan, tell: &mut dyn FnMut(Event<'_>)) {
+    let node = plan.node(given.place);
     let (id, kind) = (&node.id, node.task.kind());
     match news {
         News::Progress(progress) => tell(Event::Progress { id, kind, progress }),
@@ -161,7 +163,7 @@ fn hear(place: NodeIndex, news: News, schedule: &mut Schedule<'_>, plan: &Plan, 
             tell(Event::Retried { id, kind, attempt, pause, error: &error });
         }
         News::Warned(message) => tell(Event::Warned { id, message: &message }),
-        News::Damaged { owner, damage } => schedule.note_damage(owner, &damage, tell),
+        News::Damaged { owner, damage } => schedule.note_damage(given.owner(owner), &damage, tell),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Event, Limits, Options, Outcome, RunError, Summary,
-    compute::{Ended, Input},
+    compute::{Ended, Owner},
+    order::Order,
     trust::Trust,
 };
 use crate::{
@@ -53,6 +54,25 @@ enum Found {
     Here,
     /// Its result was fetched for this run.
     Elsewhere,
+}
+
+/// A task that was handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) place: NodeIndex,
+    pub(super) order: Order,
+    /// The place of each input, and how often this run had a result of it before.
+    turns: Vec<(NodeIndex, usize)>,
+}
+
+impl Given {
+    /// The task whose result something was said of.
+    pub(super) fn owner(&self, owner: Owner) -> NodeIndex {
+        match owner {
+            Owner::Itself => self.place,
+            Owner::Input(number) => self.turns[number].0,
+        }
+    }
 }
 
 /// Times that one task's result is made anew in a run before that stops making sense.
@@ -138,15 +158,11 @@ impl<'a> Schedule<'a> {
         Some(place)
     }
 
-    /// What a task that may start reads.
-    pub(super) fn inputs(&self, place: NodeIndex) -> Vec<Input> {
-        let input = |(role, place): (_, NodeIndex)| Input {
-            role,
-            place,
-            output: self.output(place),
-            turn: self.entries[place.index()].turn,
-        };
-        self.plan.inputs(place).into_iter().map(input).collect()
+    /// A task that may start.
+    pub(super) fn order(&self, place: NodeIndex) -> Given {
+        let turn = |(_, place): (_, NodeIndex)| (place, self.entries[place.index()].turn);
+        let turns = self.plan.inputs(place).into_iter().map(turn).collect();
+        Given { place, order: Order::of(self.plan, place, |input| self.output(input)), turns }
     }
 
     /// The result of a task, if it has one.
@@ -158,13 +174,14 @@ impl<'a> Schedule<'a> {
     }
 
     /// Takes note of how a running task ended.
-    pub(super) fn settle(&mut self, place: NodeIndex, ended: Ended, tell: &mut dyn FnMut(Event<'_>)) {
+    pub(super) fn settle(&mut self, given: &Given, ended: Ended, tell: &mut dyn FnMut(Event<'_>)) {
+        let place = given.place;
         match ended {
             Ended::Done { record, outcome, before } => self.finish(place, &record, outcome, before, tell),
             Ended::Cancelled => self.set(place, State::Lost),
             Ended::Failed(error) => self.fail(place, &error, tell),
             Ended::Wants(inputs) => {
-                for (input, turn) in inputs {
+                for (input, turn) in inputs.into_iter().map(|number| given.turns[number]) {
                     let entry = self.entries[input.index()];
                     // Another task may have asked for it before, and it may even be there again.
                     if entry.turn == turn && matches!(entry.state, State::Done(_)) {

@@ -26,7 +26,7 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
     visit::EdgeRef,
 };
-use std::{borrow::Borrow, collections::HashMap, fmt, path::PathBuf};
+use std::{borrow::Borrow, collections::HashMap, fmt, path::PathBuf, sync::Arc};
 
 /// What a task uses an input or a file for; the name under which the task asks for it.
 pub type Role = &'static str;
@@ -78,7 +78,7 @@ pub struct Node {
     /// Its name.
     pub id: TaskId,
     /// What it computes.
-    pub task: Box<dyn Task>,
+    pub task: Arc<dyn Task>,
     /// Files outside the cache that it reads.
     pub files: Vec<ExternalFile>,
     /// Key over everything that it was asked to do.
@@ -126,7 +126,7 @@ impl Plan {
             return place;
         }
         let id = TaskId(id.into());
-        let node = Node { id: id.clone(), task: Box::new(task), files, recipe, cells: Vec::new() };
+        let node = Node { id: id.clone(), task: Arc::new(task), files, recipe, cells: Vec::new() };
         let place = self.graph.add_node(node);
         self.ask(place);
         self.places.insert(recipe, place);

@@ -6,7 +6,7 @@
 
 use super::{Digest, OutputFile, Store, StoreError, hash_file, io_error, lock::Lock, record::digest_of};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// One thing that is wrong with a result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// The whole artifact is gone.
@@ -75,7 +75,7 @@ impl fmt::Display for Fault {
 }
 
 /// A damaged result: what is wrong with it, and where it lies now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
     /// Everything that is wrong.
     pub faults: Vec<Fault>,

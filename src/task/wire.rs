@@ -10,6 +10,7 @@ use super::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Why a task could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub struct WireError {
 ///
 /// # Errors
 /// If a field is missing or is not what the kind has.
-pub fn read_task(kind: Kind, written: &Value) -> Result<Box<dyn Task>, WireError> {
+pub fn read_task(kind: Kind, written: &Value) -> Result<Arc<dyn Task>, WireError> {
     let read = match kind {
         Kind::Stimuli => read::<DrawScenes>(written),
         Kind::Frames => read::<CutFrames>(written),
@@ -53,6 +54,6 @@ pub fn read_task(kind: Kind, written: &Value) -> Result<Box<dyn Task>, WireError
     read.map_err(|why| WireError { kind, why })
 }
 
-fn read<T: Task + DeserializeOwned + 'static>(written: &Value) -> Result<Box<dyn Task>, serde_json::Error> {
-    Ok(Box::new(T::deserialize(written)?))
+fn read<T: Task + DeserializeOwned + 'static>(written: &Value) -> Result<Arc<dyn Task>, serde_json::Error> {
+    Ok(Arc::new(T::deserialize(written)?))
 }
