@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_message_names_the_file_that_the_value_stands_in() {
-        let found = wrong(&["[execution.slurm]\ncpus = 0\n", "[execution]\nexecutor = 'slrum'\n[execution.slurm]\ncpus = 2\n"]);
+        let found =
+            wrong(&["[execution.slurm]\ncpus = 0\n", "[execution]\nexecutor = 'slrum'\n[execution.slurm]\ncpus = 2\n"]);
         let told: Vec<(&str, usize)> = found.iter().map(|(file, line, _)| (file.as_str(), *line)).collect();
         assert_eq!(told, [("0.toml", 2), ("1.toml", 2)]);
         assert!(found[1].2.contains("expected one of `local`, `slurm`"), "{found:?}");
@@ -242,7 +243,10 @@ mod tests {
     #[test]
     fn what_is_no_toml_is_told_together_with_what_is_wrong_elsewhere() {
         let found = wrong(&["[execution\n", "[execution.slurm]\ncpus = 0\n"]);
-        assert!(found.iter().any(|(file, _, message)| file == "0.toml" && message.starts_with("not TOML")), "{found:?}");
+        assert!(
+            found.iter().any(|(file, _, message)| file == "0.toml" && message.starts_with("not TOML")),
+            "{found:?}"
+        );
         assert!(found.iter().any(|(file, ..)| file == "1.toml"), "{found:?}");
     }
 

@@ -38,9 +38,8 @@ fn what_the_command_names_overrides_the_user_who_overrides_the_site() {
     let local = "[execution]\nexecutor = 'local'\n";
     let executor = |answer: Answer| lines(&answer, "executor")[0].clone();
     let path = |world: &World| world.path("nothing");
-    let doctor = |world: &World, options: &str| {
-        Answer::of(world.command(&format!("doctor {options}")).env("PATH", path(world)))
-    };
+    let doctor =
+        |world: &World, options: &str| Answer::of(world.command(&format!("doctor {options}")).env("PATH", path(world)));
 
     let site = world(slurm, "");
     assert!(executor(doctor(&site, "")).starts_with("executor       slurm"));
@@ -73,7 +72,8 @@ fn doctor_asks_sbatch_for_its_version() {
         fs::set_permissions(world.path("bin/sbatch"), fs::Permissions::from_mode(0o755)).expect("writable");
         Answer::of(world.command("doctor").env("PATH", world.path("bin")))
     };
-    asked("#!/bin/sh\n[ \"$*\" = --version ] && echo 'slurm 22.05.8'\n").prints(&["executor       slurm (slurm 22.05.8)"]);
+    asked("#!/bin/sh\n[ \"$*\" = --version ] && echo 'slurm 22.05.8'\n")
+        .prints(&["executor       slurm (slurm 22.05.8)"]);
     let broken = asked("#!/bin/sh\necho 'no configuration' >&2\nexit 1\n").exits(2);
     broken.prints(&["slurm, but `sbatch --version` ended with exit status: 1: no configuration"]);
 }
@@ -81,7 +81,10 @@ fn doctor_asks_sbatch_for_its_version() {
 #[test]
 fn a_wrong_value_is_shown_in_the_file_that_it_stands_in() {
     let world = world("[execution.slurm]\npartition = \"main\"\n", "");
-    world.write("mine.toml", "[execution.slurm]\nmax_runing = 8\n\n[execution.slurm.kinds.extract]\ntime_limit_min = 2000\n");
+    world.write(
+        "mine.toml",
+        "[execution.slurm]\nmax_runing = 8\n\n[execution.slurm.kinds.extract]\ntime_limit_min = 2000\n",
+    );
     let answer = world.hebb("doctor --settings mine.toml").exits(2);
     let expected = "\
 error: unknown key `execution.slurm.max_runing`
@@ -125,7 +128,8 @@ fn mistakes_of_all_files_are_told_at_once() {
 fn a_named_file_has_to_be_there() {
     let world = World::empty();
     let answer = world.hebb("doctor --settings nowhere.toml").exits(2);
-    answer.says(&["cannot read the settings `nowhere.toml`", "hint: `--settings FILE` and `HEBB_SETTINGS` name a file"]);
+    answer
+        .says(&["cannot read the settings `nowhere.toml`", "hint: `--settings FILE` and `HEBB_SETTINGS` name a file"]);
 }
 
 #[test]

@@ -31,7 +31,8 @@ fn properties(schema: &Value) -> Vec<(String, Value)> {
 
 #[test]
 fn the_committed_schemas_are_the_generated_ones() {
-    for ((_, schema), file) in schemas().iter().zip(["schemas/experiment.schema.json", "schemas/settings.schema.json"]) {
+    for ((_, schema), file) in schemas().iter().zip(["schemas/experiment.schema.json", "schemas/settings.schema.json"])
+    {
         let committed = fs::read_to_string(file).expect("committed");
         let generated = serde_json::to_string_pretty(schema).expect("a schema is JSON") + "\n";
         assert!(committed == generated, "`make schema` writes {file} anew");
@@ -42,7 +43,9 @@ fn the_committed_schemas_are_the_generated_ones() {
 fn every_field_is_described() {
     let mut bare = Vec::new();
     let roots = schemas();
-    for (root, (name, schema)) in roots.iter().flat_map(|(of, root)| objects(of, root).into_iter().map(move |one| (root, one))) {
+    for (root, (name, schema)) in
+        roots.iter().flat_map(|(of, root)| objects(of, root).into_iter().map(move |one| (root, one)))
+    {
         let definitions = &root["definitions"];
         let forms = ["oneOf", "anyOf"].iter().flat_map(|key| schema[key].as_array().into_iter().flatten());
         for object in forms.chain([schema]) {

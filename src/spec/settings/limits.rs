@@ -74,7 +74,8 @@ fn wrong_option(text: &str) -> Option<(&'static str, &'static str)> {
     if breaks_line(text) {
         return Some(("holds a line break or another control character", "give each option an entry of its own"));
     }
-    let named = text.strip_prefix("--").is_some_and(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    let named =
+        text.strip_prefix("--").is_some_and(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()));
     (!named).then_some((
         "is no option that begins with `--`",
         "write the long form with its value after an equals sign, as `--exclude=n13`",
@@ -214,7 +215,8 @@ mod tests {
         assert_eq!(told(&["[execution.slurm]\ntime_limit_min = 90\nlongest_min = 90\n"]), None);
         let least = "`execution.slurm.time_limit_min` is 2000, more than `execution.slurm.longest_min`, which is 1440 by default";
         refuses("[execution.slurm]\ntime_limit_min = 2000\n", &[least, "2 | time_limit_min = 2000"]);
-        let most = "`execution.slurm.longest_min` is 30, less than `execution.slurm.time_limit_min`, which is 60 by default";
+        let most =
+            "`execution.slurm.longest_min` is 30, less than `execution.slurm.time_limit_min`, which is 60 by default";
         refuses("[execution.slurm]\nlongest_min = 30\n", &[most, "2 | longest_min = 30"]);
         let kind = "`execution.slurm.kinds.extract.time_limit_min` is 1500, more than `execution.slurm.longest_min`";
         refuses("[execution.slurm.kinds.extract]\ntime_limit_min = 1500\n", &[kind]);
@@ -223,9 +225,11 @@ mod tests {
     #[test]
     fn a_job_asks_for_no_more_memory_than_the_most() {
         assert_eq!(told(&["[execution.slurm]\nmemory_gb = 8\nmost_memory_gb = 8\n"]), None);
-        let least = "`execution.slurm.memory_gb` is 300, more than `execution.slurm.most_memory_gb`, which is 256 by default";
+        let least =
+            "`execution.slurm.memory_gb` is 300, more than `execution.slurm.most_memory_gb`, which is 256 by default";
         refuses("[execution.slurm]\nmemory_gb = 300\n", &[least, "expected at most 256"]);
-        let most = "`execution.slurm.most_memory_gb` is 0.5, less than `execution.slurm.memory_gb`, which is 1 by default";
+        let most =
+            "`execution.slurm.most_memory_gb` is 0.5, less than `execution.slurm.memory_gb`, which is 1 by default";
         refuses("[execution.slurm]\nmost_memory_gb = 0.5\n", &[most]);
         let kind = "`execution.slurm.kinds.extract.memory_gb` is 257, more than";
         refuses("[execution.slurm.kinds.extract]\nmemory_gb = 257\n", &[kind]);
