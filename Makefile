@@ -51,6 +51,7 @@ setup:
 build: setup
 	cargo build --release
 
-## Write the JSON Schema of study files anew.
+## Write the JSON Schemas of study files and settings anew.
 schema: build
 	$(HEBB) schema > schemas/experiment.schema.json
+	$(HEBB) schema settings > schemas/settings.schema.json

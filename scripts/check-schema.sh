@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Asks the engine behind TOML editors (Taplo) about the schema: every study of experiments/ must pass, and of the studies in
-# tests/specs/invalid it must refuse those, and only those, that are wrong in form.
+# Asks the engine behind TOML editors (Taplo) about the schemas: every study of experiments/ must pass, and of the studies in
+# tests/specs/invalid it must refuse those, and only those, that are wrong in form. Of the settings in tests/specs/settings it must
+# refuse those of invalid/, all of them, and no other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-schema="file://$PWD/schemas/experiment.schema.json"
 if command -v taplo >/dev/null; then
     taplo=(taplo)
 elif command -v npx >/dev/null; then
@@ -14,14 +14,20 @@ else
     exit 2
 fi
 
-# Names of the files that Taplo refuses.
+# Names of the files that Taplo refuses by a schema.
 refused() {
+    local schema="file://$PWD/schemas/$1.schema.json"
+    shift
     NO_COLOR=1 "${taplo[@]}" check --schema "$schema" "$@" 2>&1 | sed 's/\x1b\[[0-9;]*m//g' \
         | sed -n 's/.*invalid file.*path="\(.*\)"$/\1/p' | xargs -r -n1 basename -s .toml | sort -u
 }
 
-studies=$(refused experiments/*.toml tests/specs/valid/*.toml)
+studies=$(refused experiment experiments/*.toml tests/specs/valid/*.toml)
 [ -z "$studies" ] || { echo "refused, but are studies:" $studies; exit 1; }
-diff <(sort tests/specs/wrong-in-form.txt) <(refused tests/specs/invalid/*.toml) \
+diff <(sort tests/specs/wrong-in-form.txt) <(refused experiment tests/specs/invalid/*.toml) \
     || { echo "< wrong in form to Hebb, > to Taplo"; exit 1; }
-echo "Taplo agrees about every study"
+settings=$(refused settings tests/specs/settings/valid/*.toml)
+[ -z "$settings" ] || { echo "refused, but are settings:" $settings; exit 1; }
+diff <(basename -as .toml tests/specs/settings/invalid/*.toml | sort) <(refused settings tests/specs/settings/invalid/*.toml) \
+    || { echo "< wrong in form to Hebb, > to Taplo"; exit 1; }
+echo "Taplo agrees about every study and all settings"

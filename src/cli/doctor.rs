@@ -1,11 +1,17 @@
 //! `hebb doctor`: what was found on this machine.
 
-use super::{Shared, engines, error::CliError, run, words::size};
-use crate::{math::blas::openblas_version, store::Store};
+use super::{
+    Shared, engines,
+    error::CliError,
+    run, say,
+    settings::{places, settings},
+    words::size,
+};
+use crate::{math::blas::openblas_version, spec::settings::ExecutorChoice, store::Store};
 use clap::Args;
 use std::{
-    io::{Write, stdout},
-    process::ExitCode,
+    io::{ErrorKind, Write, stdout},
+    process::{Command, ExitCode, Stdio},
 };
 
 /// Arguments of `hebb doctor`.
@@ -46,6 +52,43 @@ impl Doctor {
                 line("cache", &format!("unusable: {error}"))?;
             }
         }
+        let mut name = "settings";
+        for place in places(shared) {
+            let found = if place.exists() { "" } else { " (not there)" };
+            line(name, &format!("{}{found}", place.display()))?;
+            name = "";
+        }
+        match settings(shared).map(|settings| settings.execution.executor) {
+            Ok(ExecutorChoice::Local) => line("executor", "local")?,
+            Ok(ExecutorChoice::Slurm) => match sbatch_version() {
+                Ok(version) => line("executor", &format!("slurm ({version})"))?,
+                Err(missing) => {
+                    is_whole = false;
+                    let hint = "settings want `executor = \"slurm\"`, so run this where jobs are submitted, as on a login node";
+                    line("executor", &format!("slurm, but {missing}\n               {hint}"))?;
+                }
+            },
+            Err(error) => {
+                is_whole = false;
+                line("executor", "unknown: the settings are wrong")?;
+                say(error.render(shared.colours()));
+            }
+        }
         Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(2) })
     }
+}
+
+/// What `sbatch` says of itself, as `slurm 22.05.8`; or why it cannot be asked.
+fn sbatch_version() -> Result<String, String> {
+    let answer = Command::new("sbatch").arg("--version").stdin(Stdio::null()).output();
+    let answer = answer.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "there is no `sbatch` on the PATH".to_owned(),
+        _ => format!("`sbatch` cannot be started: {error}"),
+    })?;
+    let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+    if answer.status.success() && !version.is_empty() {
+        return Ok(version);
+    }
+    let said = String::from_utf8_lossy(&answer.stderr).lines().next().unwrap_or_default().to_owned();
+    Err(format!("`sbatch --version` ended with {}: {said}", answer.status))
 }

@@ -44,6 +44,7 @@ mod runs;
 mod schema;
 mod scores;
 mod screen;
+mod settings;
 mod side;
 mod status;
 mod surroundings;
@@ -91,6 +92,9 @@ struct Shared {
     /// The ONNX Runtime library, if it is not found by itself (see `hebb doctor`).
     #[arg(long, global = true, env = "HEBB_ONNXRUNTIME", value_name = "FILE", help_heading = "Places")]
     onnxruntime: Option<PathBuf>,
+    /// Settings over those of this machine and of the user (see `hebb doctor`).
+    #[arg(long, global = true, env = "HEBB_SETTINGS", value_name = "FILE", help_heading = "Places")]
+    settings: Option<PathBuf>,
     /// Read every external file again instead of trusting its size and time of change.
     #[arg(long, global = true)]
     rehash: bool,
@@ -144,7 +148,7 @@ enum Command {
     Inputs(inputs::Inputs),
     /// Say what a brain image, atlas, matrix or table is.
     Inspect(inspect::Inspect),
-    /// Print the JSON Schema of study files, for editors.
+    /// Print the JSON Schema of study files or settings, for editors.
     Schema(schema::Schema),
     /// Print what completes commands and options in a shell.
     Completions(completions::Completions),

@@ -179,6 +179,13 @@ impl Document {
         }
     }
 
+    /// The keys that were written in the table at exactly this path.
+    #[must_use]
+    pub fn keys(&self, path: &FieldPath) -> Vec<&str> {
+        let table = self.nearest(path).filter(|_| self.has(path)).and_then(Node::table);
+        table.into_iter().flat_map(|table| table.keys().map(String::as_str)).collect()
+    }
+
     /// Whether something was written at exactly this path.
     #[must_use]
     pub fn has(&self, path: &FieldPath) -> bool {
@@ -221,6 +228,12 @@ impl Document {
     #[must_use]
     pub fn written(&self, span: Span) -> &str {
         self.sources[span.source].text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// The same without positions, as types are read from.
+    #[must_use]
+    pub fn plain(&self) -> toml::Value {
+        toml::Value::Table(self.root.iter().map(|(key, node)| (key.clone(), node.plain())).collect())
     }
 
     /// Every value by its path, without what encloses it: what two studies are compared by.

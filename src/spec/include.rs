@@ -185,7 +185,7 @@ fn paths(table: &Table, before: &str, found: &mut Vec<String>) {
 }
 
 /// Puts `over` on top of `base`; both answer to `schema`.
-fn join(whole: &Schema, schema: &Json, base: &mut Table, over: Table) {
+pub(super) fn join(whole: &Schema, schema: &Json, base: &mut Table, over: Table) {
     if whole.is_choice(schema) && !over.is_empty() {
         base.retain(|key, _| over.contains_key(key));
     }

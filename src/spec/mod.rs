@@ -7,7 +7,7 @@
 //!
 //! `written.rs` is the grammar and its reference; `schema.rs` generates the JSON Schema from it and `mismatch.rs` finds every
 //! mistake of form; `include.rs` joins files, `sweep.rs` makes cells; `check.rs` finds every mistake of meaning, before
-//! anything is computed; `diagnostic.rs` shows them.
+//! anything is computed; `diagnostic.rs` shows them. The settings of a user or a site take the same way through `settings.rs`.
 
 mod check;
 mod diagnostic;
@@ -17,6 +17,7 @@ mod mismatch;
 pub(crate) mod place;
 mod remote;
 mod schema;
+pub mod settings;
 mod study;
 mod sweep;
 pub mod written;
@@ -63,7 +64,7 @@ pub fn read_study(path: &Path) -> Result<Study, SpecError> {
 /// # Errors
 /// If a file cannot be read or is no TOML.
 pub fn read_fields(path: &Path) -> Result<BTreeMap<String, String>, SpecError> {
-    Ok(include::read_document(path, &Schema::new(), &|_| true)?.fields())
+    Ok(include::read_document(path, &Schema::of::<WrittenStudy>(), &|_| true)?.fields())
 }
 
 /// The same as [`read_study`], with a word on where models are that the study names instead of placing them, and the programs
@@ -72,7 +73,7 @@ pub fn read_fields(path: &Path) -> Result<BTreeMap<String, String>, SpecError> {
 /// # Errors
 /// As [`read_study`].
 pub fn read_study_with(path: &Path, surroundings: &Surroundings<'_>) -> Result<Study, SpecError> {
-    let schema = Schema::new();
+    let schema = Schema::of::<WrittenStudy>();
     let document = include::read_document(path, &schema, surroundings.may)?;
     let (sources, fields) = (document.sources.clone(), document.fields());
     let wrong = |found| SpecError::Wrong(SpecErrors::new(sources.clone(), found));
@@ -103,8 +104,7 @@ pub fn read_study_with(path: &Path, surroundings: &Surroundings<'_>) -> Result<S
 
 /// The types of a study, read from a document of the right form; its name and description apart.
 fn written(cell: &CellDocument) -> Result<((String, String), WrittenStudy), Diagnostic> {
-    let plain = toml::Value::Table(cell.document.root.iter().map(|(key, node)| (key.clone(), node.plain())).collect());
-    let study = WrittenStudy::deserialize(plain)
+    let study = WrittenStudy::deserialize(cell.document.plain())
         .map_err(|error| Diagnostic::new(Span::default(), error.message(), "not understood"))?;
     Ok(((study.study.name.clone(), study.study.description.clone()), study))
 }

@@ -1,21 +1,31 @@
-//! The JSON Schema of a study file.
+//! The JSON Schema of a study file, and of whatever else is written in TOML.
 //!
-//! It is generated from the types in `written.rs`, so one description serves editors, documentation and the first check
-//! (`mismatch.rs`). A file that includes another need not say everything: what editors are given requires a table only of
+//! It is generated from types, a study's from those in `written.rs`, so one description serves editors, documentation and the
+//! first check (`mismatch.rs`). A file that includes another need not say everything: what editors are given requires a table only of
 //! files that stand alone.
 
 use super::written::WrittenStudy;
-use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// The schema that a whole study answers to, and the way through it.
+/// The schema that a whole document answers to, and the way through it.
 #[derive(Debug)]
 pub(super) struct Schema(Value);
 
 impl Schema {
     /// JSON Schema draft 7, which the TOML editors understand.
-    pub(super) fn new() -> Self {
-        Self(SchemaSettings::draft07().into_generator().into_root_schema_for::<WrittenStudy>().to_value())
+    pub(super) fn of<T: JsonSchema>() -> Self {
+        Self(SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value())
+    }
+
+    /// The same where the keys of one map, a field of the type `definition`, are these and no others.
+    pub(super) fn with_keys(mut self, definition: &str, field: &str, keys: &[&str]) -> Self {
+        let map = self.0.pointer_mut(&format!("/definitions/{definition}/properties/{field}"));
+        let map = map.and_then(Value::as_object_mut).expect("the type has this field");
+        let each = map.insert("additionalProperties".into(), false.into()).expect("the field is a map");
+        let named: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), each.clone())).collect();
+        map.insert("properties".into(), named.into());
+        self
     }
 
     pub(super) fn root(&self) -> &Value {
@@ -80,7 +90,7 @@ impl Schema {
 /// The schema of a study file, as editors are given it.
 #[must_use]
 pub fn schema() -> Value {
-    let whole = Schema::new();
+    let whole = Schema::of::<WrittenStudy>();
     let needs = needs(&whole, whole.root()).unwrap_or_else(|| json!({}));
     let mut given = whole.0;
     relax(&mut given);

@@ -2,7 +2,7 @@
 //!
 //! `commands` takes every command, `printing` colours and pipes, `refused` and `damaged` bad input: what is found before
 //! anything runs, and what only running finds; `following` looks at a run from another process, `viewing` at `hebb view`, `sharing` at locks, `packing` at archives, `verifying` at `hebb verify`, `remotes` at shared caches, `models` at
-//! models, `comparing` at what runs left. Each test has a [`World`] of its own.
+//! models, `settings` at those of a user and a site, `comparing` at what runs left. Each test has a [`World`] of its own.
 
 mod commands;
 mod comparing;
@@ -15,6 +15,7 @@ mod packing;
 mod printing;
 mod refused;
 mod remotes;
+mod settings;
 mod sharing;
 mod verifying;
 mod viewing;

@@ -200,11 +200,14 @@ impl World {
     pub(super) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hebb"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
-        for name in ["HEBB_CACHE", "HEBB_ONNXRUNTIME", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        for name in ["HEBB_CACHE", "HEBB_ONNXRUNTIME", "HEBB_SETTINGS", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(name);
         }
         // What a test trusts is forgotten with its folder.
         command.env("XDG_STATE_HOME", self.folder.path().join("state"));
+        // Whoever runs the tests may have settings, which are not the tests' business.
+        command.env("XDG_CONFIG_HOME", self.folder.path().join("config"));
+        command.env("HEBB_SITE_SETTINGS", self.folder.path().join("site.toml"));
         if let Some(library) = std::env::var_os("HEBB_ONNXRUNTIME") {
             command.env("HEBB_ONNXRUNTIME", library);
         }

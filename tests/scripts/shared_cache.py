@@ -82,7 +82,9 @@ def machine(name, study=STUDY):
 
 
 def start(folder):
-    environment = {**os.environ, "HOME": str(folder / "home")}
+    home = folder / "home"
+    environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "HEBB_SITE_SETTINGS": str(home / "site.toml")}
+    environment.pop("HEBB_SETTINGS", None)
     log = open(folder / "log", "a")
     return subprocess.Popen(
         [HEBB, "run", "study.toml", "--trust"], cwd=folder, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL

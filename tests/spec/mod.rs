@@ -6,6 +6,7 @@
 
 mod experiments;
 mod schema;
+mod settings;
 
 use std::{
     collections::BTreeSet,

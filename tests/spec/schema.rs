@@ -2,8 +2,22 @@
 
 use std::{fs, path::Path};
 
-use hebb::spec::{schema, written};
+use hebb::{
+    spec::{schema, settings::settings_schema, written},
+    task::Kind,
+};
 use serde_json::Value;
+
+/// The schemas that editors are given, by what they are of.
+fn schemas() -> [(&'static str, Value); 2] {
+    [("study", schema()), ("settings", settings_schema(&Kind::ALL.map(Kind::name)))]
+}
+
+/// Everything in a schema that has fields, by name: its definitions and the whole.
+fn objects<'a>(name: &'a str, root: &'a Value) -> Vec<(&'a str, &'a Value)> {
+    let definitions = root["definitions"].as_object().expect("definitions by name");
+    definitions.iter().map(|(name, schema)| (name.as_str(), schema)).chain([(name, root)]).collect()
+}
 
 fn definition(name: &str) -> Value {
     schema()["definitions"][name].clone()
@@ -16,18 +30,23 @@ fn properties(schema: &Value) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn the_committed_schema_is_the_generated_one() {
-    let committed = fs::read_to_string("schemas/experiment.schema.json").expect("committed");
-    let generated = serde_json::to_string_pretty(&schema()).expect("a schema is JSON") + "\n";
-    assert!(committed == generated, "`make schema` writes schemas/experiment.schema.json anew");
+fn the_committed_schemas_are_the_generated_ones() {
+    for ((_, schema), file) in schemas().iter().zip(["schemas/experiment.schema.json", "schemas/settings.schema.json"])
+    {
+        let committed = fs::read_to_string(file).expect("committed");
+        let generated = serde_json::to_string_pretty(schema).expect("a schema is JSON") + "\n";
+        assert!(committed == generated, "`make schema` writes {file} anew");
+    }
 }
 
 #[test]
-fn every_field_of_a_study_is_described() {
-    let root = schema();
-    let definitions = root["definitions"].as_object().expect("definitions by name");
+fn every_field_is_described() {
     let mut bare = Vec::new();
-    for (name, schema) in definitions.iter().chain([(&"study".to_owned(), &root)]) {
+    let roots = schemas();
+    for (root, (name, schema)) in
+        roots.iter().flat_map(|(of, root)| objects(of, root).into_iter().map(move |one| (root, one)))
+    {
+        let definitions = &root["definitions"];
         let forms = ["oneOf", "anyOf"].iter().flat_map(|key| schema[key].as_array().into_iter().flatten());
         for object in forms.chain([schema]) {
             for (field, property) in properties(object) {
@@ -79,20 +98,22 @@ fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 
 #[test]
 fn every_field_shows_a_value_that_it_may_have() {
-    let root = schema();
     let mut bare = Vec::new();
-    without_example(&root, &root, "", false, &mut bare);
+    for (_, root) in schemas() {
+        without_example(&root, &root, "", false, &mut bare);
+    }
     assert!(bare.is_empty(), "fields without default, example or names: {bare:?}");
 }
 
 #[test]
 fn every_number_has_a_least_value() {
-    let root = schema();
-    for (name, definition) in root["definitions"].as_object().expect("definitions by name") {
+    let roots = schemas();
+    for (name, definition) in roots.iter().flat_map(|(of, root)| objects(of, root)) {
         for (field, property) in properties(definition) {
             let kinds = property["type"].as_array().cloned().unwrap_or_else(|| vec![property["type"].clone()]);
             if kinds.iter().any(|kind| kind == "number" || kind == "integer") {
-                assert!(property["minimum"].is_number(), "{name}.{field}");
+                let least = [&property["minimum"], &property["exclusiveMinimum"]];
+                assert!(least.iter().any(|least| least.is_number()), "{name}.{field}");
             }
         }
     }
@@ -100,9 +121,8 @@ fn every_number_has_a_least_value() {
 
 #[test]
 fn unknown_keys_are_refused_in_every_table() {
-    let root = schema();
-    let definitions = root["definitions"].as_object().expect("definitions by name");
-    for (name, schema) in definitions.iter().chain([(&"study".to_owned(), &root)]) {
+    let roots = schemas();
+    for (name, schema) in roots.iter().flat_map(|(of, root)| objects(of, root)) {
         if schema["properties"].is_object() {
             assert_eq!(schema["additionalProperties"], Value::Bool(false), "{name}");
         }

@@ -53,6 +53,11 @@ pub(super) fn scratch() -> TempDir {
 pub(super) fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hebb"));
     command.current_dir(folder).args(arguments).env_remove("HEBB_CACHE").stdin(Stdio::null()).stderr(Stdio::piped());
+    // Whoever runs the tests may have settings, which are not the tests' business.
+    command
+        .env_remove("HEBB_SETTINGS")
+        .env("XDG_CONFIG_HOME", folder)
+        .env("HEBB_SITE_SETTINGS", folder.join("site.toml"));
     command
 }
 
