@@ -1,5 +1,6 @@
 //! Why a task has no result, and which of the reasons pass by themselves.
 
+use super::slurm::Lost;
 use crate::{store::StoreError, task::TaskError};
 use std::{
     error::Error,
@@ -36,6 +37,17 @@ pub enum RunError {
     /// A result was damaged each time that it was made.
     #[error("its result was found damaged {0} times in one run; the disk or the memory of this machine may be failing")]
     Decays(usize),
+    /// A job was to compute it and left no result.
+    #[error("{0}")]
+    Lost(Box<Lost>),
+    /// It failed where a job computed it.
+    #[error("{message}")]
+    Elsewhere {
+        /// What was said there.
+        message: String,
+        /// Whether every other task would meet the same.
+        stops_all: bool,
+    },
     /// The program is wrong: a task panicked.
     #[error("the task panicked: {0}; this is a fault of hebb, please report it")]
     Panic(String),
@@ -55,7 +67,8 @@ impl RunError {
     /// Whether every other task would meet the same.
     pub(super) fn stops_all(&self) -> bool {
         let read_only = |cause: &io::Error| cause.kind() == ErrorKind::ReadOnlyFilesystem;
-        matches!(self, Self::Full { .. }) || io_cause(self).is_some_and(read_only)
+        matches!(self, Self::Full { .. } | Self::Elsewhere { stops_all: true, .. })
+            || io_cause(self).is_some_and(read_only)
     }
 
     /// Whether trying again may help: an error of input or output that passes.

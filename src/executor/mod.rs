@@ -2,7 +2,8 @@
 //!
 //! The loop here is one on one thread: `schedule.rs` says what may start, `compute.rs` runs a task on a thread of its own,
 //! `trust.rs` knows which bytes were looked at, `error.rs` which errors pass, `upstream.rs` what someone
-//! who has results has to offer. Tasks are known only as
+//! who has results has to offer. `order.rs` is a task apart from any plan, as `slurm/` hands it to jobs on a cluster, whose loop
+//! is another. Tasks are known only as
 //! [`Task`](crate::task::Task), results only as digests; what happens is told as [`Event`]s: progress bars, logs and tests
 //! are subscribers.
 //!
@@ -16,6 +17,7 @@ mod error;
 mod event;
 mod order;
 mod schedule;
+pub mod slurm;
 mod trust;
 mod upstream;
 
@@ -102,13 +104,7 @@ pub fn run(
     }
     let trust = Trust::new(store);
     let mut schedule = Schedule::new(plan, assessment, store, &trust, &options);
-    tell(Event::Begun { total: plan.len(), cached: schedule.summary.cached });
-    for place in &options.fetched {
-        let node = plan.node(*place);
-        let Some(record) = store.remembered(&node.recipe) else { continue };
-        let (seconds, size_bytes) = (record.run.seconds, record.size_bytes());
-        tell(Event::Finished { id: &node.id, kind: node.task.kind(), outcome: Outcome::Fetched, seconds, size_bytes });
-    }
+    begin(plan, store, &options, schedule.summary.cached, tell);
 
     let (sender, receiver) = mpsc::channel::<Message>();
     std::thread::scope(|scope| {
@@ -151,6 +147,17 @@ pub fn run(
     };
     tell(Event::Ended { summary: &summary });
     Ok(summary)
+}
+
+/// Tells that the run begins, and what was fetched for it.
+fn begin(plan: &Plan, store: &Store, options: &Options, cached: usize, tell: &mut dyn FnMut(Event<'_>)) {
+    tell(Event::Begun { total: plan.len(), cached });
+    for place in &options.fetched {
+        let node = plan.node(*place);
+        let Some(record) = store.remembered(&node.recipe) else { continue };
+        let (seconds, size_bytes) = (record.run.seconds, record.size_bytes());
+        tell(Event::Finished { id: &node.id, kind: node.task.kind(), outcome: Outcome::Fetched, seconds, size_bytes });
+    }
 }
 
 /// Passes on what a running task says.

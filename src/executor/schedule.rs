@@ -240,6 +240,11 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// Whether a failure ended the run.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// How many tasks could have been started and were not.
     pub(super) fn left(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry.state, State::Ready | State::Waiting(_))).count()

@@ -10,6 +10,7 @@ use super::{
     lease::{Holder, Lease, Leases, Watch},
 };
 use std::{
+    cell::{Cell, RefCell},
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -86,6 +87,33 @@ impl Lock {
             std::thread::sleep(pause);
             pause = (2 * pause).min(if is_elsewhere { LONGEST_PAUSE_ELSEWHERE } else { LONGEST_PAUSE });
         }
+    }
+}
+
+/// A name in the cache that is held until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    _lock: Lock,
+}
+
+impl Held {
+    pub(super) fn new(path: &Path, leases: &Arc<Leases>) -> Result<Result<Self, String>, StoreError> {
+        let place = path.with_extension("lease");
+        let (first, lives) = (RefCell::new(None), Cell::new(None));
+        let give_up = || {
+            let Ok(Some(holder)) = Holder::read(&place) else { return false };
+            let is_known_to_live =
+                holder.is_here() || *first.borrow_mut().get_or_insert_with(|| holder.clone()) != holder;
+            if is_known_to_live {
+                let machine = if holder.is_here() { "this machine" } else { "another machine" };
+                lives.set(Some(format!("as process {} on {machine}", holder.process)));
+            }
+            is_known_to_live
+        };
+        Ok(match Lock::wait(path, leases, give_up)? {
+            Some(lock) => Ok(Self { _lock: lock }),
+            None => Err(lives.take().unwrap_or_default()),
+        })
     }
 }
 

@@ -39,6 +39,7 @@ pub use foreign::LARGEST_RECORD_BYTES;
 pub use hash::hash_file;
 use lease::{LASTS, Leases, nobody_elsewhere};
 pub use lend::Lent;
+pub use lock::Held;
 pub use notes::Listed;
 pub use publish::{Claim, Published};
 pub use record::{OutputFile, Record, RunFacts};
@@ -125,6 +126,15 @@ impl Store {
     #[must_use]
     pub fn with_leases_of(self, lasts: Duration) -> Self {
         Self { leases: Leases::new(lasts), ..self }
+    }
+
+    /// Holds a name in the cache, so that one process on one machine at a time does what it stands for; the answer is who holds it
+    /// otherwise, in words. Waits only as long as it is not known whether a holder on another machine lives.
+    ///
+    /// # Errors
+    /// If the lock file cannot be made.
+    pub fn hold(&self, name: &str) -> Result<Result<Held, String>, StoreError> {
+        Held::new(&self.root.join("locks").join(name), &self.leases)
     }
 
     fn leases(&self) -> &Arc<Leases> {
@@ -232,6 +242,14 @@ impl Store {
     fn record_path(&self, key: &Digest) -> PathBuf {
         self.root.join(record_name(key))
     }
+}
+
+/// Writes a file somewhere in the cache at `root` so that a reader sees it whole or not at all.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_whole(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_atomic(root, path, bytes)
 }
 
 /// Where an artifact lies in any cache.
