@@ -2,6 +2,7 @@
 
 use super::engines::RuntimeMissing;
 use crate::{
+    executor::slurm::SlurmError,
     model::ModelError,
     plan::PlanError,
     report::DrawError,
@@ -21,6 +22,8 @@ pub(super) enum CliError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Slurm(#[from] SlurmError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -82,7 +85,7 @@ impl CliError {
             }
             Self::Pack(PackError::Gone { .. }) => Some("`hebb run` computes it again".to_owned()),
             Self::Runtime(missing) => Some(missing.hint()),
-            Self::Store(_) => {
+            Self::Store(_) | Self::Slurm(SlurmError::Store(_)) => {
                 Some("`hebb doctor` shows where the cache is; `--cache DIR` puts it elsewhere".to_owned())
             }
             Self::Spec(SpecError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -105,8 +108,9 @@ impl CliError {
             | Self::Archive(_)
             | Self::Export(_)
             | Self::Unlocked { .. }
+            | Self::Slurm(SlurmError::Program { .. } | SlurmError::Busy(_) | SlurmError::Unfit { .. })
             | Self::Runtime(_) => ExitCode::from(2),
-            Self::Store(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),
+            Self::Store(_) | Self::Slurm(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),
         }
     }
 

@@ -13,6 +13,7 @@ mod cache;
 mod check;
 mod cite;
 mod completions;
+mod detached;
 mod diff;
 mod doctor;
 mod engines;
@@ -46,6 +47,7 @@ mod scores;
 mod screen;
 mod settings;
 mod side;
+mod slurm;
 mod status;
 mod surroundings;
 mod times;
@@ -54,6 +56,7 @@ mod unpack;
 mod verify;
 mod view;
 mod words;
+mod worker;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
@@ -136,6 +139,11 @@ enum Command {
     Status(status::Status),
     /// Look after computed results: what takes room, what is damaged, what no study needs.
     Cache(cache::Cache),
+    /// See what a run on a Slurm cluster would submit, or end one.
+    Slurm(slurm::SlurmCommand),
+    /// Compute what a job on a cluster is to compute.
+    #[command(hide = true)]
+    Worker(worker::WorkerCommand),
     /// Draw the tasks of a study.
     Graph(graph::Graph),
     /// Say everything about one task: its key, inputs, result, last run.
@@ -210,6 +218,8 @@ pub fn main() -> ExitCode {
         Command::View(command) => command.run(&shared),
         Command::Status(command) => command.run(&shared),
         Command::Cache(command) => command.run(&shared),
+        Command::Slurm(command) => command.run(&shared),
+        Command::Worker(command) => command.run(&shared),
         Command::Graph(command) => command.run(&shared),
         Command::Explain(command) => command.run(&shared),
         Command::Diff(command) => command.run(&shared),

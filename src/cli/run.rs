@@ -2,13 +2,16 @@
 
 use super::{
     Shared, answer,
-    audience::{Audience, Closing},
+    audience::{Audience, Closing, estimates},
+    detached,
     error::CliError,
     lock,
     open::OpenStudy,
     progress::STOPPING,
     remote::{Giver, SharedCache},
     results, say,
+    settings::settings,
+    slurm::StudyCluster,
     unpack::{Unpacked, find, is_archive, unpacked},
     words::duration,
 };
@@ -17,9 +20,10 @@ use crate::{
     model::Device,
     plan::Standing,
     report::FailedTask,
+    spec::settings::ExecutorChoice,
     task::Kind,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use petgraph::graph::NodeIndex;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -54,9 +58,24 @@ pub(super) struct Run {
     /// Start no task after the first failure; without it, everything that does not need the failed one goes on.
     #[arg(long)]
     fail_fast: bool,
+    /// Where tasks are computed; as the settings say, if absent.
+    #[arg(long, value_enum, value_name = "WHERE", help_heading = "Resources")]
+    executor: Option<Executor>,
+    /// Go on in the background, on a cluster: `hebb status --watch` follows, `hebb slurm cancel` ends it.
+    #[arg(long)]
+    detach: bool,
     /// Neither ask the study's shared cache for results nor give it any.
     #[arg(long)]
     no_remote: bool,
+}
+
+/// Where tasks are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Executor {
+    /// On this machine.
+    Local,
+    /// As jobs on a Slurm cluster, over a cache that its nodes share.
+    Slurm,
 }
 
 /// What a run may use.
@@ -124,6 +143,9 @@ pub(super) fn assert_device(open: &OpenStudy) -> Result<(), CliError> {
 
 impl Run {
     pub(super) fn run(self, shared: &Shared) -> Result<ExitCode, CliError> {
+        if self.detach {
+            return self.detach(shared);
+        }
         let limits = self.limits.apply();
         if !is_archive(&self.study) {
             return self.run_study(limits, shared);
@@ -135,6 +157,31 @@ impl Run {
         };
         let shared = Shared { cache: named(&shared.cache, "cache", cache), ..shared.clone() };
         Self { study, results: named(&self.results, "results", results), ..self }.run_study(limits, &shared)
+    }
+
+    /// Goes on in a process of its own, which no closed terminal ends.
+    fn detach(&self, shared: &Shared) -> Result<ExitCode, CliError> {
+        if !self.is_on_cluster(shared)? {
+            return Err(CliError::Usage {
+                message: "`--detach` is for runs on a cluster, and this one is local".to_owned(),
+                hint: "`--executor slurm`, or `executor = \"slurm\"` in the settings; a local run goes on under `nohup` or `tmux`"
+                    .to_owned(),
+            });
+        }
+        if is_archive(&self.study) {
+            return Err(CliError::Usage {
+                message: "`--detach` takes a study, and this is an archive".to_owned(),
+                hint: "`hebb unpack` makes the study's folder of it".to_owned(),
+            });
+        }
+        detached::start(&self.study, shared)
+    }
+
+    fn is_on_cluster(&self, shared: &Shared) -> Result<bool, CliError> {
+        Ok(match self.executor {
+            Some(executor) => executor == Executor::Slurm,
+            None => settings(shared)?.execution.executor == ExecutorChoice::Slurm,
+        })
     }
 
     fn run_study(self, limits: Limits, shared: &Shared) -> Result<ExitCode, CliError> {
@@ -149,6 +196,7 @@ impl Run {
             Some(cache) => cache.fetch(&mut open, &shown, &cancelled)?,
             None => Vec::new(),
         };
+        let cluster = if self.is_on_cluster(shared)? { Some(StudyCluster::of(&open, shared)?) } else { None };
         let giver = cache.as_ref().and_then(|cache| cache.giver(&cancelled));
         let asked = Asked {
             events: self.events.as_deref(),
@@ -158,6 +206,7 @@ impl Run {
             cache: cache.as_ref(),
             fetched,
             giver: giver.as_ref(),
+            cluster,
         };
         let ended = execute(&mut open, limits, asked, shared);
         giver.into_iter().for_each(Giver::finish);
@@ -217,6 +266,8 @@ pub(super) struct Asked<'a> {
     pub(super) fetched: Vec<NodeIndex>,
     /// Who is given what is computed.
     pub(super) giver: Option<&'a Giver>,
+    /// The cluster that computes; this machine, if absent.
+    pub(super) cluster: Option<StudyCluster>,
 }
 
 /// Runs what has to run, and notes what the study looks like now.
@@ -226,7 +277,7 @@ pub(super) fn execute(
     asked: Asked<'_>,
     shared: &Shared,
 ) -> Result<Ended, CliError> {
-    let Asked { events, fail_fast, shown, cancelled, cache, fetched, giver } = asked;
+    let Asked { events, fail_fast, shown, cancelled, cache, fetched, giver, cluster } = asked;
     let cancelled = cancelled.unwrap_or_else(cancel_on_interrupt);
     let upstream = cache.map(|cache| Arc::new(cache.clone()) as Arc<dyn Upstream>);
     let extracts = |place| {
@@ -238,11 +289,12 @@ pub(super) fn execute(
     {
         return Err(missing.into());
     }
+    let limits = cluster.as_ref().map_or(limits, |cluster| Limits { tasks: cluster.n_jobs(), ..limits });
     let mut audience = Audience::new(open, limits, &fetched, events, shared.colours(), &cancelled)?;
     let options = Options { fail_fast, shown, upstream, fetched, ..Options::from(limits) };
     let (mut seconds_of_kind, mut done, mut failed) = (BTreeMap::new(), HashSet::new(), Vec::new());
     let mut not_given = None;
-    let summary = executor::run(&open.plan, &open.assessment, &open.store, options, &cancelled, &mut |event| {
+    let mut hear = |event: Event<'_>| {
         match &event {
             Event::Finished { id, kind, outcome, seconds, .. } => {
                 done.insert(id.to_string());
@@ -263,7 +315,14 @@ pub(super) fn execute(
             _ => {}
         }
         audience.tell(&event);
-    })?;
+    };
+    let (plan, assessment, store) = (&open.plan, &open.assessment, &open.store);
+    let summary = match &cluster {
+        None => executor::run(plan, assessment, store, options, &cancelled, &mut hear)?,
+        Some(cluster) => cluster.with_estimates(&estimates(open), |cluster| {
+            executor::slurm::run(plan, assessment, store, options, cluster, &cancelled, &mut hear)
+        })?,
+    };
     if let Some(error) = not_given {
         say(format_args!("warning: not every result is given to the shared cache: {error}"));
     }

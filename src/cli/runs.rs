@@ -149,6 +149,13 @@ fn is_held(lock: &Path) -> bool {
 }
 
 impl Unended {
+    /// The process that it runs in, as its log says.
+    pub(super) fn process(&self) -> Option<u32> {
+        let mut board = Board::default();
+        self.follow().ok()?.catch_up(&mut board).ok()?;
+        Some(board.begun?.1.pid)
+    }
+
     /// Its events from the start; the last line may still be half written.
     pub(super) fn follow(&self) -> io::Result<Follow> {
         Ok(Follow { file: File::open(&self.log)?, lock: self.log.with_extension("lock"), read: 0, torn: Vec::new() })

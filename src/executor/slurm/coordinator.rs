@@ -87,7 +87,7 @@ pub fn run(
     if let Some(what) = unfit(cluster.folder.root()) {
         return Err(SlurmError::Unfit { path: store.root().to_owned(), what });
     }
-    let _held = hold(cluster, store)?;
+    let _held = held(&cluster.folder, store)?.map_err(SlurmError::Busy)?;
     cluster.folder.make()?;
     cluster.folder.forget_cancel();
     if plan.places().any(|place| matches!(assessment.standing(place), Standing::Runs(_))) {
@@ -146,10 +146,10 @@ pub fn run(
     Ok(summary)
 }
 
-/// Makes sure that nobody else submits jobs of the study.
-fn hold(cluster: &Cluster<'_>, store: &Store) -> Result<Held, SlurmError> {
-    let name = cluster.folder.root().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    store.hold(&format!("cluster-{name}"))?.map_err(SlurmError::Busy)
+/// Makes sure that nobody else submits jobs of the study; otherwise says who does.
+pub(super) fn held(folder: &ClusterFolder, store: &Store) -> Result<Result<Held, String>, SlurmError> {
+    let name = folder.root().file_name().unwrap_or_default().to_string_lossy();
+    Ok(store.hold(&format!("cluster-{name}"))?)
 }
 
 /// What would be submitted now: the script of each array, with how many tasks its jobs compute.

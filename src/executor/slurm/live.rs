@@ -1,14 +1,14 @@
 //! Jobs that were submitted and are not over: what is known of each, and how they are brought to an end.
 
 use super::{
-    SlurmError,
-    fate::JobState,
+    SlurmError, Standing,
+    fate::{JobState, Stage},
     folder::{ClusterFolder, Submission},
     queue::{self, JobId},
 };
-use crate::{executor::schedule::Given, store::Store};
+use crate::executor::schedule::Given;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -76,7 +76,7 @@ pub(super) fn cancel_all(names: &[&str], poll: Duration) -> Result<(usize, bool)
         if let Some(jobs) = queue::look()? {
             let left: Vec<JobId> = jobs
                 .iter()
-                .filter(|(_, state)| names.contains(&state.name.as_str()) && state.stage() != super::fate::Stage::Over)
+                .filter(|(_, state)| names.contains(&state.name.as_str()) && state.stage() != Stage::Over)
                 .map(|(id, _)| *id)
                 .collect();
             most = most.max(left.len());
@@ -93,14 +93,39 @@ pub(super) fn cancel_all(names: &[&str], poll: Duration) -> Result<(usize, bool)
 }
 
 /// See [`super::cancel_orphans`].
-pub(super) fn cancel_orphans(folder: &ClusterFolder, _store: &Store) -> Result<usize, SlurmError> {
+pub(super) fn cancel_orphans(folder: &ClusterFolder) -> Result<Option<usize>, SlurmError> {
     let submissions = folder.submissions();
+    if submissions.is_empty() {
+        return Ok(Some(0));
+    }
     let names: Vec<&str> = submissions.iter().map(|(_, submission)| submission.name.as_str()).collect();
     let (n, all_over) = cancel_all(&names, Duration::from_secs(1))?;
-    if all_over {
-        for (batch, submission) in &submissions {
-            folder.remove(batch, submission.elements.len());
+    if !all_over {
+        return Ok(None);
+    }
+    for (batch, submission) in &submissions {
+        folder.remove(batch, submission.elements.len());
+    }
+    Ok(Some(n))
+}
+
+/// See [`super::standing`].
+pub(super) fn standing(folder: &ClusterFolder) -> Result<Option<Standing>, SlurmError> {
+    let submissions = folder.submissions();
+    let n_jobs: usize = submissions.iter().map(|(_, submission)| submission.elements.len()).sum();
+    if n_jobs == 0 {
+        return Ok(None);
+    }
+    let Some(jobs) = queue::look()? else { return Ok(None) };
+    let names: BTreeSet<&str> = submissions.iter().map(|(_, submission)| submission.name.as_str()).collect();
+    let mut standing = Standing::default();
+    for state in jobs.values().filter(|state| names.contains(state.name.as_str())) {
+        match state.stage() {
+            Stage::Running => standing.running += 1,
+            Stage::Waiting | Stage::Never => standing.waiting += 1,
+            Stage::Over => {}
         }
     }
-    Ok(n)
+    standing.over = n_jobs.saturating_sub(standing.running + standing.waiting);
+    Ok(Some(standing))
 }

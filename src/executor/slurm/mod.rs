@@ -64,11 +64,30 @@ pub enum SlurmError {
     Busy(String),
 }
 
-/// Cancels the jobs of a study whose coordinator is gone; gives how many there were. The queue is asked until none is left that
-/// may still start.
+/// Cancels the jobs of a study whose coordinator is gone; gives how many there were, or nothing if the cluster has not ended all
+/// of them in reasonable time.
+///
+/// # Errors
+/// [`SlurmError::Busy`] if the coordinator lives; if Slurm's commands cannot be called.
+pub fn cancel_orphans(folder: &ClusterFolder, store: &Store) -> Result<Option<usize>, SlurmError> {
+    coordinator::held(folder, store)?.map_err(SlurmError::Busy).and_then(|_held| live::cancel_orphans(folder))
+}
+
+/// Jobs of a study that the cluster knows of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// Jobs that run.
+    pub running: usize,
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Jobs that are over, or that nobody knows of.
+    pub over: usize,
+}
+
+/// How the jobs stand that a study has submitted and not taken back; absent if there are none, or the controller is away.
 ///
 /// # Errors
 /// If Slurm's commands cannot be called.
-pub fn cancel_orphans(folder: &ClusterFolder, store: &Store) -> Result<usize, SlurmError> {
-    live::cancel_orphans(folder, store)
+pub fn standing(folder: &ClusterFolder) -> Result<Option<Standing>, SlurmError> {
+    live::standing(folder)
 }
