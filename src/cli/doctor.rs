@@ -70,7 +70,7 @@ impl Doctor {
             },
             Err(error) => {
                 is_whole = false;
-                line("executor", "unknown: the settings are wrong")?;
+                line("executor", "unknown: the settings cannot be used")?;
                 say(error.render(shared.colours()));
             }
         }

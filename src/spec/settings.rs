@@ -237,7 +237,7 @@ mod tests {
             wrong(&["[execution.slurm]\ncpus = 0\n", "[execution]\nexecutor = 'slrum'\n[execution.slurm]\ncpus = 2\n"]);
         let told: Vec<(&str, usize)> = found.iter().map(|(file, line, _)| (file.as_str(), *line)).collect();
         assert_eq!(told, [("0.toml", 2), ("1.toml", 2)]);
-        assert!(found[1].2.contains("expected one of `local`, `slurm`"), "{found:?}");
+        assert!(found[1].2.contains("expected `\"local\"` or `\"slurm\"`"), "{found:?}");
     }
 
     #[test]

@@ -98,7 +98,7 @@ error: unknown key `execution.slurm.max_runing`
 1 error; nothing was run
 ";
     assert_eq!(answer.stderr, expected);
-    answer.prints(&["executor       unknown: the settings are wrong"]);
+    answer.prints(&["executor       unknown: the settings cannot be used"]);
 
     world.replace("mine.toml", "max_runing", "max_running");
     let answer = world.hebb("doctor --settings mine.toml").exits(2);
