@@ -135,42 +135,45 @@ pub(super) struct JobProcess {
     pub(super) node: String,
 }
 
-/// Processes of jobs on the cluster that `configuration` describes: scripts, what they started, and what watches over them.
-pub(super) fn job_processes(configuration: &Path) -> Vec<JobProcess> {
-    let configuration = format!("SLURM_CONF={}", configuration.display());
-    let mut found = Vec::new();
-    let mut watching = BTreeSet::new();
-    for pid in pids() {
-        // Of others, or gone since they were listed.
-        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { continue };
-        let mut variables = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy);
-        let in_job = variables.clone().any(|variable| variable.starts_with("SLURM_JOB_ID="));
-        if !in_job || !variables.clone().any(|variable| variable == configuration) {
-            continue;
-        }
-        let node = variables.find_map(|variable| variable.strip_prefix("SLURMD_NODENAME=").map(str::to_owned));
-        let node = node.unwrap_or_default();
-        if let Some(parent) = parent(pid).filter(|&parent| is_watcher(parent) && watching.insert(parent)) {
-            found.push(JobProcess { pid: parent, node: node.clone() });
-        }
-        found.push(JobProcess { pid, node });
+/// Processes of jobs on the cluster in `folder`: scripts, what they started, and what watches over each job on its node, which
+/// outlives it while the controller does not answer.
+pub(super) fn job_processes(folder: &Path) -> Vec<JobProcess> {
+    let on =
+        |pid| node_of_watcher(pid, folder).or_else(|| node_of_work(pid, folder)).map(|node| JobProcess { pid, node });
+    pids().filter_map(on).collect()
+}
+
+/// The node on which a process watches over a job: one that writes to the log of that node. Its environment and arguments
+/// are overwritten with a title.
+fn node_of_watcher(pid: u32, folder: &Path) -> Option<String> {
+    if !fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.starts_with("slurmstepd") {
+        return None;
     }
-    found
+    let mut links = open_files(pid).into_iter();
+    let name = links.find_map(|link| Some(link.strip_prefix(folder).ok()?.to_str()?.to_owned()))?;
+    Some(name.strip_prefix("slurmd-")?.strip_suffix(".log")?.to_owned())
+}
+
+/// The node on which a process does a job's work: it has the job's environment.
+fn node_of_work(pid: u32, folder: &Path) -> Option<String> {
+    // Of others, or gone since they were listed.
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let variables: Vec<_> = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect();
+    let value = |name: &str| variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
+    let is_here = value("SLURM_CONF").is_some_and(|configuration| Path::new(configuration).starts_with(folder));
+    value("SLURM_JOB_ID").filter(|_| is_here)?;
+    value("SLURMD_NODENAME").map(str::to_owned)
+}
+
+/// Where the open files of a process are; none if it is gone.
+fn open_files(pid: u32) -> BTreeSet<PathBuf> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    links.filter_map(|entry| fs::read_link(entry.path()).ok()).collect()
 }
 
 fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-fn parent(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in brackets and may hold blanks and brackets itself: `pid (name) state parent ...`.
-    status[status.rfind(')')? + 1..].split_whitespace().nth(1)?.parse().ok()
-}
-
-fn is_watcher(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("slurmstepd"))
 }
 
 /// Ends these at once; those that are gone already do no harm.
@@ -188,8 +191,7 @@ pub(super) fn is_alive(pid: u32) -> bool {
 
 /// Addresses that a process listens on over TCP, and whether any of them is not of version 4.
 pub(super) fn listening(pid: u32) -> (Vec<Ipv4Addr>, bool) {
-    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let sockets: BTreeSet<_> = links.filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+    let sockets = open_files(pid);
     let lines = |table: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
         let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();

@@ -36,7 +36,7 @@ const LONGEST_SOCKET: usize = 107;
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// How many cores a machine has for each cluster that runs at a time.
-const CORES_FOR_ONE: usize = 4;
+const CORES_FOR_ONE: usize = 2;
 
 /// The nodes that a cluster pretends to have, each alike.
 #[derive(Debug, Clone, Copy)]
@@ -311,7 +311,7 @@ impl Slurm {
     pub(crate) fn lose_node(&mut self, node: usize) {
         self.kill_node(node);
         let name = format!("n{}", node + 1);
-        let left = daemons::job_processes(&self.configuration());
+        let left = daemons::job_processes(self.folder());
         let there: Vec<_> = left.into_iter().filter(|process| process.node == name).collect();
         daemons::kill_all(&there);
     }
@@ -385,7 +385,7 @@ impl Slurm {
 
     /// Process ids of what jobs run and of what watches over them.
     pub(crate) fn job_pids(&self) -> Vec<u32> {
-        daemons::job_processes(&self.configuration()).into_iter().map(|process| process.pid).collect()
+        daemons::job_processes(self.folder()).into_iter().map(|process| process.pid).collect()
     }
 
     /// The last that every daemon said.
@@ -414,9 +414,10 @@ impl Drop for Slurm {
         for node in 0..self.nodes.len() {
             self.kill_node(node);
         }
-        // A script that is killed here may be just starting another process.
-        loop {
-            let left = daemons::job_processes(&self.configuration());
+        // More than once: a script that is killed here may be just starting another process. Not for ever: what waits for a
+        // disk that does not answer cannot be killed.
+        for _ in 0..1000 {
+            let left = daemons::job_processes(self.folder());
             if left.is_empty() {
                 break;
             }
