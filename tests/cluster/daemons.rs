@@ -26,7 +26,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Where a program is: in the folders of `PATH`, or in those that only the superuser has there.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let system = std::env::split_paths(PROGRAM_FOLDERS).collect::<Vec<_>>();
     std::env::split_paths(&path).chain(system).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

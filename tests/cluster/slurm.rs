@@ -223,7 +223,7 @@ impl Slurm {
 
     /// What clients must have in their environment to reach this cluster.
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
-        let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+        let path = std::env::var_os("PATH").unwrap_or_default();
         let system = std::env::split_paths(daemons::PROGRAM_FOLDERS).collect::<Vec<_>>();
         let path = std::env::join_paths(std::env::split_paths(&path).chain(system)).expect("made of such paths");
         vec![("SLURM_CONF".into(), self.configuration().into()), ("PATH".into(), path)]
