@@ -176,10 +176,19 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Ends these at once; those that are gone already do no harm.
-pub(super) fn kill_all(processes: &[JobProcess]) {
-    for process in processes {
-        signal(process.pid, libc::SIGKILL);
+/// Ends processes of jobs on these nodes, and returns when they have ended.
+pub(super) fn kill_jobs(folder: &Path, on: impl Fn(&str) -> bool) {
+    // More than once: a script that is killed here may be just starting another process. Not for ever: what waits for a disk
+    // that does not answer cannot be killed.
+    for _ in 0..1000 {
+        let left: Vec<_> = job_processes(folder).into_iter().filter(|process| on(&process.node)).collect();
+        if left.is_empty() {
+            break;
+        }
+        for process in left {
+            signal(process.pid, libc::SIGKILL);
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
