@@ -149,9 +149,12 @@ fn node_of_watcher(pid: u32, folder: &Path) -> Option<String> {
     if !fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.starts_with("slurmstepd") {
         return None;
     }
-    let mut links = open_files(pid).into_iter();
-    let name = links.find_map(|link| Some(link.strip_prefix(folder).ok()?.to_str()?.to_owned()))?;
-    Some(name.strip_prefix("slurmd-")?.strip_suffix(".log")?.to_owned())
+    // Among others, such as the job's output.
+    let node = |link: &Path| {
+        let name = link.strip_prefix(folder).ok()?.to_str()?;
+        Some(name.strip_prefix("slurmd-")?.strip_suffix(".log")?.to_owned())
+    };
+    open_files(pid).iter().find_map(|link| node(link))
 }
 
 /// The node on which a process does a job's work: it has the job's environment.
