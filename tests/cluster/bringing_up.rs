@@ -67,7 +67,7 @@ fn an_array_runs_on_every_node_and_leaves_nothing_behind() {
         assert!(jobs.iter().any(|job| job.node == node), "{jobs:#?}");
     }
 
-    let id = submit(&slurm, &[], "sleep 1000 & sleep 1001");
+    let id = submit(&slurm, &["--job-name=long"], "sleep 1000 & sleep 1001");
     until_running(&slurm, &id);
     // The script, its two commands, and what watches over them.
     slurm.until("the job's processes are there", |slurm| slurm.job_pids().len() >= 4);
