@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser remote crate bids faults parity fuzz setup build schema
+.PHONY: quickstart test browser remote crate bids cluster faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -31,6 +31,11 @@ bids: build
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup
 	cargo test --release --test main -- --ignored --nocapture study::faults
+
+## A Slurm cluster on this machine that loses nodes and controllers, and runs a thousand jobs; Linux, as the superuser.
+cluster: setup
+	bash scripts/slurm.sh
+	HEBB_REQUIRE_SLURM=1 cargo test --release --test main cluster -- --ignored --nocapture
 
 ## Untrained models of full size against the original implementations; HEBB_PYTHON names a Python with torch and transformers,
 ## METER a checkout of its code (without it METER is left out).

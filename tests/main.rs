@@ -2,6 +2,8 @@
 
 mod brain;
 mod cli;
+#[cfg(target_os = "linux")]
+mod cluster;
 mod format;
 mod math;
 mod model;
