@@ -6,7 +6,7 @@
 
 use super::{
     simulation::{LargestFirst, Work, microseconds, seconds},
-    times::Times,
+    times::{Extent, Times},
 };
 use crate::{executor::Limits, plan::Plan, task::Kind};
 use petgraph::graph::NodeIndex;
@@ -39,10 +39,7 @@ pub(super) struct Forecast {
 impl Estimates {
     /// Estimates for every task: `last` is how long the task of this name took when it last ran.
     pub(super) fn new(plan: &Plan, times: &Times, last: impl Fn(&str) -> Option<f64>) -> Self {
-        let of = |place| {
-            let node = plan.node(place);
-            last(node.id.as_str()).or_else(|| times.guess(node.task.kind(), node.task.memory_bytes()))
-        };
+        let of = |place| last(plan.node(place).id.as_str()).or_else(|| times.guess(Extent::of(plan, place)));
         Self { seconds: plan.places().map(of).collect() }
     }
 
@@ -151,7 +148,7 @@ mod tests {
         let forecast = unknown.forecast(&plan, |_| true, limits);
         assert_eq!((forecast.unknown, forecast.wall_s), (5, 0.0));
         assert_eq!(forecast.unknown_kinds, BTreeSet::from([Kind::Encode]));
-        times.note(Kind::Encode, 20, 8.0);
+        times.note(Extent { kind: Kind::Encode, memory_bytes: 20, n_inputs: 0 }, 8.0);
         let known = Estimates::new(&plan, &times, |id| (id == "end").then_some(7.0));
         let seconds: Vec<_> = plan.places().map(|place| known.of(place)).collect();
         assert_eq!(seconds, [Some(4.0), Some(4.0), Some(4.0), Some(4.0), Some(7.0)]);
