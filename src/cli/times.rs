@@ -109,15 +109,18 @@ impl Times {
     /// Seconds of a task of this kind and extent: the median of the samples nearest to it, in proportion to its memory or to
     /// its number of inputs, whichever differs more.
     pub(super) fn guess(&self, extent: Extent) -> Option<f64> {
-        let samples = self.samples.get(&extent.kind)?;
+        let all = self.samples.get(&extent.kind)?;
+        // Samples of older versions do not say what they read, and would seem near to everything.
+        let noted = all.iter().any(|sample| sample.n_inputs > 0);
+        let samples = || all.iter().filter(|sample| sample.n_inputs > 0 || !noted);
         let far = |sample: &Sample| {
             let (memory, inputs) = sample.ratios(extent);
             memory.ln().abs() + inputs.ln().abs()
         };
-        let nearest = samples.iter().min_by(|one, other| far(one).total_cmp(&far(other)))?;
+        let nearest = samples().min_by(|one, other| far(one).total_cmp(&far(other)))?;
         let alike =
             |sample: &&Sample| (sample.memory_bytes, sample.n_inputs) == (nearest.memory_bytes, nearest.n_inputs);
-        let mut seconds: Vec<f64> = samples.iter().filter(alike).map(|sample| sample.seconds).collect();
+        let mut seconds: Vec<f64> = samples().filter(alike).map(|sample| sample.seconds).collect();
         seconds.sort_by(f64::total_cmp);
         let (memory, inputs) = nearest.ratios(extent);
         Some(seconds[seconds.len() / 2] * if inputs.ln().abs() > memory.ln().abs() { inputs } else { memory })
@@ -160,6 +163,8 @@ mod tests {
         let mut unnoted = Times::default();
         unnoted.note(report(0), 3.0);
         assert_eq!(unnoted.guess(report(200)), Some(3.0), "an older sample says nothing of inputs");
+        unnoted.note(report(100), 9.0);
+        assert_eq!(unnoted.guess(report(200)), Some(18.0), "and counts no more once there are others");
     }
 
     #[test]
