@@ -92,6 +92,8 @@ struct Step {
     kind: Kind,
     n_tasks: usize,
     seconds: f64,
+    /// Of how many nothing is known.
+    n_unknown: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -189,13 +191,13 @@ impl Outlook {
             let node = open.plan.node(places[task as usize]);
             let (kind, takes_s) = (node.task.kind(), seconds(work.length_us(task)));
             chain.tasks.push(node.id.to_string());
-            match chain.steps.last_mut().filter(|step| step.kind == kind) {
-                Some(step) => {
-                    step.n_tasks += 1;
-                    step.seconds += takes_s;
-                }
-                None => chain.steps.push(Step { kind, n_tasks: 1, seconds: takes_s }),
+            if chain.steps.last().is_none_or(|step| step.kind != kind) {
+                chain.steps.push(Step { kind, n_tasks: 0, seconds: 0.0, n_unknown: 0 });
             }
+            let step = chain.steps.last_mut().expect("just pushed");
+            step.n_tasks += 1;
+            step.seconds += takes_s;
+            step.n_unknown += usize::from(estimates.of(places[task as usize]).is_none());
         }
         Self {
             fresh,
@@ -319,9 +321,14 @@ impl Outlook {
 
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.n_tasks {
-            1 => write!(f, "{} {}", self.kind, duration(self.seconds)),
-            n => write!(f, "{n} {} {}", self.kind, duration(self.seconds)),
+        if self.n_tasks > 1 {
+            write!(f, "{} ", self.n_tasks)?;
+        }
+        match self.n_unknown {
+            0 => write!(f, "{} {}", self.kind, duration(self.seconds)),
+            // Where a start takes time, that much is known.
+            _ if self.seconds > 0.0 => write!(f, "{} {} or more", self.kind, duration(self.seconds)),
+            _ => write!(f, "{} (unknown)", self.kind),
         }
     }
 }

@@ -100,7 +100,13 @@ fn what_nothing_is_known_of_is_told_and_counts_as_nothing() {
     assert_eq!(told["unknown"].as_object().expect("kinds").len(), 2);
     assert_eq!(number(&told["sizes"][0]["wall_s"]), (n as f64 - n_unknown) * TAKES_S);
     let counted = format!("unknown: {n_unknown} of {n} tasks count as nothing");
-    world.hebb("plan study.toml --cluster").exits(0).prints(&[&counted, "extract (", "report (1)"]);
+    world.hebb("plan study.toml --cluster").exits(0).prints(&[
+        &counted,
+        "extract (",
+        "report (1)",
+        "-> report (unknown)",
+    ]);
+    world.hebb("plan study.toml --cluster --overhead 9").exits(0).prints(&["-> report 9.0 s or more"]);
 
     let unknown = World::simulated().hebb("plan study.toml --cluster").exits(0);
     let unknown = unknown.prints(&["time unknown, nothing like this was run in this cache"]);
