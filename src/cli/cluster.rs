@@ -26,7 +26,7 @@ pub(super) struct ClusterArguments {
     #[arg(long, value_name = "N,...", num_args = 0..=1, value_parser = workers, conflicts_with_all = ["all", "resources", "jobs"])]
     cluster: Option<Option<Workers>>,
     /// Seconds that pass on a worker before each task starts.
-    #[arg(long, value_name = "S", requires = "cluster", value_parser = start_s, default_value = "0")]
+    #[arg(long, value_name = "S", requires = "cluster", value_parser = start_s, default_value = "0", allow_negative_numbers = true)]
     overhead: f64,
     /// Count every task, also those whose result is in the cache.
     #[arg(long, requires = "cluster")]

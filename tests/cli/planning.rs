@@ -148,7 +148,7 @@ fn wrong_numbers_are_refused_before_anything_is_read() {
         ("plan study.toml --cluster 0", "numbers of workers from 1 on"),
         ("plan study.toml --cluster 8,,9", "numbers of workers from 1 on"),
         ("plan --cluster study.toml", "the study stands before `--cluster`"),
-        ("plan study.toml --cluster --overhead -1", "--overhead"),
+        ("plan study.toml --cluster --overhead -1", "seconds from 0 on"),
         ("plan study.toml --cluster --overhead soon", "seconds from 0 on"),
         ("plan study.toml --overhead 3", "--cluster"),
         ("plan study.toml --fresh", "--cluster"),
