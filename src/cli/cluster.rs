@@ -275,7 +275,7 @@ impl Outlook {
                 size(self.largest_bytes)
             )?,
             Some(bytes) if self.too_large.is_empty() => {
-                writeln!(out, "memory: {} for each worker, enough for every task", size(bytes))?
+                writeln!(out, "memory: {} for each worker, enough for every task", size(bytes))?;
             }
             Some(bytes) => {
                 let told = |large: &TooLarge| {
