@@ -10,7 +10,7 @@ use super::{
     progress::Display,
     runs::{Failed, Recording, RunRecord, StudyRuns, Traced, new_id},
     say,
-    times::Times,
+    times::{Extent, Times},
 };
 use crate::{
     executor::{Event, Limits, Outcome},
@@ -107,11 +107,11 @@ impl<'a> Audience<'a> {
                 (self.open.plan.node(place).task.memory_bytes(), self.estimates.of(place))
             }),
         };
-        if let Event::Finished { id, kind, outcome, seconds, .. } = event {
+        if let Event::Finished { id, outcome, seconds, .. } = event {
             let place = self.places[id.as_str()];
             self.finished.insert(place);
             if *outcome == Outcome::Computed {
-                self.times.note(*kind, self.open.plan.node(place).task.memory_bytes(), *seconds);
+                self.times.note(Extent::of(&self.open.plan, place), *seconds);
             }
         }
         if let Some(what) = what {

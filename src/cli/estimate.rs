@@ -1,17 +1,17 @@
 //! How long tasks of a plan will take: from their last run, else from others of their kind. Nothing is invented: where
 //! nothing is known, there is no number.
 //!
-//! The time of a whole plan is a simulated run (list scheduling: first ready task in plan order, as jobs and memory allow),
-//! and its floor the longest chain of tasks that wait for each other.
+//! The time of a whole plan is that of a run on paper (`simulation.rs`) in the order of the local executor, within the jobs and
+//! the memory at hand; its floor is the longest chain of tasks that wait for each other. Next: `cluster.rs`, for many machines.
 
-use super::times::Times;
+use super::{
+    simulation::{LargestFirst, Work, microseconds, seconds},
+    times::{Extent, Times},
+};
 use crate::{executor::Limits, plan::Plan, task::Kind};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Estimated seconds of each task of a plan, by place; absent where nothing is known.
 #[derive(Clone, Debug)]
@@ -39,10 +39,7 @@ pub(super) struct Forecast {
 impl Estimates {
     /// Estimates for every task: `last` is how long the task of this name took when it last ran.
     pub(super) fn new(plan: &Plan, times: &Times, last: impl Fn(&str) -> Option<f64>) -> Self {
-        let of = |place| {
-            let node = plan.node(place);
-            last(node.id.as_str()).or_else(|| times.guess(node.task.kind(), node.task.memory_bytes()))
-        };
+        let of = |place| last(plan.node(place).id.as_str()).or_else(|| times.guess(Extent::of(plan, place)));
         Self { seconds: plan.places().map(of).collect() }
     }
 
@@ -50,73 +47,51 @@ impl Estimates {
         self.seconds[place.index()]
     }
 
-    /// The time of those tasks that `runs`.
-    pub(super) fn forecast(&self, plan: &Plan, runs: impl Fn(NodeIndex) -> bool, limits: Limits) -> Forecast {
-        let mut forecast = Forecast { jobs: limits.tasks, ..Forecast::default() };
-        // Inputs that run and are not done yet; `None` for tasks that do not run.
-        let mut waits: Vec<Option<usize>> = vec![None; plan.len()];
-        let mut chain = vec![0.0_f64; plan.len()];
-        let mut ready = BTreeSet::new();
-        for place in plan.places().filter(|place| runs(*place)) {
-            let running: Vec<NodeIndex> =
-                plan.inputs(place).into_iter().map(|(_, input)| input).filter(|input| runs(*input)).collect();
-            let before = running.iter().map(|input| chain[input.index()]).fold(0.0, f64::max);
-            let seconds = self.of(place).unwrap_or_else(|| {
-                forecast.unknown += 1;
-                forecast.unknown_kinds.insert(plan.node(place).task.kind());
-                0.0
-            });
-            chain[place.index()] = before + seconds;
-            forecast.work_s += seconds;
-            forecast.chain_s = forecast.chain_s.max(chain[place.index()]);
-            waits[place.index()] = Some(running.len());
-            if running.is_empty() {
-                ready.insert(place);
-            }
+    /// Those tasks that `runs`, laid out for a run on paper; `start_s` goes before each.
+    pub(super) fn laid_out(&self, plan: &Plan, runs: impl Fn(NodeIndex) -> bool, start_s: f64) -> LaidOut {
+        let places: Vec<NodeIndex> = plan.places().filter(|place| runs(*place)).collect();
+        let mut numbers: Vec<Option<u32>> = vec![None; plan.len()];
+        for (number, place) in (0..).zip(&places) {
+            numbers[place.index()] = Some(number);
         }
-        forecast.wall_s = self.simulate(plan, waits, ready, limits);
-        forecast
+        let mut unknown = BTreeMap::new();
+        let length_us = |place: &NodeIndex| {
+            let known = self.of(*place);
+            if known.is_none() {
+                *unknown.entry(plan.node(*place).task.kind()).or_default() += 1;
+            }
+            microseconds(known.unwrap_or_default()).saturating_add(microseconds(start_s))
+        };
+        let lengths_us = places.iter().map(length_us).collect();
+        let users = |task: u32| plan.dependants(places[task as usize]).filter_map(|user| numbers[user.index()]);
+        LaidOut { work: Work::new(lengths_us, users), places, unknown }
     }
 
-    fn simulate(
-        &self,
-        plan: &Plan,
-        mut waits: Vec<Option<usize>>,
-        mut ready: BTreeSet<NodeIndex>,
-        limits: Limits,
-    ) -> f64 {
-        let memory = |place: NodeIndex| plan.node(place).task.memory_bytes();
-        // Ends in nanoseconds, which have a total order.
-        let mut running: BinaryHeap<Reverse<(u64, NodeIndex)>> = BinaryHeap::new();
-        let (mut now, mut in_use) = (0_u64, 0_u64);
-        loop {
-            while running.len() < limits.tasks.max(1) {
-                let fits = |place: &&NodeIndex| {
-                    running.is_empty() || in_use.saturating_add(memory(**place)) <= limits.memory_bytes
-                };
-                let Some(place) = ready.iter().take(LOOKED_AT).find(fits).copied() else { break };
-                ready.remove(&place);
-                in_use += memory(place);
-                let seconds = self.of(place).unwrap_or_default();
-                running.push(Reverse((now + (seconds * 1e9) as u64, place)));
-            }
-            let Some(Reverse((end, place))) = running.pop() else { return now as f64 / 1e9 };
-            now = end;
-            in_use -= memory(place);
-            for user in plan.dependants(place) {
-                if let Some(missing) = &mut waits[user.index()] {
-                    *missing -= 1;
-                    if *missing == 0 {
-                        ready.insert(user);
-                    }
-                }
-            }
+    /// The time of those tasks that `runs`.
+    pub(super) fn forecast(&self, plan: &Plan, runs: impl Fn(NodeIndex) -> bool, limits: Limits) -> Forecast {
+        let LaidOut { work, places, unknown } = self.laid_out(plan, runs, 0.0);
+        let memory_bytes: Vec<u64> = places.iter().map(|place| plan.node(*place).task.memory_bytes()).collect();
+        let course = work.run(limits.tasks, &mut LargestFirst::new(&memory_bytes, limits.memory_bytes));
+        Forecast {
+            wall_s: seconds(course.wall_us),
+            work_s: seconds(work.total_us()),
+            chain_s: seconds(work.remaining_us().into_iter().max().unwrap_or_default()),
+            jobs: limits.tasks,
+            unknown: unknown.values().sum(),
+            unknown_kinds: unknown.into_keys().collect(),
         }
     }
 }
 
-/// Ready tasks that are looked at for one that fits into memory: a forecast need not find the very last.
-const LOOKED_AT: usize = 64;
+/// Tasks of a plan that run on paper.
+#[derive(Clone, Debug)]
+pub(super) struct LaidOut {
+    pub(super) work: Work,
+    /// Where each is in the plan.
+    pub(super) places: Vec<NodeIndex>,
+    /// How many of each kind nothing is known of; they count as nothing.
+    pub(super) unknown: BTreeMap<Kind, usize>,
+}
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +148,7 @@ mod tests {
         let forecast = unknown.forecast(&plan, |_| true, limits);
         assert_eq!((forecast.unknown, forecast.wall_s), (5, 0.0));
         assert_eq!(forecast.unknown_kinds, BTreeSet::from([Kind::Encode]));
-        times.note(Kind::Encode, 20, 8.0);
+        times.note(Extent { kind: Kind::Encode, memory_bytes: 20, n_inputs: 0 }, 8.0);
         let known = Estimates::new(&plan, &times, |id| (id == "end").then_some(7.0));
         let seconds: Vec<_> = plan.places().map(|place| known.of(place)).collect();
         assert_eq!(seconds, [Some(4.0), Some(4.0), Some(4.0), Some(4.0), Some(7.0)]);

@@ -4,6 +4,7 @@ use super::{
     Shared,
     audience::{estimates, forecast},
     blocked::Blocked,
+    cluster::ClusterArguments,
     error::CliError,
     estimate::{Estimates, Forecast},
     grouping::{Group, Listed, grouped},
@@ -36,6 +37,8 @@ pub(super) struct PlanCommand {
     json: bool,
     #[command(flatten)]
     limits: RunLimits,
+    #[command(flatten)]
+    cluster: ClusterArguments,
 }
 
 /// Tasks by what would become of them.
@@ -53,6 +56,11 @@ impl PlanCommand {
         let limits = self.limits.apply();
         let open = OpenStudy::new(&self.study, shared)?;
         let estimates = estimates(&open);
+        if self.cluster.are_given() {
+            let worker_memory_bytes = self.limits.given_memory_bytes();
+            self.cluster.tell(&open, &estimates, worker_memory_bytes, self.json, &mut stdout().lock())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let blocked = Blocked::new(&open);
         let listed = listed(&open, &estimates, &blocked);
         let counts = count(&open, &blocked);

@@ -104,8 +104,13 @@ impl RunLimits {
             .num_threads(tasks)
             .build_global()
             .expect("a command settles its threads before it uses any");
-        let memory_bytes = self.memory.map_or_else(default_budget_bytes, |gigabytes| (gigabytes.max(0.0) * 1e9) as u64);
+        let memory_bytes = self.given_memory_bytes().unwrap_or_else(default_budget_bytes);
         Limits { tasks, memory_bytes }
+    }
+
+    /// The memory that was asked for.
+    pub(super) fn given_memory_bytes(&self) -> Option<u64> {
+        self.memory.map(|gigabytes| (gigabytes.max(0.0) * 1e9) as u64)
     }
 }
 

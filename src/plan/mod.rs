@@ -168,6 +168,12 @@ impl Plan {
         edges.iter().map(|edge| (*edge.weight(), edge.source())).collect()
     }
 
+    /// How many inputs a task has.
+    #[must_use]
+    pub fn n_inputs(&self, place: NodeIndex) -> usize {
+        self.graph.edges_directed(place, Direction::Incoming).count()
+    }
+
     /// The tasks that use a task's result.
     pub fn dependants(&self, place: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
         self.graph.neighbors_directed(place, Direction::Outgoing)
