@@ -16,7 +16,11 @@ use super::{
     screen::Screen,
     words::{counted, duration, size},
 };
-use crate::{plan::Standing, task::Kind};
+use crate::{
+    executor::slurm::{self, ClusterFolder, Standing as Jobs},
+    plan::Standing,
+    task::Kind,
+};
 use clap::Args;
 use console::Term;
 use serde::Serialize;
@@ -98,7 +102,7 @@ impl Status {
             print(&standing.json(&open))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let StudyStanding { last, killed, failures, rows, page } = standing;
+        let StudyStanding { last, killed, failures, rows, page, jobs } = standing;
         let mut out = stdout().lock();
         write_rows(&rows, &mut out)?;
         if let Some(board) = killed {
@@ -107,6 +111,13 @@ impl Status {
             writeln!(out, "\nrun {run} was killed after {ended} of {all} tasks; the next run goes on from there")?;
         } else if let Some(kept) = last {
             writeln!(out, "\nlast {}", told(&kept))?;
+        }
+        if let Some(jobs) = jobs {
+            let (running, waiting, over) = (counted(jobs.running, "job"), jobs.waiting, jobs.over);
+            writeln!(
+                out,
+                "{running} of it on the cluster, {waiting} more in the queue, {over} over; `hebb run` takes them up, `hebb slurm cancel` ends them"
+            )?;
         }
         if !failures.is_empty() {
             writeln!(out, "\nfailed")?;
@@ -144,6 +155,8 @@ pub(super) struct StudyStanding {
     failures: Vec<Failed>,
     rows: BTreeMap<Kind, Row>,
     page: Option<PathBuf>,
+    /// Jobs that a run which is gone has left on a cluster.
+    jobs: Option<Jobs>,
 }
 
 impl StudyStanding {
@@ -153,7 +166,9 @@ impl StudyStanding {
         let failures = standing_failures(open, last.as_ref(), killed.as_ref());
         let rows = rows(open, &failures);
         let page = results::page(results, &open.study);
-        Self { last, killed, failures, rows, page: page.is_file().then_some(page) }
+        // A machine without Slurm's commands has no jobs to tell of.
+        let jobs = slurm::standing(&ClusterFolder::of(open.store.root(), &open.study.file)).ok().flatten();
+        Self { last, killed, failures, rows, page: page.is_file().then_some(page), jobs }
     }
 
     pub(super) fn json(&self, open: &OpenStudy) -> Value {
@@ -171,6 +186,7 @@ impl StudyStanding {
             "last_run": self.last.as_ref().map(summary_json),
             "killed": self.killed.as_ref().map(|board| live::json(board, board.last.unwrap_or(Moment::now()))),
             "results": self.page,
+            "jobs": self.jobs,
         })
     }
 }

@@ -20,6 +20,6 @@ mod settings;
 mod sharing;
 mod verifying;
 mod viewing;
-mod world;
+pub(crate) mod world;
 
 use world::{Answer, SIMULATED, World, base, runtime};

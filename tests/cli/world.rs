@@ -11,7 +11,7 @@ use hebb::store::{Record, hash_file};
 use tempfile::TempDir;
 
 /// A study that needs no file and takes about a second.
-pub(super) const SIMULATED: &str = r#"[study]
+pub(crate) const SIMULATED: &str = r#"[study]
 name = "tiny"
 
 [runs]
@@ -86,7 +86,7 @@ alphas = [1, 10, 100]
 ///
 /// # Panics
 /// If there is none and `CI` is set: what is skipped there would never be tested.
-pub(super) fn runtime() -> Option<PathBuf> {
+pub(crate) fn runtime() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".engines/onnxruntime");
     let installed = || {
         let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
@@ -102,16 +102,16 @@ pub(super) fn runtime() -> Option<PathBuf> {
 
 /// What the program answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: i32,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Answer {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Answer {
     /// The same, if it ended with this exit code.
     #[track_caller]
-    pub(super) fn exits(self, status: i32) -> Self {
+    pub(crate) fn exits(self, status: i32) -> Self {
         assert_eq!(self.status, status, "{self:#?}");
         assert!(!self.stderr.contains("panicked"), "{self:#?}");
         self
@@ -119,7 +119,7 @@ impl Answer {
 
     /// The same, if every one of these is said on standard error.
     #[track_caller]
-    pub(super) fn says(self, words: &[&str]) -> Self {
+    pub(crate) fn says(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.stderr.contains(word), "`{word}` is not said: {self:#?}");
         }
@@ -128,7 +128,7 @@ impl Answer {
 
     /// The same, if every one of these is printed on standard output.
     #[track_caller]
-    pub(super) fn prints(self, words: &[&str]) -> Self {
+    pub(crate) fn prints(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.stdout.contains(word), "`{word}` is not printed: {self:#?}");
         }
@@ -137,7 +137,7 @@ impl Answer {
 }
 
 /// A folder of its own to run the program in.
-pub(super) struct World {
+pub(crate) struct World {
     folder: TempDir,
     /// Keeps the files that this world's were copied from until the last test has ended.
     _base: Option<Arc<TempDir>>,
@@ -145,19 +145,19 @@ pub(super) struct World {
 
 impl World {
     /// An empty folder.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder"), _base: None }
     }
 
     /// A folder with [`SIMULATED`] as `study.toml`.
-    pub(super) fn simulated() -> Self {
+    pub(crate) fn simulated() -> Self {
         let world = Self::empty();
         world.write("study.toml", SIMULATED);
         world
     }
 
     /// A folder with a study as `study.toml` on files in `inputs/`, to damage; absent without ONNX Runtime.
-    pub(super) fn recorded() -> Option<Self> {
+    pub(crate) fn recorded() -> Option<Self> {
         let base = base()?;
         let world = Self { folder: tempfile::tempdir().expect("a temporary folder"), _base: Some(Arc::clone(&base)) };
         for entry in walkdir::WalkDir::new(base.path().join("inputs")) {
@@ -173,31 +173,31 @@ impl World {
         Some(world)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(super) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).expect("writable");
     }
 
-    pub(super) fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).expect("readable")
     }
 
-    pub(super) fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         String::from_utf8(self.read(name)).expect("text")
     }
 
     /// Replaces `old` in a text file, which must have it once.
-    pub(super) fn replace(&self, name: &str, old: &str, new: &str) {
+    pub(crate) fn replace(&self, name: &str, old: &str, new: &str) {
         let text = self.text(name);
         assert_eq!(text.matches(old).count(), 1, "`{old}` in {text}");
         self.write(name, text.replace(old, new));
     }
 
     /// The program with arguments split at blanks, in this folder, on two threads.
-    pub(super) fn command(&self, arguments: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hebb"));
         command.args(arguments.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
         for name in ["HEBB_CACHE", "HEBB_ONNXRUNTIME", "HEBB_SETTINGS", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
@@ -214,13 +214,13 @@ impl World {
         command
     }
 
-    pub(super) fn hebb(&self, arguments: &str) -> Answer {
+    pub(crate) fn hebb(&self, arguments: &str) -> Answer {
         Answer::of(&mut self.command(arguments))
     }
 
     /// Whether neither results nor a cache were begun.
     #[track_caller]
-    pub(super) fn is_untouched(&self) {
+    pub(crate) fn is_untouched(&self) {
         for folder in ["results", "cache"] {
             assert!(!self.path(folder).exists(), "`{folder}` was made");
         }
@@ -228,7 +228,7 @@ impl World {
 
     /// Whether everything in the cache is whole: no partial result, every recorded byte in its place.
     #[track_caller]
-    pub(super) fn has_whole_cache(&self) {
+    pub(crate) fn has_whole_cache(&self) {
         let partial = fs::read_dir(self.path("cache/partial")).expect("a cache");
         let left: Vec<_> = partial.map(|entry| entry.expect("readable").path()).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
@@ -249,7 +249,7 @@ impl World {
 }
 
 impl Answer {
-    pub(super) fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().expect("the program starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
         Self {
@@ -261,7 +261,7 @@ impl Answer {
 }
 
 /// Files as users have them, written once while tests need them; absent without ONNX Runtime.
-pub(super) fn base() -> Option<Arc<TempDir>> {
+pub(crate) fn base() -> Option<Arc<TempDir>> {
     static BASE: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
     runtime()?;
     // A test that failed while it held the lock left nothing half-made: the folder is stored when it is whole.

@@ -249,6 +249,6 @@ mod tests {
         assert_eq!(found.report.damages[0].0, Owner::Input(2));
         assert!(matches!(found.report.ended, Reported::Failed { .. }) && found.report.warnings == ["careful"]);
         let around = ClusterFolder::around(&folder.batch("0a1b")).expect("deep enough");
-        assert_eq!((around.root(), around.cache), (folder.root(), folder.cache.clone()));
+        assert_eq!((around.root(), &around.cache), (folder.root(), &folder.cache));
     }
 }
