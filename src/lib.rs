@@ -11,7 +11,7 @@
 //!      |  plan       Study -> Plan: tasks, what flows between them, their keys; what cells share is one task
 //!      v
 //!    Plan  --------  store     digest -> artifact: published whole, once, read-only
-//!      |  executor   Plan x store -> events: what has to run, as cores and memory allow
+//!      |  executor   Plan x store -> events: what has to run, as cores and memory allow, here or as jobs on a cluster
 //!      |  share      Plan x store -> a lock: what led to which results, for others to hold their runs to; results computed again
 //!      v
 //!    task            one file per kind: input folders -> output folder

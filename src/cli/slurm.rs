@@ -69,7 +69,8 @@ impl StudyCluster {
             arguments.extend(["--onnxruntime".into(), runtime.path.into()]);
         }
         arguments.push("worker".into());
-        let worker = Worker { program, arguments, setup: settings.setup.clone() };
+        let folder = env::current_dir().map_err(CliError::file("find", "the current folder"))?;
+        let worker = Worker { program, arguments, folder, setup: settings.setup.clone() };
         let folder = ClusterFolder::of(open.store.root(), &open.study.file);
         Ok(Self { settings, worker, folder, study: open.study.name.clone() })
     }

@@ -5,7 +5,7 @@ use crate::cli::world::{Answer, SIMULATED, World, runtime};
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -34,6 +34,13 @@ impl OnCluster {
         runtime()?;
         let world = World::empty();
         world.write("study.toml", study);
+        world.write("site.toml", settings);
+        Some(Self { world, environment: slurm.environment() })
+    }
+
+    /// The small study on files of its own.
+    pub(super) fn recorded(slurm: &Slurm, settings: &str) -> Option<Self> {
+        let world = World::recorded()?;
         world.write("site.toml", settings);
         Some(Self { world, environment: slurm.environment() })
     }
@@ -136,7 +143,15 @@ impl Outcome {
         world.hebb("lock study.toml").exits(0);
         let results = world.path("results");
         let entries = walkdir::WalkDir::new(&results).into_iter().map(|entry| entry.expect("readable"));
-        let files = entries.filter(|entry| entry.file_type().is_file()).map(|entry| {
+        // What begins with a full stop tells what was laid out from where; the page and the list of tasks, how long each
+        // took.
+        let is_result = |entry: &walkdir::DirEntry| {
+            let name = entry.file_name().to_string_lossy();
+            entry.file_type().is_file()
+                && !name.starts_with('.')
+                && !["report.html", "tasks.tsv"].contains(&name.as_ref())
+        };
+        let files = entries.filter(is_result).map(|entry| {
             let inside = entry.path().strip_prefix(&results).expect("walked from there").to_owned();
             (inside, fs::read(entry.path()).expect("readable"))
         });
@@ -171,17 +186,4 @@ pub(super) fn wait_until(what: &str, holds: impl Fn() -> bool) {
         assert!(started.elapsed() < ENDS_WITHIN, "not after {ENDS_WITHIN:?}: {what}");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// Processes of workers, by what they were called with.
-pub(super) fn workers(of: &Path) -> Vec<u32> {
-    let cache = of.join("cache").canonicalize().expect("a cache");
-    let is_worker = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let words: Vec<String> =
-            line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        words.iter().any(|word| word == "worker") && words.iter().any(|word| Path::new(word) == cache)
-    };
-    let entries = fs::read_dir("/proc").expect("a list of processes").flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_worker).collect()
 }

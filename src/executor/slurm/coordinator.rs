@@ -65,6 +65,9 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(15);
 /// Silence of a running job that is worth a word.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// Time that jobs which have reported have to end.
+const SEEN_OFF_WITHIN: Duration = Duration::from_secs(10);
+
 /// Times that a cluster may have no room for a single job before that counts as its last word.
 const FULL_TIMES: u32 = 20;
 
@@ -84,12 +87,15 @@ pub fn run(
 ) -> Result<Summary, SlurmError> {
     let options = options.into();
     let started = Instant::now();
-    if let Some(what) = unfit(cluster.folder.root()) {
-        return Err(SlurmError::Unfit { path: store.root().to_owned(), what });
+    for folder in [cluster.folder.root(), &cluster.worker.folder] {
+        if let Some(what) = unfit(folder) {
+            return Err(SlurmError::Unfit { path: folder.to_owned(), what });
+        }
     }
     let _held = held(&cluster.folder, store)?.map_err(SlurmError::Busy)?;
     cluster.folder.make()?;
     cluster.folder.forget_cancel();
+    cluster.folder.sweep();
     if plan.places().any(|place| matches!(assessment.standing(place), Standing::Runs(_))) {
         store.assert_writable()?;
     }
@@ -124,7 +130,7 @@ pub fn run(
             if look_at_shown(&options.shown, schedule, &trust, plan, tell)? {
                 continue;
             }
-            coordinator.tidy();
+            coordinator.see_off()?;
             break false;
         }
         let looked = Instant::now();
@@ -626,6 +632,26 @@ impl Coordinator<'_> {
             }
             !is_over
         });
+    }
+
+    /// Everything is settled: jobs that have reported are seen to end, so that nothing of the run is left.
+    fn see_off(&mut self) -> Result<(), SlurmError> {
+        let started = Instant::now();
+        self.tidy();
+        while !self.live.is_empty() && started.elapsed() < SEEN_OFF_WITHIN {
+            std::thread::sleep(self.poll().min(TICK * 5));
+            let Some(jobs) = queue::look()? else { continue };
+            for live in self.live.values_mut() {
+                for number in 0..live.elements.len() {
+                    let state = live.id(number).and_then(|id| jobs.get(&id));
+                    if state.is_none_or(|state| state.stage() == Stage::Over) {
+                        live.elements[number].over_since.get_or_insert_with(Instant::now);
+                    }
+                }
+            }
+            self.tidy();
+        }
+        Ok(())
     }
 
     /// What is known of a task that waits.

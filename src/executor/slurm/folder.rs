@@ -19,6 +19,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -200,6 +201,23 @@ impl ClusterFolder {
 
     pub(super) fn alive(&self, batch: &str, element: usize) -> PathBuf {
         self.root.join("alive").join(format!("{batch}-{element}.json"))
+    }
+
+    /// Removes what is of no submission: logs of what failed in the last run, and what jobs wrote that nobody waited for.
+    pub(super) fn sweep(&self) {
+        let known: BTreeSet<String> = self.submissions().into_iter().map(|(batch, _)| batch).collect();
+        let is_of_none = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            !known.contains(name.split(['-', '.']).next().unwrap_or_default())
+        };
+        for path in entries(&self.root.join("jobs")).into_iter().filter(is_of_none) {
+            let _ = fs::remove_dir_all(path);
+        }
+        for folder in ["alive", "ended"] {
+            for path in entries(&self.root.join(folder)).into_iter().filter(is_of_none) {
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     /// Removes a batch with all that is of it.

@@ -49,8 +49,8 @@ pub enum SlurmError {
         /// What is wrong with it.
         why: String,
     },
-    /// The cache lies where no script can name it.
-    #[error("the cache `{path}` has {what} in its path, which no batch script can hold; put it elsewhere with `--cache`", path = path.display())]
+    /// The cache, or the current folder, lies where no script can name it.
+    #[error("`{path}` has {what} in its name, which no batch script can hold; run from elsewhere, or name another `--cache`", path = path.display())]
     Unfit {
         /// The folder.
         path: PathBuf,

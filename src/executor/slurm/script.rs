@@ -14,6 +14,8 @@ pub struct Worker {
     pub program: PathBuf,
     /// Its arguments before the folder of the array.
     pub arguments: Vec<OsString>,
+    /// Where it works: files that a study names may be relative to it.
+    pub folder: PathBuf,
     /// Shell lines before it.
     pub setup: Vec<String>,
 }
@@ -41,6 +43,7 @@ pub(super) fn script(
             option(name, &format!("\"{value}\""));
         }
     }
+    option("chdir", &format!("\"{}\"", worker.folder.to_string_lossy()));
     option("nodes", "1");
     option("ntasks", "1");
     option("cpus-per-task", &resources.cpus.to_string());
@@ -116,6 +119,7 @@ mod tests {
         let worker = Worker {
             program: "/opt/it's/hebb".into(),
             arguments: ["--cache", "/data/a cache", "worker"].map(Into::into).into(),
+            folder: "/home/a b".into(),
             setup: vec!["module load openblas".into()],
         };
         let folder = Path::new("/data/a cache/100%/jobs/1");
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(
             text,
             "#!/bin/sh\n#SBATCH --job-name=hebb-a-1\n#SBATCH --array=0-2%64\n#SBATCH --partition=\"main\"\n\
-             #SBATCH --constraint=\"avx512&ib\"\n#SBATCH --nodes=1\n#SBATCH --ntasks=1\n#SBATCH --cpus-per-task=4\n\
+             #SBATCH --constraint=\"avx512&ib\"\n#SBATCH --chdir=\"/home/a b\"\n#SBATCH --nodes=1\n#SBATCH --ntasks=1\n#SBATCH --cpus-per-task=4\n\
              #SBATCH --mem=2048M\n#SBATCH --time=60\n#SBATCH --gres=gpu:1\n#SBATCH --open-mode=append\n\
              #SBATCH --output=\"/data/a cache/100%%/jobs/1/%a.log\"\n#SBATCH --requeue\n#SBATCH --exclude=n13\n\n\
              module load openblas\n\
