@@ -2,20 +2,18 @@
 # Exports studies of several shapes as BIDS derivatives and lets the validator of the standard look at them. Installs it at a pinned
 # version into target/: the one that reads the schema, which knows derivatives; the older one on npm takes every dataset for a raw one.
 # OLDER_TOO=1 lets the one on npm look at them too, told by the dataset's own settings what it does not know (700 MB to install).
-# HEBB names another program, HEBB_CACHE its cache.
+# With --install it only installs what it needs. HEBB names another program, HEBB_CACHE its cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hebb=${HEBB:-target/release/hebb}
 validator=target/bids-validator
-if [ ! -x "$validator/bin/bids-validator-deno" ]; then
-    python3 -m venv "$validator"
-    "$validator/bin/pip" install --quiet --disable-pip-version-check bids-validator-deno==3.0.2 deno==2.9.8
-fi
+bash scripts/environment.sh "$validator" bids-validator-deno bids-validator-deno==3.0.2 deno==2.9.8
 older=target/bids-validator-npm
 if [ -n "${OLDER_TOO:-}" ] && [ ! -d "$older/node_modules/bids-validator" ]; then
     npm install --silent --no-audit --no-fund --prefix "$older" bids-validator@1.15.0
 fi
+[ "${1:-}" != --install ] || exit 0
 datasets=target/bids
 rm -rf "$datasets"
 mkdir -p "$datasets"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Opens report pages in headless Chromium and checks them: those of the quickstart, of a sweep, the unusual ones that the tests
-# leave, and the one that `hebb view` serves. Installs what is missing: Chromium (a system package) and the packages of tests/browser.
+# leave, and the one that `hebb view` serves. Installs what is missing: Chromium (a system package) and the packages of tests/browser;
+# with --install it only does that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +16,7 @@ if [ -z "$chromium" ] || ! command -v npm >/dev/null; then
     exit 1
 fi
 (cd tests/browser && npm ci --silent)
+[ "${1:-}" != --install ] || exit 0
 
 for study in quickstart sweep; do
     target/release/hebb run "experiments/$study.toml"

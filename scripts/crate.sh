@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
 # An archive against the profile that it claims: packs the quickstart, unpacks it and lets rocrate-validator look at it, without a
-# network. HEBB names the program; ROCRATE an environment that has roc-validator, which is made here otherwise.
+# network. With --install it only installs what it needs. HEBB names the program; ROCRATE an environment that has roc-validator, which is made here otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hebb=${HEBB:-target/release/hebb}
 rocrate=${ROCRATE:-target/tmp/rocrate}
-if ! [ -x "$rocrate/bin/rocrate-validator" ]; then
-    python3 -m venv "$rocrate"
-    "$rocrate/bin/pip" install --quiet --disable-pip-version-check "roc-validator==0.13.0"
-fi
+bash scripts/environment.sh "$rocrate" rocrate-validator "roc-validator==0.13.0"
+[ "${1:-}" != --install ] || exit 0
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$rocrate/bin/python" tests/scripts/crate_context.py "$folder/context"

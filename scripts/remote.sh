@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
 # A shared cache on a real server that speaks S3: moto's, on this machine alone, at a free port, ended by its process id.
-# HEBB names the program; MOTO an environment that has moto[server] and boto3, which is made here otherwise.
+# With --install it only installs what it needs. HEBB names the program; MOTO an environment that has moto[server] and boto3, which is made here otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hebb=${HEBB:-target/release/hebb}
 moto=${MOTO:-target/tmp/moto}
-if ! [ -x "$moto/bin/moto_server" ]; then
-    python3 -m venv "$moto"
-    "$moto/bin/pip" install --quiet --disable-pip-version-check "moto[server]==5.2.5" "boto3==1.44.8"
-fi
+bash scripts/environment.sh "$moto" moto_server "moto[server]==5.2.5" "boto3==1.44.8"
 
+[ "${1:-}" != --install ] || exit 0
 folder=$(mktemp -d)
 port=$("$moto/bin/python" -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])")
 "$moto/bin/moto_server" -H 127.0.0.1 -p "$port" >"$folder/server.log" 2>&1 &

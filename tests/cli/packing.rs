@@ -50,6 +50,10 @@ fn a_study_travels_and_elsewhere_nothing_is_computed_and_the_report_is_the_same(
     assert_eq!(other.read("here/results/tiny/report.html"), report);
     other.as_berta("unpack tiny.hebb.tar.zst -o here").exits(2).says(&["is there already", "--output DIR"]);
 
+    // Whoever doubts it computes it again, and finds the same bytes.
+    let mut verify = other.command("verify study/study.toml");
+    Answer::of(verify.current_dir(other.path("here"))).exits(0).prints(&[" bit-identical"]);
+
     // An archive runs as it is, also where there is no engine, and twice.
     for _ in 0..2 {
         let mut run = other.command("run tiny.hebb.tar.zst --locked");
