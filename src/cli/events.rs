@@ -237,8 +237,8 @@ impl Happening {
     pub(super) fn warning(&self) -> Option<String> {
         match self {
             Self::Retried { task, attempt, pause_s, message, .. } => {
-                let pause = duration(*pause_s);
-                Some(format!("warning: {task}: {message}; attempt {} follows in {pause}", attempt + 1))
+                let pause = if *pause_s > 0.0 { format!(" in {}", duration(*pause_s)) } else { String::new() };
+                Some(format!("warning: {task}: {message}; attempt {} follows{pause}", attempt + 1))
             }
             Self::Damaged { task, damage, .. } => Some(format!("warning: the result of {task} is damaged: {damage}")),
             Self::Differed { task, before, now, .. } => Some(format!(
