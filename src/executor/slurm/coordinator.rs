@@ -1,14 +1,14 @@
-//! The run of a study on a cluster: hands out what is ready, looks at the queue once an interval, settles what came back.
+//! The run of a study on a cluster: hands out what is ready, packs and submits it, brings it to an end. What it sees in between is
+//! in `watch.rs`.
 
 use super::{
     SlurmError,
-    batch::{Batch, Waiting, batches, most_memory_mb},
+    batch::{Batch, Waiting, batches},
     fate::{Fate, Lost, Stage, Tries, job_name},
-    folder::{ClusterFolder, Delivered, Reported, Submission, Submitted, io},
+    folder::{ClusterFolder, Submission, Submitted, io},
     live::{Live, cancel_all},
-    queue::{self, Answer, JobId},
+    queue::{self, Answer},
     script::{Worker, script, unfit},
-    worker::sign_of_life,
 };
 use crate::{
     executor::{
@@ -21,11 +21,11 @@ use crate::{
     plan::{Assessment, Plan, Standing},
     spec::settings::SlurmSettings,
     store::{Digest, Held, Store},
-    task::{Kind, Progress},
+    task::Kind,
 };
 use petgraph::graph::NodeIndex;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     sync::{
         Arc,
@@ -53,17 +53,6 @@ const UNBOUNDED: Limits = Limits { tasks: usize::MAX, memory_bytes: u64::MAX };
 
 /// Time between two chances to redraw.
 const TICK: Duration = Duration::from_millis(100);
-
-/// Looks at the queue after the end of a job within which its reports come into sight.
-const GRACE_LOOKS: u32 = 3;
-
-/// The least time for that, and the time after which a job that the cluster does not know of is lost: a controller that starts
-/// again knows its jobs a little later.
-const GRACE: Duration = Duration::from_secs(2);
-const UNKNOWN_FOR: Duration = Duration::from_secs(15);
-
-/// Silence of a running job that is worth a word.
-const SILENCE: Duration = Duration::from_secs(120);
 
 /// Time that jobs which have reported have to end.
 const SEEN_OFF_WITHIN: Duration = Duration::from_secs(10);
@@ -111,6 +100,7 @@ pub fn run(
         live: BTreeMap::new(),
         adoptable: HashMap::new(),
         observed: BTreeMap::new(),
+        begun: HashSet::new(),
         warned: BTreeSet::new(),
         n_full: 0,
         is_first: true,
@@ -178,34 +168,32 @@ pub fn scripts(plan: &Plan, ready: &[NodeIndex], cluster: &Cluster<'_>) -> Vec<(
     batches.iter().enumerate().map(script).collect()
 }
 
-struct Coordinator<'a> {
-    plan: &'a Plan,
-    store: &'a Store,
-    trust: &'a Trust<'a>,
-    cluster: &'a Cluster<'a>,
-    schedule: Schedule<'a>,
+pub(super) struct Coordinator<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) store: &'a Store,
+    pub(super) trust: &'a Trust<'a>,
+    pub(super) cluster: &'a Cluster<'a>,
+    pub(super) schedule: Schedule<'a>,
     /// Ready, and in no job.
-    waiting: Vec<(Arc<Given>, Tries)>,
-    live: BTreeMap<String, Live>,
+    pub(super) waiting: Vec<(Arc<Given>, Tries)>,
+    pub(super) live: BTreeMap<String, Live>,
     /// Tasks of jobs that an earlier coordinator submitted, by content key.
-    adoptable: HashMap<Digest, (String, usize, usize)>,
+    pub(super) adoptable: HashMap<Digest, (String, usize, usize)>,
     /// Seconds of tasks of each kind that were computed in this run.
-    observed: BTreeMap<Kind, Vec<f64>>,
+    pub(super) observed: BTreeMap<Kind, Vec<f64>>,
+    /// Tasks that were told to have begun.
+    pub(super) begun: HashSet<NodeIndex>,
     /// What was said once already.
-    warned: BTreeSet<String>,
-    n_full: u32,
-    is_first: bool,
+    pub(super) warned: BTreeSet<String>,
+    pub(super) n_full: u32,
+    pub(super) is_first: bool,
 }
 
-type Tell<'t> = dyn FnMut(Event<'_>) + 't;
+pub(super) type Tell<'t> = dyn FnMut(Event<'_>) + 't;
 
 impl Coordinator<'_> {
-    fn poll(&self) -> Duration {
+    pub(super) fn poll(&self) -> Duration {
         Duration::from_secs_f64(self.cluster.settings.poll_s)
-    }
-
-    fn grace(&self) -> Duration {
-        (self.poll() * GRACE_LOOKS).max(GRACE)
     }
 
     /// Finds what an earlier coordinator submitted.
@@ -233,7 +221,7 @@ impl Coordinator<'_> {
             } else if let Some(record) = self.store.lookup(&order.content) {
                 let record = Box::new(record.under(order.recipe, order.manifest().to_json()));
                 self.store.remember(&record)?;
-                tell(self.started(&given));
+                self.begin_once(&given, tell);
                 self.schedule.settle(&given, Ended::Done { record, outcome: Outcome::Unchanged, before: None }, tell);
             } else {
                 self.waiting.push((given, Tries::default()));
@@ -314,7 +302,7 @@ impl Coordinator<'_> {
         fs::write(&path, &text).map_err(io("write", &path))?;
         // Before the submission: whoever comes after a coordinator that died looks for the array by its name.
         folder.write(&place.join("submission.json"), &submission)?;
-        let answer = queue::submit(&text)?;
+        let answer = queue::submit(&text).inspect_err(|_| folder.remove(&name, n_elements))?;
         let mut live = Live::new(submission);
         match answer {
             Answer::Job(job) => {
@@ -344,7 +332,7 @@ impl Coordinator<'_> {
                         log: path.clone(),
                         kind: batch.resources.kind.name(),
                     };
-                    tell(self.started(&given));
+                    self.begin_once(&given, tell);
                     self.schedule.settle(&given, Ended::Failed(RunError::Lost(Box::new(lost))), tell);
                 }
                 return Ok(true);
@@ -355,211 +343,6 @@ impl Coordinator<'_> {
         }
         self.live.insert(name, live);
         Ok(true)
-    }
-
-    /// Looks once at what has come back and at the queue.
-    fn look(&mut self, tell: &mut Tell<'_>) -> Result<(), SlurmError> {
-        // The queue first: what a job that is over has reported lies there by then, but for a slow file system.
-        let jobs = queue::look()?;
-        for delivered in self.cluster.folder.delivered() {
-            self.receive(delivered, tell);
-        }
-        let Some(jobs) = jobs else {
-            self.warn("the cluster's controller does not answer; what it last said is what counts", &[], tell);
-            return Ok(());
-        };
-        self.warned.retain(|said| !said.contains("does not answer"));
-        let names: HashMap<&str, u64> = jobs.iter().map(|((array, _), state)| (state.name.as_str(), *array)).collect();
-        let mut unwanted = Vec::new();
-        let batches: Vec<String> = self.live.keys().cloned().collect();
-        for batch in batches {
-            let live = self.live.get_mut(&batch).expect("listed just now");
-            if live.submission.job.is_none()
-                && let Some(job) = names.get(live.submission.name.as_str())
-            {
-                (live.submission.job, live.unsure_since) = (Some(*job), None);
-                self.cluster
-                    .folder
-                    .write(&self.cluster.folder.batch(&batch).join("submission.json"), &live.submission)?;
-            }
-            match live.unsure_since {
-                Some(since) if since.elapsed() >= UNKNOWN_FOR => self.never_arrived(&batch),
-                Some(_) => {}
-                None => self.look_at(&batch, &jobs, &mut unwanted, tell),
-            }
-        }
-        if !unwanted.is_empty() {
-            queue::cancel(&unwanted)?;
-        }
-        self.tidy();
-        Ok(())
-    }
-
-    /// A submission of which the cluster knows nothing is made again.
-    fn never_arrived(&mut self, batch: &str) {
-        let Some(live) = self.live.remove(batch) else { return };
-        let n_elements = live.elements.len();
-        for (element, tasks) in live.elements.into_iter().zip(&live.submission.elements) {
-            self.waiting.extend(element.given.into_iter().map(|(number, given)| (given, tasks[number].tries)));
-        }
-        self.cluster.folder.remove(batch, n_elements);
-    }
-
-    /// Takes note of how the jobs of an array stand.
-    fn look_at(
-        &mut self,
-        batch: &str,
-        jobs: &BTreeMap<JobId, super::JobState>,
-        unwanted: &mut Vec<JobId>,
-        tell: &mut Tell<'_>,
-    ) {
-        let grace = self.grace();
-        let n_elements = self.live[batch].elements.len();
-        for number in 0..n_elements {
-            let live = self.live.get_mut(batch).expect("it is there");
-            let id = live.id(number);
-            let element = &mut live.elements[number];
-            let state = id.and_then(|id| jobs.get(&id)).cloned();
-            let stage = state.as_ref().map(super::JobState::stage);
-            // What the cluster forgets after a while is what it said last, if that was an end.
-            let was_over = element.state.as_ref().is_some_and(|state| state.stage() == Stage::Over);
-            if state.is_some() || !was_over {
-                element.state = state;
-            }
-            match stage {
-                Some(Stage::Running) => {
-                    element.over_since = None;
-                    self.look_for_life(batch, number, tell);
-                }
-                Some(Stage::Waiting) => element.over_since = None,
-                Some(Stage::Over | Stage::Never) | None => drop(element.over_since.get_or_insert_with(Instant::now)),
-            }
-            let element = &self.live[batch].elements[number];
-            if element.is_unwanted && matches!(stage, Some(Stage::Waiting | Stage::Running | Stage::Never)) {
-                unwanted.extend(id);
-            }
-            let patience = match stage {
-                Some(Stage::Never) => Duration::ZERO,
-                None if !was_over => UNKNOWN_FOR.max(grace),
-                _ => grace,
-            };
-            if !element.given.is_empty() && element.over_since.is_some_and(|since| since.elapsed() >= patience) {
-                if stage == Some(Stage::Never) {
-                    unwanted.extend(id);
-                }
-                self.lose(batch, number, tell);
-            }
-        }
-    }
-
-    /// What a running job says of itself.
-    fn look_for_life(&mut self, batch: &str, number: usize, tell: &mut Tell<'_>) {
-        let alive = sign_of_life(&self.cluster.folder, batch, number);
-        let live = self.live.get_mut(batch).expect("it is there");
-        let id = live.id(number);
-        let element = &mut live.elements[number];
-        let Some(alive) = alive else { return };
-        if element.beat.0 != alive.beat {
-            element.beat = (alive.beat, Some(Instant::now()));
-            element.is_missed = false;
-        }
-        let silent = element.beat.1.is_some_and(|since| since.elapsed() >= SILENCE);
-        let is_news = silent && !std::mem::replace(&mut element.is_missed, silent);
-        let Some(given) = element.given.get(&alive.number).cloned() else { return };
-        let begins = element.begun <= alive.number;
-        element.begun = element.begun.max(alive.number + 1);
-        if begins {
-            tell(self.started(&given));
-        }
-        let node = self.plan.node(given.place);
-        if let Some((done, total)) = alive.steps {
-            tell(Event::Progress { id: &node.id, kind: node.task.kind(), progress: Progress { done, total } });
-        }
-        if is_news {
-            let job = id.map_or(String::new(), |(array, element)| format!(", job {array}_{element}"));
-            let message = format!("no sign of life for {} s from {}{job}", SILENCE.as_secs(), alive.host);
-            tell(Event::Warned { id: &node.id, message: &message });
-        }
-    }
-
-    /// Settles what a worker reported, if anyone waits for it.
-    fn receive(&mut self, delivered: Delivered, tell: &mut Tell<'_>) {
-        let Delivered { batch, element, number, report, path } = delivered;
-        let _ = fs::remove_file(path);
-        let Some(of) = self.live.get_mut(&batch).and_then(|live| live.elements.get_mut(element)) else { return };
-        if of.given.get(&number).is_none_or(|given| given.order.content != report.content) {
-            return;
-        }
-        let given = of.given.remove(&number).expect("looked at just now");
-        let has_begun = of.begun > number;
-        of.begun = of.begun.max(number + 1);
-        if !has_begun {
-            tell(self.started(&given));
-        }
-        let node = self.plan.node(given.place);
-        for message in &report.warnings {
-            tell(Event::Warned { id: &node.id, message });
-        }
-        for (owner, damage) in &report.damages {
-            self.schedule.note_damage(given.owner(*owner), damage, tell);
-        }
-        let ended = match report.ended {
-            Reported::Done { record, outcome, before } => {
-                if outcome == Outcome::Computed {
-                    self.observed.entry(node.task.kind()).or_default().push(record.run.seconds);
-                }
-                self.trust.forget(&record.output);
-                Ended::Done { record, outcome, before }
-            }
-            Reported::Failed { message, stops_all } => Ended::Failed(RunError::Elsewhere { message, stops_all }),
-            Reported::Wants(inputs) => Ended::Wants(inputs),
-        };
-        self.schedule.settle(&given, ended, tell);
-    }
-
-    /// A job is over and has left tasks without a report: the first of them is what it was at, the others were not begun.
-    fn lose(&mut self, batch: &str, number: usize, tell: &mut Tell<'_>) {
-        let folder = &self.cluster.folder;
-        let live = self.live.get_mut(batch).expect("it is there");
-        let (id, resources) = (live.id(number), live.submission.resources.clone());
-        let tasks = live.submission.elements[number].clone();
-        let element = &mut live.elements[number];
-        let log = folder.log(batch, number);
-        let fate = Fate::of(element.state.as_ref(), &end_of(&log));
-        let for_all = matches!(fate, Fate::NeverStarts { .. } | Fate::Cancelled);
-        for (turn, (place, given)) in std::mem::take(&mut element.given).into_iter().enumerate() {
-            let tries = tasks[place].tries;
-            if turn > 0 && !for_all {
-                self.waiting.push((given, tries));
-                continue;
-            }
-            let settings = self.cluster.settings;
-            let is_most = match fate {
-                Fate::OverMemory => resources.memory_mb >= most_memory_mb(settings),
-                Fate::TimedOut => resources.time_min >= u64::from(settings.longest_min),
-                _ => false,
-            };
-            let lost = Lost {
-                fate: fate.clone(),
-                job: id.map(|(array, element)| format!("{array}_{element}")),
-                asked: (resources.memory_mb, resources.time_min),
-                is_most,
-                log: log.clone(),
-                kind: resources.kind.name(),
-            };
-            let error = RunError::Lost(Box::new(lost));
-            let tries = tries.after(&fate);
-            let node = self.plan.node(given.place);
-            if fate.may_pass() && !is_most && tries.lost < settings.attempts {
-                let (id, kind, attempt) = (&node.id, node.task.kind(), tries.lost as usize);
-                tell(Event::Retried { id, kind, attempt, pause: Duration::ZERO, error: &error });
-                self.waiting.push((given, tries));
-            } else {
-                tell(self.started(&given));
-                self.schedule.settle(&given, Ended::Failed(error), tell);
-                self.live.get_mut(batch).expect("it is there").keeps_log = true;
-            }
-        }
     }
 
     /// The run ends at a failure: what waits is not submitted, jobs that wait are cancelled, those that run may end.
@@ -618,7 +401,7 @@ impl Coordinator<'_> {
     }
 
     /// Forgets arrays of which nothing is waited for and whose jobs are over; logs of what failed stay until the next run.
-    fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         let folder = &self.cluster.folder;
         self.live.retain(|batch, live| {
             if !live.is_settled() {
@@ -664,13 +447,16 @@ impl Coordinator<'_> {
         Waiting { kind, memory_bytes: task.memory_bytes(), estimated_s, tries }
     }
 
-    fn started(&self, given: &Given) -> Event<'_> {
-        let node = self.plan.node(given.place);
-        Event::Started { id: &node.id, kind: node.task.kind() }
+    /// Tells that a task begins, once: what is tried again has begun before.
+    pub(super) fn begin_once(&mut self, given: &Given, tell: &mut Tell<'_>) {
+        if self.begun.insert(given.place) {
+            let node = self.plan.node(given.place);
+            tell(Event::Started { id: &node.id, kind: node.task.kind() });
+        }
     }
 
     /// Says something once, at the first of the tasks that it is about.
-    fn warn(&mut self, message: &str, about: &[Vec<(Arc<Given>, Tries)>], tell: &mut Tell<'_>) {
+    pub(super) fn warn(&mut self, message: &str, about: &[Vec<(Arc<Given>, Tries)>], tell: &mut Tell<'_>) {
         if !self.warned.insert(message.to_owned()) {
             return;
         }
@@ -681,15 +467,6 @@ impl Coordinator<'_> {
             tell(Event::Warned { id: &self.plan.node(place).id, message });
         }
     }
-}
-
-/// Bytes of a log that are looked at for why its job ended.
-const LOOKED_AT: usize = 8192;
-
-/// The end of a job's log.
-fn end_of(log: &std::path::Path) -> String {
-    let bytes = fs::read(log).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LOOKED_AT)..]).into_owned()
 }
 
 /// A digest that no other submission has.

@@ -36,8 +36,6 @@ pub(super) struct Element {
     pub(super) beat: (u64, Option<Instant>),
     /// Whether its silence was told.
     pub(super) is_missed: bool,
-    /// Its tasks that were told to have begun.
-    pub(super) begun: usize,
     /// Whether nobody wants its results any more.
     pub(super) is_unwanted: bool,
 }

@@ -1,7 +1,7 @@
 //! Ready tasks -> job arrays on a Slurm cluster, over a cache that its nodes share.
 //!
-//! The loop of `coordinator.rs` hands out what `schedule.rs` says may start, as the local one does, but to jobs: `batch.rs`
-//! packs tasks and says what each job asks for, `script.rs` writes what is submitted, `queue.rs` calls Slurm's commands, and
+//! The loop of `coordinator.rs` hands out what `schedule.rs` says may start, as the local one does, but to jobs, and `watch.rs` sees
+//! what comes back: `batch.rs` packs tasks and says what each job asks for, `script.rs` writes what is submitted, `queue.rs` calls Slurm's commands, and
 //! `fate.rs` tells apart what can become of a job. `worker.rs` is the other side, on a node. What they leave each other are
 //! files in the cache (`folder.rs`).
 //!
@@ -16,6 +16,7 @@ mod folder;
 mod live;
 mod queue;
 mod script;
+mod watch;
 mod worker;
 
 pub use coordinator::{Cluster, run, scripts};
