@@ -14,7 +14,10 @@ use super::{
     board::{Board, Failure},
     events::{Line, Moment, Sums},
 };
-use crate::{store::Digest, task::Kind};
+use crate::{
+    store::{Digest, write_under},
+    task::Kind,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -279,7 +282,7 @@ impl Recording {
 /// Writes a file so that a reader sees the old bytes or the new ones.
 pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().expect("every file of the cache lies in a folder");
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = write_under(".write-", 0o666).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())

@@ -14,7 +14,7 @@ use self::{
     names::{assert_folder_name, assert_names},
     streams::{Budgeted, Checked},
 };
-use crate::store::Digest;
+use crate::store::{Digest, write_under};
 use serde::{Deserialize, Serialize};
 use std::{
     cell::Cell,
@@ -158,7 +158,7 @@ pub fn write_archive(
     tell: &mut dyn FnMut(u64),
 ) -> Result<(), ArchiveError> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let partial = new_file(".hebb-pack-").tempfile_in(folder);
+    let partial = write_under(".hebb-pack-", 0o666).tempfile_in(folder);
     let partial = partial.map_err(io_error("write in", folder))?;
     let written = || io_error("write", target);
     let encoder = zstd::Encoder::new(BufWriter::new(partial), LEVEL).map_err(written())?;
@@ -187,18 +187,6 @@ pub fn write_archive(
     partial.as_file().sync_all().map_err(written())?;
     partial.persist(target).map_err(|error| written()(error.error))?;
     Ok(())
-}
-
-/// A file that others may read as any new file, unlike a temporary one.
-fn new_file(prefix: &str) -> tempfile::Builder<'_, '_> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder
 }
 
 /// Adds a file without owner, time or anything else that differs from machine to machine.
@@ -248,7 +236,7 @@ impl Archive {
         }
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(io_error("create", parent))?;
-        let partial = tempfile::Builder::new().prefix(".hebb-unpack-").tempdir_in(parent);
+        let partial = write_under(".hebb-unpack-", 0o777).tempdir_in(parent);
         let partial = partial.map_err(io_error("write in", parent))?;
         let mut done_bytes = 0;
         walk(&self.path, &mut |index, entry, bytes| {
@@ -278,25 +266,12 @@ impl Archive {
             }
             Ok(Flow::GoesOn)
         })?;
-        // Readable to others as any new folder is: the temporary one was private.
-        open_to_others(partial.path()).map_err(io_error("open to others", target))?;
         let whole = partial.keep();
         fs::rename(&whole, target).map_err(|error| {
             let _ = fs::remove_dir_all(&whole);
             io_error("create", target)(error)
         })
     }
-}
-
-#[cfg(unix)]
-fn open_to_others(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 enum Copy {

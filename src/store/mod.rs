@@ -273,12 +273,25 @@ fn fan_out(root: &Path, digest: &Digest) -> PathBuf {
 /// Names of files that are being written begin so.
 const WRITING: &str = "write-";
 
+/// What makes files or folders that are written under another name first. Temporary ones are private; these are as open to others,
+/// as any new one is: by `mode` and the user's mask.
+#[must_use]
+pub fn write_under(prefix: &str, mode: u32) -> tempfile::Builder<'_, '_> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
 /// Writes a file of the cache at `root` so that a reader sees the old bytes or the new ones, never a part.
 ///
 /// What a killed writer leaves lies in `partial/`, where a collection finds it.
 pub(crate) fn write_atomic(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let partial = root.join("partial");
-    let make = || tempfile::Builder::new().prefix(WRITING).tempfile_in(&partial);
+    let make = || write_under(WRITING, 0o666).tempfile_in(&partial);
     let made = make().or_else(|_| fs::create_dir_all(&partial).and_then(|()| make()));
     let mut file = made.map_err(io_error("write in", &partial))?;
     io::Write::write_all(&mut file, bytes).map_err(io_error("write", path))?;
