@@ -139,7 +139,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     #[track_caller]
-    fn of(world: &World) -> Self {
+    pub(super) fn of(world: &World) -> Self {
         world.hebb("lock study.toml").exits(0);
         let results = world.path("results");
         let entries = walkdir::WalkDir::new(&results).into_iter().map(|entry| entry.expect("readable"));
@@ -180,7 +180,7 @@ impl Outcome {
 
 /// Waits until something holds.
 #[track_caller]
-pub(super) fn wait_until(what: &str, holds: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < ENDS_WITHIN, "not after {ENDS_WITHIN:?}: {what}");
