@@ -82,7 +82,7 @@
 //! # To add a task
 //!
 //! 1. Write `task/yours.rs`: a struct whose serialised fields are its parameters, and [`task::Compute`] for it.
-//! 2. Add its kind to [`task::Kind`].
+//! 2. Add its kind to [`task::Kind`], and where tasks are read that travelled to another machine ([`task::read_task`]).
 //! 3. Wire it in `plan/build.rs`: its inputs by role.
 //! 4. If a study can switch it on, add a table to `spec/written.rs`; the schema follows from it.
 //! 5. Let `task/report.rs` show what it found, and `tests/study/` that an edit reruns it and nothing else.
