@@ -57,6 +57,7 @@ pub(super) struct Holder {
 pub(super) struct Lease {
     path: PathBuf,
     nonce: String,
+    taken: Instant,
     leases: Arc<Leases>,
 }
 
@@ -93,6 +94,11 @@ impl Holder {
             _ => None,
         };
         Ok(Some(parsed.unwrap_or(Self { system: String::new(), process: 0, nonce: text, beat: 0 })))
+    }
+
+    /// What tells it apart from every other.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
     }
 
     /// Whether it is on the system that this process is on, where the operating system's locks tell who lives.
@@ -138,7 +144,8 @@ impl Leases {
             file => file.map_err(io_error("create", path))?,
         };
         file.write_all(holder.text().as_bytes()).map_err(io_error("write", path))?;
-        let lease = Lease { path: path.to_owned(), nonce: holder.nonce.clone(), leases: Arc::clone(self) };
+        let (nonce, leases) = (holder.nonce.clone(), Arc::clone(self));
+        let lease = Lease { path: path.to_owned(), nonce, taken: Instant::now(), leases };
         self.held.lock().expect("no holder panics").insert(path.to_owned(), holder);
         self.renew();
         Ok(Some(lease))
@@ -222,7 +229,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.leases.held.lock().expect("no holder panics").remove(&self.path);
-        let is_ours = Holder::read(&self.path).is_ok_and(|found| found.is_some_and(|found| found.nonce == self.nonce));
+        // As long as it lasts nobody takes it over.
+        let is_ours = self.taken.elapsed() < self.leases.lasts / 2
+            || Holder::read(&self.path).is_ok_and(|found| found.is_some_and(|found| found.nonce == self.nonce));
         if is_ours {
             let _ = fs::remove_file(&self.path);
         }
@@ -288,8 +297,9 @@ mod tests {
     #[test]
     fn a_lease_that_was_taken_over_is_left_alone_by_both_former_holder_and_latecomer() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (path, leases) = (folder.path().join("a.lease"), Leases::new(LASTS));
+        let (path, leases) = (folder.path().join("a.lease"), Leases::new(Duration::from_millis(8)));
         let former = leases.take(&path).expect("writable").expect("free");
+        std::thread::sleep(leases.lasts());
         let seen = Holder::read(&path).expect("readable").expect("held");
         Leases::break_up(&path, &seen).expect("movable");
         let others = Leases::new(LASTS);

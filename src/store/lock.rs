@@ -32,8 +32,8 @@ pub(super) struct Lock {
     lease: Lease,
     /// Absent where the file system knows no locks, or keeps that of a machine that is gone.
     file: Option<File>,
-    /// Whether someone elsewhere was taken to be gone, who may come back.
-    pub(super) is_taken_over: bool,
+    /// The word of a holder that ended without giving the lock up; absent where one elsewhere may yet come back.
+    ended: Option<String>,
 }
 
 /// The operating system's answer to whoever wants a lock.
@@ -52,32 +52,34 @@ impl Lock {
         give_up: impl Fn() -> bool,
     ) -> Result<Option<Self>, StoreError> {
         let place = path.with_extension("lease");
-        let (mut pause, mut watch, mut is_taken_over) = (Duration::from_millis(1), Watch::default(), false);
+        let (mut pause, mut watch, mut gone) = (Duration::from_millis(1), Watch::default(), None);
         let mut answer = Answer::Busy;
         loop {
             if !matches!(answer, Answer::Held(_)) {
                 answer = ask(path)?;
             }
+            if !matches!(answer, Answer::Busy)
+                && let Some(lease) = leases.take(&place)?
+            {
+                let file = if let Answer::Held(file) = answer { Some(file) } else { None };
+                return Ok(Some(Self { path: path.to_owned(), lease, file, ended: gone }));
+            }
             let holder = Holder::read(&place)?;
             // Where the lock is ours, whoever held it here has ended; of a machine that is gone the lock may stay.
-            let may_take = match (&answer, &holder) {
-                (Answer::Busy, None) => false,
-                (_, None) => true,
-                (Answer::Held(_), Some(holder)) if holder.is_here() => true,
-                (Answer::Unknown, Some(holder)) if holder.has_ended() => true,
-                (_, Some(holder)) => {
-                    let is_gone = !holder.is_here() && watch.has_expired(holder, leases.lasts());
-                    is_taken_over |= is_gone;
-                    is_gone
-                }
-            };
-            if may_take {
-                if let Some(ended) = &holder {
-                    Leases::break_up(&place, ended)?;
-                }
-                if let Some(lease) = leases.take(&place)? {
-                    let file = if let Answer::Held(file) = answer { Some(file) } else { None };
-                    return Ok(Some(Self { path: path.to_owned(), lease, file, is_taken_over }));
+            if let Some(holder) = &holder {
+                let has_ended = match &answer {
+                    Answer::Held(_) => holder.is_here(),
+                    Answer::Unknown => holder.has_ended(),
+                    Answer::Busy => false,
+                };
+                let is_overdue = !holder.is_here() && watch.has_expired(holder, leases.lasts());
+                if has_ended || is_overdue {
+                    Leases::break_up(&place, holder)?;
+                    gone = has_ended.then(|| holder.nonce().to_owned());
+                    if let (Answer::Busy, Some(lease)) = (&answer, leases.take(&place)?) {
+                        return Ok(Some(Self { path: path.to_owned(), lease, file: None, ended: None }));
+                    }
+                    continue;
                 }
             }
             if give_up() {
@@ -121,6 +123,11 @@ impl Lock {
     /// A word that no other holder of any lock has.
     pub(super) fn nonce(&self) -> &str {
         self.lease.nonce()
+    }
+
+    /// The word of the holder before, if it ended without giving the lock up: whatever it left may go.
+    pub(super) fn ended(&self) -> Option<&str> {
+        self.ended.as_deref()
     }
 }
 
@@ -243,7 +250,7 @@ mod tests {
         assert!(file.as_ref().expect("locked").unlock().is_ok());
         let started = Instant::now();
         let next = lock(&path, &Leases::new(LASTS));
-        assert!(!next.is_taken_over && started.elapsed() < LASTS / 4);
+        assert!(next.ended().is_some() && started.elapsed() < LASTS / 4);
     }
 
     #[test]
@@ -264,11 +271,11 @@ mod tests {
             let lock = lock(&path, &leases);
             (lock, !living.load(Ordering::SeqCst))
         });
-        assert!(waited && lock.is_taken_over);
+        assert!(waited && lock.ended().is_none(), "it may come back");
         drop(lock);
         lease_elsewhere(&path, 0);
         fs::remove_file(path.with_extension("lease")).expect("removable");
-        assert!(!self::lock(&path, &leases).is_taken_over, "given up in order");
+        assert!(self::lock(&path, &leases).ended().is_none(), "given up in order");
     }
 
     /// The operating system's lock of a machine that is gone may stay for ever.
@@ -280,6 +287,7 @@ mod tests {
         stuck.lock().expect("lockable");
         lease_elsewhere(&path, 7);
         let leases = Leases::new(Duration::from_millis(200));
-        assert!(lock(&path, &leases).is_taken_over);
+        let started = Instant::now();
+        assert!(lock(&path, &leases).ended().is_none() && started.elapsed() >= leases.lasts());
     }
 }

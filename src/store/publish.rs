@@ -40,12 +40,12 @@ impl<'a> Claim<'a> {
     ) -> Result<Option<Self>, StoreError> {
         let path = store.root().join("locks").join(content.to_string());
         let Some(lock) = Lock::wait(&path, &store.leases, give_up)? else { return Ok(None) };
-        let folders = store.root().join("partial").join(content.to_string());
-        if !lock.is_taken_over {
-            // Whatever is left belongs to a holder that died.
-            remove_tree(&folders)?;
+        // Each claim has its own: who was overtaken while it stood still may come back.
+        let folder = |nonce: &str| store.root().join("partial").join(format!("{content}-{nonce}"));
+        if let Some(ended) = lock.ended() {
+            remove_tree(&folder(ended))?;
         }
-        let folder = folders.join(lock.nonce());
+        let folder = folder(lock.nonce());
         Ok(Some(Self { store, content: *content, folder, _lock: lock }))
     }
 
@@ -115,8 +115,6 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         // Nothing is there after publication. What stays now, the next claim on the same key removes.
         let _ = remove_tree(&self.folder);
-        // Goes only when it is empty: someone else may be computing the same key, see `lease.rs`.
-        let _ = self.folder.parent().map(fs::remove_dir);
     }
 }
 
@@ -234,10 +232,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(folder.path()).expect("writable");
         let content = Digest::of(b"content");
-        let left = folder.path().join("partial").join(content.to_string());
+        let dead = claim(&store, &content);
+        let left = dead.folder().expect("writable").to_owned();
+        let place = folder.path().join("locks").join(content.to_string()).with_extension("lease");
+        let lease = fs::read(&place).expect("a lease");
+        drop(dead);
+        // As a kill leaves it.
         fs::create_dir_all(&left).expect("writable");
         fs::write(left.join("torn"), b"half").expect("writable");
+        fs::write(&place, lease).expect("writable");
         let claim = claim(&store, &content);
+        assert!(!left.exists());
         assert_eq!(fs::read_dir(claim.folder().expect("writable")).expect("readable").count(), 0);
     }
 
