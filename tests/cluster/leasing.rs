@@ -4,6 +4,7 @@ use super::studies::{Outcome, wait_until};
 use crate::cli::world::{Answer, SIMULATED, World, runtime};
 use std::{
     fs,
+    path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -46,14 +47,20 @@ fn a_machine_that_stands_still_is_waited_for_and_then_overtaken_and_may_come_bac
     let mut first = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
     let leases = || {
         let entries = fs::read_dir(world.path("cache/locks")).into_iter().flatten().flatten();
-        let texts = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "lease"));
-        texts.map(|entry| fs::read_to_string(entry.path()).unwrap_or_default()).collect::<Vec<_>>()
+        let paths = entries.map(|entry| entry.path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "lease")).collect::<Vec<_>>()
+    };
+    // Of a key that has no result yet.
+    let is_at_work = |lease: &PathBuf| {
+        let key = lease.file_stem().expect("a name").to_string_lossy().into_owned();
+        let record = world.path("cache/records").join(&key[..2]).join(&key).with_extension("json");
+        fs::read_to_string(lease).is_ok_and(|text| text.starts_with("another-system ")) && !record.exists()
     };
     // Stopped while it computes.
     wait_until("the first run holds a lease", || {
         signal(first.id(), libc::SIGSTOP);
         thread::sleep(Duration::from_millis(20));
-        let holds = leases().iter().any(|text| text.starts_with("another-system "));
+        let holds = leases().iter().any(is_at_work);
         if !holds {
             signal(first.id(), libc::SIGCONT);
             thread::sleep(Duration::from_millis(7));
