@@ -1,7 +1,7 @@
 //! `hebb run` on a cluster, from its beginning to its end, when nothing is lost but what is asked for.
 
 use super::{
-    slurm::{Shape, Slurm},
+    slurm::{Job, Shape, Slurm},
     studies::{OnCluster, Outcome, SETTINGS, wait_until},
 };
 use crate::cli::world::SIMULATED;
@@ -33,6 +33,9 @@ fn a_study_on_two_nodes_leaves_what_it_leaves_here() {
     assert!((1..=looks.ceil() as usize + 1).contains(&n_calls), "{n_calls} calls for {looks} intervals");
     slurm.until("no job is just ending", |slurm| slurm.live_jobs() == 0);
     let jobs = slurm.jobs();
+    // Where Slurm itself loses a script before it begins, the shell ends with 2; nothing else may end otherwise than well.
+    let is_well = |job: &Job| job.state == "COMPLETED" || (job.state == "FAILED" && job.exit_status == 2 << 8);
+    assert!(jobs.iter().all(is_well), "{jobs:?}");
     assert!(jobs.len() < 42, "small tasks share jobs: {}", jobs.len());
     for node in ["n1", "n2"] {
         assert!(jobs.iter().any(|job| job.node == node), "{node} had nothing to do: {jobs:?}");
@@ -91,6 +94,13 @@ fn a_task_over_its_memory_is_tried_with_more_and_that_is_told() {
     let of_group = |line: &&str| line.contains("\"retried\"") && line.contains("\"task\":\"group\"");
     let retried: Vec<&str> = events.lines().filter(of_group).collect();
     assert_eq!(retried.len(), 1, "{retried:?}");
+    let others = events.lines().filter(|line| line.contains("\"retried\"") && !of_group(line));
+    for line in others {
+        assert!(
+            line.contains("with exit code 2: slurmstepd"),
+            "what Slurm itself lost is tried again, and no more: {line}"
+        );
+    }
     study.outcome().assert_is(&Outcome::here(&text));
 
     // With no more to be had it fails, and says where more is allowed.
