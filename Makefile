@@ -43,10 +43,13 @@ parity: setup
 	bash scripts/parity.sh
 
 SECONDS_EACH ?= 60
+TARGETS ?= archive checkpoint cifti_xml lock nifti npy record safetensors study tokenizer tsv
 ## Bytes that nobody wrote on purpose, for the readers of strangers' files; needs cargo-fuzz, and no nightly compiler.
 fuzz: setup
-	for target in nifti cifti_xml tsv archive; do \
-		cargo fuzz run $$target --sanitizer none -- -max_total_time=$(SECONDS_EACH) || exit 1; \
+	python3 fuzz/seeds.py
+	python3 fuzz/seeds.py unpack
+	for target in $(TARGETS); do \
+		cargo fuzz run $$target --sanitizer none -- -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048 -timeout=20 || exit 1; \
 	done
 
 ## Find or install OpenBLAS and ONNX Runtime; says exactly what is missing if it cannot.

@@ -5,6 +5,7 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod cluster;
 mod format;
+mod fuzzing;
 mod math;
 mod model;
 mod report;

@@ -4,6 +4,7 @@
 //! and network belong together. What a model's files say becomes a tokenizer in `vocabulary.rs`; nothing here knows networks.
 
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use ndarray::Array2;
@@ -72,6 +73,14 @@ pub struct TokenBatch {
     pub n_cut: usize,
 }
 
+/// What the library answers. Parts of it panic on descriptions that are none, and a stranger's file must cost no more than itself.
+fn guarded<T>(ask: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match panic::catch_unwind(AssertUnwindSafe(ask)) {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("the tokenizers library gave up on what it says".to_owned()),
+    }
+}
+
 impl CaptionTokenizer {
     /// Reads the tokenizer of a folder, whichever files it is in; truncation and padding that it may carry are replaced.
     ///
@@ -87,16 +96,19 @@ impl CaptionTokenizer {
     /// # Errors
     /// It is no tokenizer, or its special tokens alone fill the context.
     pub(super) fn of_json(path: &Path, bytes: &[u8], input: TextInput) -> Result<Self, ModelError> {
-        let malformed = |error| ModelError::malformed(path, error);
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(malformed)?;
+        let malformed = |message: String| ModelError::malformed(path, message);
+        // A slip in the JSON is told by its place, before the library meets it.
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+        serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| malformed(error.to_string()))?;
+        let mut tokenizer = guarded(|| Tokenizer::from_bytes(bytes)).map_err(malformed)?;
         let n_added = tokenizer.get_post_processor().map_or(0, |post_processor| post_processor.added_tokens(false));
         let TextInput { context_length, .. } = input;
         if n_added >= context_length {
             let message = format!("{n_added} special tokens: expected fewer than the context {context_length}");
-            return Err(ModelError::malformed(path, message));
+            return Err(malformed(message));
         }
         let truncation = TruncationParams { max_length: context_length, ..Default::default() };
-        tokenizer.with_truncation(Some(truncation)).map_err(malformed)?;
+        tokenizer.with_truncation(Some(truncation)).map_err(|error| malformed(error.to_string()))?;
         tokenizer.with_padding(None);
         Ok(Self { tokenizer, input })
     }
@@ -113,10 +125,8 @@ impl CaptionTokenizer {
             return Err(ModelError::CaptionTooLong { size_bytes, limit_bytes });
         }
         let quoted = || quoted(caption);
-        let encoding = self
-            .tokenizer
-            .encode_fast(caption, true)
-            .map_err(|error| ModelError::Tokenize { caption: quoted(), message: error.to_string() })?;
+        let encoding = guarded(|| self.tokenizer.encode_fast(caption, true))
+            .map_err(|message| ModelError::Tokenize { caption: quoted(), message })?;
         let ids = encoding.get_ids().to_vec();
         if ids.is_empty() {
             let message = "no tokens came out".to_owned();
