@@ -1,0 +1,3 @@
+//! The pages for readers, `README.md` and `docs/`, held to what they say.
+
+mod links;
