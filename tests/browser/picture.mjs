@@ -23,8 +23,8 @@ await page.waitForTimeout(1000);
 
 // Where the chart and the viewer begin and end on the page.
 const { chart, viewer } = await page.evaluate(() => {
-  const top = (element) => element.getBoundingClientRect().top + scrollY;
-  const bottom = (element) => element.getBoundingClientRect().bottom + scrollY;
+  const top = (element) => Math.round(element.getBoundingClientRect().top + scrollY);
+  const bottom = (element) => Math.round(element.getBoundingClientRect().bottom + scrollY);
   const section = document.querySelector('#prediction');
   const figure = section.querySelector('figure.chart');
   const shown = document.querySelector('#brain .viewer');
@@ -34,12 +34,15 @@ const { chart, viewer } = await page.evaluate(() => {
   };
 });
 await page.evaluate(() => scrollTo(0, 0));
-const whole = await page.screenshot({ fullPage: true });
-const height = Math.round(chart[1] - chart[0] + viewer[1] - viewer[0]);
-const part = (left, top, [from, to]) => `<div style="position:absolute;overflow:hidden;left:${left}px;top:${top}px;width:${WIDTH}px;`
-  + `height:${to - from}px"><img style="position:absolute;top:${-from}px" src="data:image/png;base64,${whole.toString('base64')}"></div>`;
+const height = chart[1] - chart[0] + viewer[1] - viewer[0];
+// Each part by itself: a picture of the whole page is more than some machines have room for.
+const part = async (left, top, [from, to]) => {
+  const picture = await page.screenshot({ fullPage: true, clip: { x: 0, y: from, width: WIDTH, height: to - from } });
+  return `<img style="position:absolute;left:${left}px;top:${top}px" src="data:image/png;base64,${picture.toString('base64')}">`;
+};
+const parts = [await part(0, 0, [0, height]), await part(WIDTH, 0, chart), await part(WIDTH, chart[1] - chart[0], viewer)];
 const sheet = await browser.newPage({ viewport: { width: 2 * WIDTH, height } });
-await sheet.setContent(`<body style="margin:0">${part(0, 0, [0, height])}${part(WIDTH, 0, chart)}${part(WIDTH, chart[1] - chart[0], viewer)}`
+await sheet.setContent(`<body style="margin:0">${parts.join('')}`
   + `<div style="position:absolute;left:${WIDTH}px;top:0;width:1px;height:${height}px;background:#ccc"></div></body>`);
 await sheet.waitForFunction(() => [...document.images].every((image) => image.complete));
 await sheet.screenshot({ path: out });
