@@ -4,10 +4,10 @@ mod brain;
 mod cli;
 #[cfg(target_os = "linux")]
 mod cluster;
-mod docs;
 mod format;
 mod math;
 mod model;
+mod pages;
 mod report;
 mod spec;
 mod stimulus;
