@@ -8,6 +8,7 @@ mod format;
 mod fuzzing;
 mod math;
 mod model;
+mod pages;
 mod report;
 mod spec;
 mod stimulus;

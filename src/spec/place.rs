@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// The path from the root, without `.` and `a/..`. Links are not followed: what they lead to, whoever made them knows.
 pub(crate) fn whole(path: &Path) -> PathBuf {
+    // The folder of a file that is named alone is empty: left as it is, every path would begin with it.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut tidied = PathBuf::new();
     for part in path.components() {
@@ -58,6 +60,14 @@ mod tests {
         ] {
             assert_eq!(way(Path::new(path), Path::new(folder)), expected);
         }
+    }
+
+    #[test]
+    fn the_empty_path_is_where_the_program_runs_and_does_not_begin_every_other() {
+        let here = std::env::current_dir().expect("a folder");
+        assert_eq!(whole(Path::new("")), here);
+        assert_eq!(whole(Path::new(".")), here);
+        assert!(!Path::new("/a").starts_with(whole(Path::new(""))));
     }
 
     #[test]

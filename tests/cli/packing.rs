@@ -177,6 +177,10 @@ fn an_archive_names_no_folder_user_or_machine_and_what_lay_elsewhere_moves_in() 
     // What it reads outside its folder, it has when its reader says so.
     let asked = hebb("check home/annabel/lab/study/study.toml").exits(2);
     asked.says(&["asks to read `", "annabel/data/derivatives`, outside its own folder", "--trust", "nothing was run"]);
+    // No less when the study is named from its own folder.
+    let mut named_alone = world.command("check study.toml");
+    named_alone.env("HOME", &home).env("USER", "annabel").env_remove("XDG_STATE_HOME");
+    Answer::of(named_alone.current_dir(home.join("lab/study"))).exits(2).says(&["outside its own folder"]);
     hebb("check home/annabel/lab/study/study.toml --trust").exits(0).says(&["trusted: this study may read "]);
     let again = hebb("run home/annabel/lab/study/study.toml").exits(0);
     assert!(!again.stderr.contains("trusted:"), "it is remembered: {again:?}");

@@ -1,4 +1,4 @@
-//! Settings as files: what the README shows, and what `scripts/check-schema.sh` asks the engine of TOML editors about.
+//! Settings as files: what `docs/settings.md` shows, and what `scripts/check-schema.sh` asks the engine of TOML editors about.
 
 use std::{
     fs,
@@ -27,16 +27,15 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The TOML of the README's section on settings.
+/// The TOML of the page on settings.
 fn example() -> String {
-    let readme = fs::read_to_string("README.md").expect("committed");
-    let section = readme.split("## Settings of a machine\n").nth(1).expect("a section on settings");
-    let code = section.split("\n## ").next().and_then(|section| section.split("```toml\n").nth(1)).expect("an example");
+    let page = fs::read_to_string("docs/settings.md").expect("committed");
+    let code = page.split("```toml\n").nth(1).expect("an example");
     code.split("```").next().expect("its end").to_owned()
 }
 
 #[test]
-fn the_readme_shows_every_key_with_the_number_that_holds_without_it() {
+fn the_page_shows_every_key_with_the_number_that_holds_without_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("settings.toml");
     fs::write(&path, example()).expect("writable");
@@ -58,7 +57,7 @@ fn the_readme_shows_every_key_with_the_number_that_holds_without_it() {
     let written = written["execution"]["slurm"].as_table().expect("a table");
     let known = serde_json::to_value(&slurm).expect("plain data");
     for field in known.as_object().expect("fields").keys() {
-        assert!(written.contains_key(field), "the README does not show `{field}`");
+        assert!(written.contains_key(field), "docs/settings.md does not show `{field}`");
     }
 }
 

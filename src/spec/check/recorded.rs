@@ -417,6 +417,13 @@ impl Check<'_, '_> {
                     }
                 }
             }
+            ref error @ PrepareError::NoNuisance { group, .. } => {
+                let place = path.key("nuisance").key(group);
+                let span = self.document.value_span(&place);
+                if !self.found.iter().any(|found| found.span == span) {
+                    self.wrong(&place, error.to_string(), "not in the table");
+                }
+            }
             error => self.wrong(&path, error.to_string(), "cannot be done with this run"),
         }
     }
