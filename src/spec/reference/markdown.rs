@@ -4,6 +4,9 @@ use super::{Form, Key, NAME, Reference, Table};
 use serde_json::Value;
 use std::fmt::Write;
 
+/// Characters of a line of prose.
+const WIDTH: usize = 130;
+
 impl Reference {
     /// The page.
     #[must_use]
@@ -16,15 +19,15 @@ impl Reference {
     }
 
     fn table(&self, page: &mut String, table: &Table) {
-        let level = if table.path.len() < 2 { "##" } else { "###" };
-        let _ = writeln!(page, "\n{level} {}\n\n{}", heading(table), flowing(&table.about));
-        match (table.is_choice, table.keys.is_empty()) {
-            (true, _) => page.push_str("\nExactly one of:\n"),
-            (false, true) => page.push_str("\nIt has no keys.\n"),
-            (false, false) => {}
-        }
+        // A table stands below the one that its first key names, where that is told too.
+        let is_inner = table.path.len() > 1 && self.tables.iter().any(|outer| outer.path == table.path[..1]);
+        let level = if is_inner { "###" } else { "##" };
+        let _ = write!(page, "\n{level} {}\n\n{}", heading(table), wrapped("", &table.about));
         if let Some((name, value)) = &table.example {
             let _ = write!(page, "\n```toml\n{}```\n", example(table, name.as_deref(), value));
+        }
+        if table.is_choice {
+            page.push_str("\nExactly one of:\n");
         }
         if !table.keys.is_empty() {
             page.push('\n');
@@ -35,62 +38,84 @@ impl Reference {
     }
 
     fn key(&self, page: &mut String, table: &Table, key: &Key) {
-        let mut facts = vec![self.words(&key.name, &key.form)];
+        let mut facts = vec![self.words(&key.name, &key.form, false)];
         match &key.default {
             _ if key.required => facts.push("**required**".to_owned()),
+            Some(Value::Object(fields)) if fields.is_empty() => facts.push("optional".to_owned()),
             Some(default) => facts.push(format!("default `{}`", toml(default))),
             None if table.is_choice => {}
             None => facts.push("optional".to_owned()),
         }
-        let _ = write!(page, "- **`{}`** · {}\\\n  {}", key.name, facts.join(" · "), flowing(&key.about));
         let shown = table.example.as_ref().map(|(_, example)| &example[&key.name]);
         let fresh: Vec<String> = (key.examples.iter())
             .filter(|example| Some(*example) != shown && Some(*example) != key.default.as_ref())
-            .filter(|_| !matches!(key.form, Form::Table(_)))
+            .filter(|_| !points_to_table(&key.form))
             .map(|example| format!("`{} = {}`", key.name, toml(example)))
             .collect();
-        if !fresh.is_empty() {
-            let _ = write!(page, " As {}.", fresh.join(" or "));
-        }
-        page.push('\n');
-        for (form, about) in choices(&key.form) {
-            let _ = writeln!(page, "  - {}: {}", self.words(&key.name, form), flowing(about));
+        let more = if fresh.is_empty() { String::new() } else { format!(" For example {}.", fresh.join(" or ")) };
+        let _ = writeln!(page, "- **`{}`** · {}\\", key.name, facts.join(" · "));
+        page.push_str(&wrapped("  ", &format!("{}{more}", key.about)));
+        self.choices(page, "  ", &key.name, &key.form);
+    }
+
+    /// The forms that a value may have, each with what it means; words that several forms take are told once.
+    fn choices(&self, page: &mut String, indent: &str, name: &str, form: &Form) {
+        let mut told: Vec<&[(Form, String)]> = Vec::new();
+        for (form, about) in choices(form) {
+            let words = self.words(name, form, false);
+            let line = wrapped(&format!("{indent}  "), &format!("{words}: {about}"));
+            let _ = write!(page, "{indent}- {}", line.trim_start());
+            let inner = choices(form);
+            if !inner.is_empty() && !told.contains(&inner) {
+                self.choices(page, &format!("{indent}  "), name, form);
+                told.push(inner);
+            }
         }
     }
 
-    /// A form in words; `name` is the key that it stands behind, whose end tells the unit.
-    fn words(&self, name: &str, form: &Form) -> String {
+    /// A form in words, for one or for several; `name` is the key that it stands behind, whose end tells the unit.
+    fn words(&self, name: &str, form: &Form, several: bool) -> String {
+        let one = |one: &str, more: &str| if several { more.to_owned() } else { one.to_owned() };
         match form {
-            Form::Any => "any value".to_owned(),
-            Form::Text { pattern: Some(pattern), .. } => format!("text that matches `{pattern}`"),
-            Form::Text { filled: true, .. } => "text, not empty".to_owned(),
-            Form::Text { .. } => "text".to_owned(),
+            Form::Any => one("any value", "any values"),
+            Form::Text { pattern: Some(pattern), .. } => {
+                format!("{} `{pattern}`", one("text that matches", "texts that match"))
+            }
+            Form::Text { filled: true, .. } => one("text, not empty", "texts, none empty"),
+            Form::Text { .. } => one("text", "texts"),
             Form::Switch => "`true` or `false`".to_owned(),
-            Form::Number { whole, least, most } => number(name, *whole, least.as_ref(), most.as_ref()),
+            Form::Number { whole, least, most } => {
+                let kind = one(
+                    if *whole { "whole number" } else { "number" },
+                    if *whole { "whole numbers" } else { "numbers" },
+                );
+                let unit = unit(name, *whole).map(|unit| format!(" of {unit}")).unwrap_or_default();
+                let range = range(least.as_ref(), most.as_ref());
+                let range = range.map(|range| format!(", {}{range}", if several { "each " } else { "" }));
+                format!("{kind}{unit}{}", range.unwrap_or_default())
+            }
+            Form::List { of, .. } if points_to_table(of) => self.words(name, of, several),
             Form::List { of, least, most } => {
-                let count = match (*least, most) {
-                    (0, None) => String::new(),
-                    (least, Some(most)) if least == *most => format!("{least} "),
-                    (0, Some(most)) => format!("at most {most} "),
-                    (least, None) => format!("at least {least} "),
-                    (least, Some(most)) => format!("{least} to {most} "),
-                };
-                match &**of {
-                    Form::Table(path) => self.link_to(path),
-                    Form::Choice(forms) if forms.iter().all(|(form, _)| matches!(form, Form::Word(_))) => {
-                        format!("list of {count}of the words below")
-                    }
-                    of => format!("list of {count}{}", plural(&self.words(name, of))),
+                let of = self.words(name, of, true);
+                let list = one("list of", "lists of");
+                match (*least, most) {
+                    (0, None) => format!("{list} {of}"),
+                    (least, Some(most)) if least == *most => format!("{list} {least} {of}"),
+                    (0, Some(most)) => format!("{list} {of}, {most} at most"),
+                    (least, None) => format!("{list} {of}, {least} at least"),
+                    (least, Some(most)) => format!("{list} {of}, {least} to {most} of them"),
                 }
             }
-            Form::Named(of) => format!("table of {} by names of your own", plural(&self.words(name, of))),
+            Form::Named(of) => {
+                format!("{} of {} by names of your own", one("table", "tables"), self.words(name, of, true))
+            }
             Form::Word(word) => format!("`\"{word}\"`"),
-            Form::Keyed(key, of) => format!("`{{ {key} = … }}`, {}", self.words(key, of)),
+            Form::Keyed(key, of) => format!("`{{ {key} = … }}` with {}", self.words(key, of, false)),
             Form::Table(path) => self.link_to(path),
             Form::Choice(forms) if forms.iter().all(|(form, _)| matches!(form, Form::Word(_))) => {
-                "one of the words below".to_owned()
+                one("one of the words below", "the words below")
             }
-            Form::Choice(_) => "one of the forms below".to_owned(),
+            Form::Choice(_) => one("one of the forms below", "values of the forms below"),
         }
     }
 
@@ -104,7 +129,7 @@ impl Reference {
     }
 }
 
-/// The forms of a choice, of whatever list it is the content of.
+/// The forms of a choice, of whatever list or table it is the content of.
 fn choices(form: &Form) -> &[(Form, String)] {
     match form {
         Form::Choice(forms) => forms,
@@ -128,22 +153,19 @@ fn anchor(heading: &str) -> String {
     heading.to_lowercase().chars().filter(kept).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
-fn number(name: &str, whole: bool, least: Option<&(Value, bool)>, most: Option<&Value>) -> String {
-    let kind = if whole { "whole number" } else { "number" };
-    let unit = unit(name).map(|unit| format!(" of {unit}")).unwrap_or_default();
-    let range = match (least, most) {
-        (Some((least, false)), Some(most)) => format!(", {least} to {most}"),
-        (Some((least, true)), Some(most)) => format!(", above {least} up to {most}"),
-        (Some((least, false)), None) => format!(", {least} or more"),
-        (Some((least, true)), None) => format!(", above {least}"),
-        (None, Some(most)) => format!(", {most} at most"),
-        (None, None) => String::new(),
-    };
-    format!("{kind}{unit}{range}")
+fn range(least: Option<&(Value, bool)>, most: Option<&Value>) -> Option<String> {
+    Some(match (least, most) {
+        (Some((least, false)), Some(most)) => format!("{least} to {most}"),
+        (Some((least, true)), Some(most)) => format!("above {least}, up to {most}"),
+        (Some((least, false)), None) => format!("{least} or more"),
+        (Some((least, true)), None) => format!("above {least}"),
+        (None, Some(most)) => format!("{most} at most"),
+        (None, None) => return None,
+    })
 }
 
 /// The unit of measure that the end of a key names.
-fn unit(name: &str) -> Option<&'static str> {
+fn unit(name: &str, whole: bool) -> Option<&'static str> {
     let (before, last) = name.rsplit_once('_')?;
     match last {
         _ if before.ends_with("per") => None,
@@ -153,33 +175,60 @@ fn unit(name: &str) -> Option<&'static str> {
         "px" => Some("pixels"),
         "gb" => Some("gigabytes"),
         "sd" => Some("standard deviations"),
-        "voxels" => Some("voxels"),
+        // Shares of voxels are told by numbers that are not whole.
+        "voxels" if whole => Some("voxels"),
         _ => None,
     }
 }
 
-/// Words for several of what these words are for one of.
-fn plural(words: &str) -> String {
-    match words.split_once(", ") {
-        Some((first, rest)) => format!("{}, each {rest}", plural(first)),
-        None => match words.split_once(" of ").or_else(|| words.split_once(" that ")) {
-            Some((first, rest)) if first.ends_with("number") => format!("{first}s of {rest}"),
-            Some((first, rest)) if first.ends_with("text") => {
-                format!("{first}s that match{}", rest.trim_start_matches("matches"))
-            }
-            Some(("list", rest)) => format!("lists of {rest}"),
-            _ if words.ends_with("number") || words.ends_with("text") || words.ends_with("value") => {
-                format!("{words}s")
-            }
-            _ => words.to_owned(),
-        },
+fn points_to_table(form: &Form) -> bool {
+    match form {
+        Form::Table(_) => true,
+        Form::List { of, .. } => points_to_table(of),
+        _ => false,
     }
 }
 
-/// Text whose lines were broken for an editor, in paragraphs.
-fn flowing(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
-    paragraphs.collect::<Vec<_>>().join("\n\n  ")
+/// Paragraphs in lines of a readable width, each line behind an indent. Code is never broken, and no line begins as a list does.
+fn wrapped(indent: &str, text: &str) -> String {
+    let mut page = String::new();
+    for (place, paragraph) in text.split("\n\n").enumerate() {
+        if place > 0 {
+            page.push('\n');
+        }
+        let mut line = indent.to_owned();
+        for word in unbroken(paragraph) {
+            let is_empty = line.len() == indent.len();
+            let begins_list = matches!(word.as_str(), "-" | "+" | "*")
+                || word.ends_with(['.', ')']) && word.starts_with(|letter: char| letter.is_ascii_digit());
+            if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH && !begins_list {
+                let _ = writeln!(page, "{line}");
+                line = format!("{indent}{word}");
+            } else {
+                line.push_str(if is_empty { "" } else { " " });
+                line.push_str(&word);
+            }
+        }
+        let _ = writeln!(page, "{line}");
+    }
+    page
+}
+
+/// The words of a text; code in it is one word, whatever blanks it has.
+fn unbroken(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_code = false;
+    for word in text.split_whitespace() {
+        match words.last_mut().filter(|_| is_code) {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            None => words.push(word.to_owned()),
+        }
+        is_code ^= word.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 /// A value as TOML writes it on a line.
@@ -203,4 +252,37 @@ fn example(table: &Table, name: Option<&str>, value: &Value) -> String {
         let _ = writeln!(text, "{key} = {}", toml(value));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anchors_are_those_of_github() {
+        assert_eq!(anchor("`[encoding.ridge]`"), "encodingridge");
+        assert_eq!(anchor("`[[atlas.combine]]`"), "atlascombine");
+        assert_eq!(anchor("`[models.NAME.low_level]`"), "modelsnamelow_level");
+        assert_eq!(anchor("The file"), "the-file");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_never_in_code_or_as_lists() {
+        let words = ["word"; 25].join(" ");
+        let page = wrapped("  ", &format!("{words} `a = [1, 2]` - {words}\n\nnext"));
+        let lines: Vec<&str> = page.lines().collect();
+        assert_eq!(lines.len(), 5, "{page}");
+        assert!(lines[0].ends_with("word") && lines[1].starts_with("  `a = [1, 2]` - word"), "{page}");
+        assert_eq!(lines[3..], ["", "  next"]);
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH + 2));
+    }
+
+    #[test]
+    fn units_are_read_off_the_ends_of_keys() {
+        assert_eq!(unit("gap_s", false), Some("seconds"));
+        assert_eq!(unit("frames_per_s", false), None);
+        assert_eq!(unit("mirrored_voxels", false), None);
+        assert_eq!(unit("erode_voxels", true), Some("voxels"));
+        assert_eq!(unit("seed", true), None);
+    }
 }
