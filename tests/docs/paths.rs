@@ -9,7 +9,7 @@ use std::{
 const FOLDERS: [&str; 9] = ["src", "tests", "docs", "schemas", "experiments", "scripts", "benches", "fuzz", ".ci"];
 
 /// Files that recipes name to be written, and that are not there.
-const TO_BE_WRITTEN: [&str; 1] = ["yours"];
+const TO_BE_WRITTEN: [&str; 2] = ["reach", "yours"];
 
 fn pages() -> Vec<PathBuf> {
     let docs = fs::read_dir("docs").expect("a folder of pages").map(|entry| entry.expect("readable").path());
