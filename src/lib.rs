@@ -34,8 +34,7 @@
 //! | `weights` | a size or another model, and a seed | a model folder |
 //! | `export` | weights | an ONNX graph whose outputs are units |
 //! | `extract` | graph and its weights, one shard of stimuli | stimuli x units |
-//! | `measure` | stimuli | low-level features, as units |
-//! | `measure` | one shard of stimuli | stimuli x low-level features |
+//! | `measure` | one shard of stimuli | stimuli x low-level features, in the place of units |
 //! | `series` | all shards, one run's events | volumes x units |
 //! | `simulate` | unit series | a subject's BIDS derivatives |
 //! | `mask`, `groups` | brain masks, atlas | voxels by network, with names and without |
