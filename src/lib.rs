@@ -94,14 +94,14 @@
 //! | [`report`] | the page, from contents as data | where contents come from |
 //! | [`cli`] | terminals, arguments, the environment | everything that another folder can know |
 //!
-//! A run begins in `cli/run.rs`, which opens a study (`cli/open.rs`: read, checked, planned, compared with the cache), hands the plan to the
-//! executor and lays the results out (`cli/results.rs`). To follow one task from study to artifact, read `spec/written/statistics.rs`,
+//! A run begins in `cli/run.rs`, which opens a study (`cli/open.rs`: read, checked, planned, compared with the cache), hands the plan to
+//! the executor and lays the results out (`cli/results.rs`). To follow one task from study to artifact, read `spec/written/statistics.rs`,
 //! `plan/build/answers.rs` and `task/polarity.rs` side by side.
 //!
 //! # To add something
 //!
-//! `docs/contributing.md` has it step by step, with every file that has to know: a kind of task, a statistic, a model architecture, an atlas
-//! format, a field of the study, a reader of foreign bytes, a command. In short:
+//! `docs/contributing.md` has it step by step, with every file that has to know: a kind of task, a statistic, a model architecture, an
+//! atlas format, a field of the study, a reader of foreign bytes, a command. In short:
 //!
 //! - A *task* is a struct in `task/` whose serialised fields are its parameters, with [`task::Compute`]; a [`task::Kind`]; a line where
 //!   tasks are read that travelled ([`task::read_task`]); and its wiring in `plan/build/`.
