@@ -19,8 +19,8 @@ impl Reference {
     }
 
     fn table(&self, page: &mut String, table: &Table) {
-        // A table stands below the one that its first key names, where that is told too.
-        let is_inner = table.path.len() > 1 && self.tables.iter().any(|outer| outer.path == table.path[..1]);
+        // A table stands below the one that its first keys name, where that is told too.
+        let is_inner = (1..table.path.len()).any(|n| self.tables.iter().any(|outer| outer.path == table.path[..n]));
         let level = if is_inner { "###" } else { "##" };
         let _ = write!(page, "\n{level} {}\n\n{}", heading(table), wrapped("", &table.about));
         if let Some((name, value)) = &table.example {
