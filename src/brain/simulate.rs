@@ -78,9 +78,9 @@ pub struct Simulation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "networks": ["default", "limbic"], "duplicates": 3, "mirrored": 3 }))]
     pub patterns: Option<PlantedPatterns>,
-    /// Runs shown again, with the same signal and fresh noise: for each run, the names of its further showings. None by
+    /// Runs shown again, with the same signal and fresh noise: for each run, new names for its further showings. None by
     /// default; a run of the study with the stimuli of another one is a repeat without being named here.
-    #[schemars(example = serde_json::json!({ "2": ["3", "4"] }))]
+    #[schemars(example = serde_json::json!({ "2": ["2b", "2c"] }))]
     pub repeats: BTreeMap<String, Vec<String>>,
 }
 

@@ -238,7 +238,8 @@ impl<'a> Reading<'a> {
                 most: schema.get("maximum").cloned(),
             },
             Some("array") => {
-                let of = self.form(path, &schema["items"], &[]);
+                let inner: Vec<Value> = examples.iter().filter_map(Value::as_array).flatten().cloned().collect();
+                let of = self.form(path, &schema["items"], &inner);
                 if let Form::Table(told) = &of
                     && let Some(table) = self.tables.iter_mut().find(|table| table.path == *told)
                 {
@@ -259,7 +260,8 @@ impl<'a> Reading<'a> {
             each.all(|other| other == first && name_of(other).is_some()).then_some(first)
         });
         let Some(each) = named.or_else(|| schema.get("additionalProperties").filter(|any| **any != false)) else {
-            return self.told_table(of, schema, path, text(schema, "description"), None);
+            let example = examples.iter().find(|example| example.is_object()).map(|example| (None, example.clone()));
+            return self.told_table(of, schema, path, text(schema, "description"), example);
         };
         let example = examples.first().and_then(Value::as_object).and_then(|example| example.iter().next());
         let example = example.map(|(name, value)| (Some(name.clone()), value.clone()));

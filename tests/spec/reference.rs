@@ -50,12 +50,11 @@ const RECORDED: &str =
 const ATLAS: &str = "[atlas]\nlabels = 'a.nii'\ntable = 'a.tsv'";
 
 /// What else a study says for what stands under a path to mean something.
-const COMPANIONS: [(&str, &str); 16] = [
+const COMPANIONS: [(&str, &str); 15] = [
     ("atlas", RECORDED),
     ("bold.bids", ATLAS),
     ("bold.hcp", ATLAS),
     ("bold.matrices", ATLAS),
-    ("bold.simulate.brain.repeats", "runs.test = ['4']\nstimuli.generate.repeat_test = false"),
     ("encoding.ridge.folds.shuffled", "encoding.ridge.allow_shuffled = true"),
     ("models.NAME.low_level", "patterns.dictionary.n_patterns = 8"),
     (
@@ -68,12 +67,12 @@ const COMPANIONS: [(&str, &str); 16] = [
     ("sources", "models.clip.weights = 'clip'"),
     (
         "statistics.architecture.compare",
-        "models.vit.random.architecture = 'vit'\nmodels.roberta.random.architecture = 'roberta'",
+        "bold.simulate.model = 'clip'\nmodels.vit.random.architecture = 'vit'\nmodels.roberta.random.architecture = 'roberta'",
     ),
     ("sweep.exclude", "[sweep.grid]\n'units.reduce' = ['mean', 'max']\n'patterns.dictionary.n_patterns' = [32, 64]"),
     ("sweep.override", "sweep.grid.'units.reduce' = ['mean', 'max']"),
     ("time.delays_s", "time.hrf = 'none'\nencoding.ridge.features = ['layers']"),
-    ("without", "include = 'all.toml'"),
+    ("without", "include = 'all.toml'\nbold.simulate.model = 'clip'"),
 ];
 
 /// Keys of which one takes the other's place.
@@ -262,7 +261,7 @@ fn examples(reference: &Reference, base: &str) -> Vec<(String, toml::Table)> {
             let mut document: toml::Table = base.parse().expect("TOML");
             for (_, more) in COMPANIONS.iter().filter(|(prefix, _)| path.starts_with(prefix)) {
                 let more: toml::Table = more.parse().unwrap_or_else(|error| panic!("{more}: {error}"));
-                if more.contains_key("bold") {
+                if more.get("bold").is_some_and(|bold| bold.get("bids").is_some()) {
                     document.remove("bold");
                 }
                 if path == "sources" {
