@@ -59,7 +59,9 @@ setup:
 build: setup
 	cargo build --release
 
-## Write the JSON Schemas of study files and settings anew.
+## Write what study files and settings may say anew: the JSON Schemas for editors and the pages for readers.
 schema: build
 	$(HEBB) schema > schemas/experiment.schema.json
 	$(HEBB) schema settings > schemas/settings.schema.json
+	$(HEBB) schema --format markdown > docs/reference.md
+	$(HEBB) schema settings --format markdown > docs/settings-reference.md

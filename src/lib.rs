@@ -34,8 +34,7 @@
 //! | `weights` | a size or another model, and a seed | a model folder |
 //! | `export` | weights | an ONNX graph whose outputs are units |
 //! | `extract` | graph and its weights, one shard of stimuli | stimuli x units |
-//! | `measure` | stimuli | low-level features, as units |
-//! | `measure` | one shard of stimuli | stimuli x low-level features |
+//! | `measure` | one shard of stimuli | stimuli x low-level features, in the place of units |
 //! | `series` | all shards, one run's events | volumes x units |
 //! | `simulate` | unit series | a subject's BIDS derivatives |
 //! | `mask`, `groups` | brain masks, atlas | voxels by network, with names and without |
@@ -79,24 +78,39 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # To add a task
+//! # Where things stand
 //!
-//! 1. Write `task/yours.rs`: a struct whose serialised fields are its parameters, and [`task::Compute`] for it.
-//! 2. Add its kind to [`task::Kind`], and where tasks are read that travelled to another machine ([`task::read_task`]).
-//! 3. Wire it in `plan/build.rs`: its inputs by role.
-//! 4. If a study can switch it on, add a table to `spec/written.rs`; the schema follows from it.
-//! 5. Let `task/report.rs` show what it found, and `tests/study/` that an edit reruns it and nothing else.
+//! | folder | what it knows | what it does not |
+//! |---|---|---|
+//! | [`spec`] | what a study says and means; everything that is wrong with it | tasks, the cache |
+//! | [`plan`] | which tasks a study is, what flows between them, their keys, why one is stale | how one is computed |
+//! | [`executor`] | when and where tasks run, here or on a cluster | what they compute |
+//! | [`task`] | one file a kind: parameters, inputs by role, files written | keys, places in the cache |
+//! | [`math`] | objectives and estimators on arrays | files, networks, studies |
+//! | [`model`], [`brain`], [`stimulus`] | networks and their units; voxels and atlases; what was shown | each other |
+//! | [`mod@format`] | bytes that others wrote | what they are for |
+//! | [`store`] | artifacts by digest, published whole, kept whole | kinds of task |
+//! | [`share`] | locks, archives, verification, exports | terminals |
+//! | [`report`] | the page, from contents as data | where contents come from |
+//! | [`cli`] | terminals, arguments, the environment | everything that another folder can know |
 //!
-//! # To add a statistic
+//! A run begins in `cli/run.rs`, which opens a study (`cli/open.rs`: read, checked, planned, compared with the cache), hands the plan to
+//! the executor and lays the results out (`cli/results.rs`). To follow one task from study to artifact, read `spec/written/statistics.rs`,
+//! `plan/build/answers.rs` and `task/polarity.rs` side by side.
 //!
-//! A task as above whose artifact has rows of one form: name it in [`task::finding::Statistic`], with what its value means and what chance
-//! is, and write them with `task/finding.rs`. Group, report and sweeps take them from there. What it needs of held-out predictions,
-//! network by network and block by block of test time, fits have left ([`task::evidence`]).
+//! # To add something
 //!
-//! # To add a model
+//! `docs/contributing.md` has it step by step, with every file that has to know: a kind of task, a statistic, a model architecture, an
+//! atlas format, a field of the study, a reader of foreign bytes, a command. In short:
 //!
-//! Write one file in `model/architecture/`: what its checkpoints look like, what its modules and layers are, and how a layer is
-//! computed, with every activation handed to the taps. See [`model::architecture`].
+//! - A *task* is a struct in `task/` whose serialised fields are its parameters, with [`task::Compute`]; a [`task::Kind`]; a line where
+//!   tasks are read that travelled ([`task::read_task`]); and its wiring in `plan/build/`.
+//! - A *statistic* is a task whose artifact has rows of one form ([`task::finding::Statistic`]). Group, report and sweeps take them from
+//!   there. What it needs of held-out predictions, network by network and block by block of test time, fits have left
+//!   ([`task::evidence`]).
+//! - A *model architecture* is one file in `model/architecture/`: what its checkpoints look like, what its modules and layers are, and how
+//!   a layer is computed, with every activation handed to the taps. See [`model::architecture`].
+//! - A *field* of the study is one in `spec/written.rs`; schema and reference follow from it.
 
 pub mod brain;
 pub mod cli;

@@ -4,6 +4,7 @@ mod brain;
 mod cli;
 #[cfg(target_os = "linux")]
 mod cluster;
+mod docs;
 mod format;
 mod fuzzing;
 mod math;

@@ -51,9 +51,9 @@ pub const SHORTEST_RUN: usize = 10;
 pub struct Simulation {
     /// Seed of everything drawn. The planted truth depends on it alone, the noise also on subject and run.
     pub seed: u64,
-    /// Voxels along left-right, back-front and bottom-top.
+    /// Voxels along left-right, back-front and bottom-top, 6 to 512 each.
     pub shape: [usize; 3],
-    /// Edge of a voxel in millimetres.
+    /// Edge of a voxel in millimetres, 20 at most.
     #[schemars(range(min = 0.1))]
     pub voxel_size_mm: f64,
     /// Variance of the planted signal over the variance of the noise, in every voxel that has a source. 0 plants nothing.
@@ -72,14 +72,15 @@ pub struct Simulation {
     pub space: String,
     /// The networks that follow units, by the names of the schematic atlas: visual, somatomotor, dorsal-attention,
     /// ventral-attention, limbic, language, default. All others are noise, but for those that follow `patterns`.
+    #[schemars(example = serde_json::json!({ "visual": { "module": "vision", "layers": [4, 5] } }))]
     pub networks: BTreeMap<String, PlantedNetwork>,
     /// Networks whose voxels follow patterns, the learned time courses of the model. None by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "networks": ["default", "limbic"], "duplicates": 3, "mirrored": 3 }))]
     pub patterns: Option<PlantedPatterns>,
-    /// Runs shown again, with the same signal and fresh noise: for each run, the names of its further showings. None by
+    /// Runs shown again, with the same signal and fresh noise: for each run, new names for its further showings. None by
     /// default; a run of the study with the stimuli of another one is a repeat without being named here.
-    #[schemars(example = serde_json::json!({ "2": ["3", "4"] }))]
+    #[schemars(example = serde_json::json!({ "2": ["2b", "2c"] }))]
     pub repeats: BTreeMap<String, Vec<String>>,
 }
 

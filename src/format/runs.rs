@@ -26,7 +26,8 @@ pub enum SeriesKind {
     Volume,
     /// Surface vertices and voxels of a CIFTI dense series, which says itself where they lie.
     Grayordinates,
-    /// Columns of a `.npy` matrix.
+    /// Columns of a `.npy` matrix. Neither BIDS nor the Human Connectome Project has any, so no study names this kind.
+    #[schemars(skip)]
     Matrix,
 }
 

@@ -49,10 +49,16 @@ pub trait Architecture: fmt::Debug + Send + Sync {
 pub struct Known {
     /// The name, such as `clip`.
     pub name: &'static str,
+    /// What it is called in prose, such as `CLIP`.
+    pub title: &'static str,
+    /// The work that described it, as the references of a report name it.
+    pub work: &'static str,
     /// What it is, and the files that it is read from.
     pub about: &'static str,
     /// The model in a source, if it is one of this architecture.
     recognise: fn(&Source) -> Result<Option<Described>, ModelError>,
+    /// The model that a configuration describes, of weights that are still to be made.
+    configured: fn(&ConfigTable<'_>) -> Result<Described, ModelError>,
     /// Models of this architecture in their published sizes, by name.
     pub published: fn() -> Vec<(&'static str, Described)>,
 }
@@ -61,14 +67,20 @@ pub struct Known {
 pub type Described = Box<dyn Architecture>;
 
 /// Every architecture that is known.
-pub const KNOWN: [Known; 5] = [meter::KNOWN, clip::KNOWN, vit::KNOWN, bert::KNOWN_ROBERTA, bert::KNOWN_BERT];
+pub static KNOWN: [Known; 5] = [meter::KNOWN, clip::KNOWN, vit::KNOWN, bert::KNOWN_ROBERTA, bert::KNOWN_BERT];
+
+/// The architecture of this name.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
 
 /// The architecture of a model.
 ///
 /// # Errors
 /// It is none that is known, or its configuration contradicts itself.
 pub fn recognise(source: &Source) -> Result<Box<dyn Architecture>, ModelError> {
-    for known in KNOWN {
+    for known in &KNOWN {
         if let Some(found) = (known.recognise)(source)? {
             return Ok(found);
         }
@@ -84,14 +96,10 @@ pub fn recognise(source: &Source) -> Result<Box<dyn Architecture>, ModelError> {
 /// It is none that is known, or the configuration contradicts itself.
 pub fn of_config(config: &ConfigTable<'_>) -> Result<Box<dyn Architecture>, ModelError> {
     let found = config.word("model_type", "")?;
-    Ok(match found.as_str() {
-        "clip" => Box::new(clip::Clip::of_config(config)?),
-        "vit" => Box::new(vit::Vit::of_config(config, "")?),
-        "bert" => Box::new(bert::Bert::of_config(config, bert::Style::Bert, String::new())?),
-        "roberta" => Box::new(bert::Bert::of_config(config, bert::Style::Roberta, String::new())?),
-        "meter" => Box::new(meter::Meter::of_config(config)?),
-        _ => return Err(config.wrong("model_type", format!("`{found}`"), "an architecture that is known")),
-    })
+    match known(&found) {
+        Some(known) => (known.configured)(config),
+        None => Err(config.wrong("model_type", format!("`{found}`"), "an architecture that is known")),
+    }
 }
 
 /// One module's graph and the units that it puts out.

@@ -21,7 +21,7 @@ pub use table::{Attention, LayerUnits, UnitTable};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Layers {
-    /// `"all"`.
+    /// Every layer.
     Named(AllLayers),
     /// Layer numbers from 0, in any order, each once.
     Listed(Vec<usize>),

@@ -7,7 +7,7 @@ use crate::{
     },
     format::runs::SeriesKind,
     math::{ols::Noise, ridge::CvScore, series::Hrf},
-    model::{Kind, RandomModel},
+    model::{Kind, RandomModel, architecture::known},
     spec::{
         Design, ModelSource, Subjects,
         written::{Bands, Encoding, Folds, OverlapNull, Patterns, Rearranged, Rest},
@@ -178,15 +178,8 @@ fn units(design: &Design) -> String {
 }
 
 /// An architecture with whoever described it.
-fn cited(architecture: &str) -> &'static str {
-    match architecture {
-        "clip" => "CLIP, Radford et al. 2021; ",
-        "meter" => "METER, Dou et al. 2022; ",
-        "vit" => "ViT, Dosovitskiy et al. 2021; ",
-        "roberta" => "RoBERTa, Liu et al. 2019; ",
-        "bert" => "BERT, Devlin et al. 2019; ",
-        _ => "",
-    }
+fn cited(architecture: &str) -> String {
+    known(architecture).map(|known| format!("{}, {}; ", known.title, known.work)).unwrap_or_default()
 }
 
 fn time(design: &Design) -> String {

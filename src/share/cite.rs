@@ -6,7 +6,7 @@
 use super::bibtex::{Entry, address, comment, escaped};
 use crate::{
     format::runs::SeriesKind,
-    model::hub::HubModel,
+    model::{architecture::known, hub::HubModel},
     plan::paragraphs,
     report::{Work, cited, work_named},
     spec::{ModelSource, Study, Subjects},
@@ -30,15 +30,6 @@ const PURPOSES: [(&str, &str); 13] = [
     ("Gorgolewski et al. 2016", "BIDS, the layout of the BOLD files"),
 ];
 
-/// Architectures with the work that described them.
-const ARCHITECTURES: [(&str, &str); 5] = [
-    ("clip", "Radford et al. 2021"),
-    ("meter", "Dou et al. 2022"),
-    ("vit", "Dosovitskiy et al. 2021"),
-    ("roberta", "Liu et al. 2019"),
-    ("bert", "Devlin et al. 2019"),
-];
-
 /// Programs by how they call themselves, with title and home.
 const PROGRAMS: [(&str, &str, &str); 3] = [
     ("ONNX Runtime", "{ONNX} {Runtime}", "https://onnxruntime.ai"),
@@ -56,10 +47,7 @@ pub fn bibliography(study: &Study, programs: &[(String, String)]) -> Vec<Entry> 
             let purposes = PURPOSES.iter().filter(|(name, _)| *name == work.named).map(|(_, what)| (*what).to_owned());
             purposes.for_each(|what| found.work(work, &what));
             for model in design.models.iter() {
-                let is_described = |(architecture, name): &&(&str, &str)| {
-                    *architecture == model.facts.architecture && *name == work.named
-                };
-                if ARCHITECTURES.iter().any(|known| is_described(&known)) {
+                if known(model.facts.architecture).is_some_and(|known| known.work == work.named) {
                     found.work(work, &format!("the architecture of model {}", model.name));
                 }
             }
@@ -240,6 +228,7 @@ fn slug(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::architecture::KNOWN;
 
     #[test]
     fn only_addresses_are_taken_for_addresses() {
@@ -256,11 +245,8 @@ mod tests {
     #[test]
     fn every_work_that_methods_may_name_has_a_purpose() {
         let source = include_str!("../plan/methods.rs");
-        let names = PURPOSES
-            .iter()
-            .chain(&ARCHITECTURES.map(|(_, name)| (name, "")))
-            .map(|(name, _)| *name)
-            .collect::<Vec<_>>();
+        let names =
+            PURPOSES.iter().map(|(name, _)| *name).chain(KNOWN.iter().map(|known| known.work)).collect::<Vec<_>>();
         for work in cited(&[source.to_owned()]) {
             assert!(names.contains(&work.named), "{}", work.named);
         }

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! `written.rs` is the grammar and its reference; `schema.rs` generates the JSON Schema from it and `mismatch.rs` finds every
-//! mistake of form; `include.rs` joins files, `sweep.rs` makes cells; `check.rs` finds every mistake of meaning, before
-//! anything is computed; `diagnostic.rs` shows them. The settings of a user or a site take the same way through `settings.rs`.
+//! mistake of form; `include.rs` joins files, `sweep.rs` makes cells; `check.rs` finds every mistake of meaning, before anything
+//! is computed; `diagnostic.rs` shows them; `reference.rs` tells all that may be written, as a page. The settings of a user or a
+//! site take the same way through `settings.rs`.
 
 mod check;
 mod diagnostic;
@@ -15,6 +16,7 @@ mod document;
 mod include;
 mod mismatch;
 pub(crate) mod place;
+pub mod reference;
 mod remote;
 mod schema;
 pub mod settings;

@@ -101,7 +101,7 @@ pub fn settings_schema(kinds: &[&str]) -> serde_json::Value {
     answered(kinds).root().clone()
 }
 
-fn answered(kinds: &[&str]) -> Schema {
+pub(super) fn answered(kinds: &[&str]) -> Schema {
     Schema::of::<Settings>().with_keys("SlurmSettings", "kinds", kinds)
 }
 

@@ -60,7 +60,8 @@ pub struct WrittenStudy {
     pub runs: Runs,
     /// What was shown or said.
     pub stimuli: Stimuli,
-    /// The models whose units are asked about, by a name of your own.
+    /// The models whose units are asked about, each under a name of your own of letters, digits, `-` and `_`.
+    #[schemars(example = json!({ "clip": { "weights": "models/clip-vit-base-patch32" } }))]
     pub models: BTreeMap<String, Model>,
     /// Which activations are the units of every model.
     #[serde(default)]
@@ -71,9 +72,9 @@ pub struct WrittenStudy {
     /// From stimuli to the time of the scanner.
     #[serde(default)]
     pub time: Time,
-    /// The brains: BIDS derivatives on disk, or subjects simulated from the units.
+    /// The brains: recorded, in one of three layouts on disk, or simulated from the units.
     pub bold: Bold,
-    /// What is done to every voxel's series, run by run.
+    /// What is done to every voxel's series, run by run, before it is predicted.
     #[serde(default)]
     pub preparation: Preparation,
     /// The functional networks.
@@ -109,7 +110,8 @@ pub enum Include {
     Several(Vec<PathBuf>),
 }
 
-/// Values to try in turn. Fields are written as paths in quotes, as `"units.reduce"`.
+/// Values to try in turn. Fields are written as paths in quotes, as `"units.reduce"`; a sweep has at most 10000 cells. What `[study]`,
+/// `[sweep]`, `[cache]`, `include` and `without` say cannot vary.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sweep {
@@ -156,7 +158,7 @@ pub struct Override {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// A short name; results are written to a folder of this name.
+    /// A short name; results are written to a folder of this name below `results/`.
     #[schemars(length(min = 1))]
     #[schemars(example = "movie-clip")]
     pub name: String,
@@ -169,7 +171,8 @@ pub struct Header {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Runs {
-    /// Runs that models are fitted on.
+    /// Runs that models are fitted on. One alone cannot be held out in turn: penalties are then chosen over blocks of it
+    /// (`folds = { blocks = { n = 5 } }`).
     #[schemars(length(min = 1))]
     #[schemars(example = ["1", "2", "3"])]
     pub train: Vec<String>,
@@ -188,13 +191,14 @@ pub struct Runs {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Stimuli {
-    /// One TSV table for each run, with columns `onset`, `duration` (seconds) and `image` or `video`, `text`, or both.
+    /// What was shown or said, in one TSV table for each run.
     Tables(Tables),
     /// Pictures and captions made from a seed.
     Generate(Generate),
 }
 
-/// One TSV table for each run.
+/// What was shown or said, in one TSV table for each run: columns `onset` and `duration` in seconds, and `image` or `video`, `text`, or
+/// both. A row is one stimulus.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tables {
@@ -257,18 +261,21 @@ pub struct Extraction {
     pub device: Device,
 }
 
-/// A model: trained weights as they were downloaded, an untrained one of a stated size, or features without a network.
+/// A model: trained weights as they were downloaded, an untrained one of a stated size, or features without a network. Exactly one of
+/// `weights`, `random` and `low_level` is said.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// A folder as a model hub leaves it, or one checkpoint (`.safetensors`, `.ckpt`, `.pt`, `.bin`) with its tokenizer beside it.
+    /// Trained weights: a folder as a model hub leaves it, one checkpoint (`.safetensors`, `.ckpt`, `.pt`, `.bin`) with its tokenizer
+    /// beside it, or `hf:OWNER/NAME@COMMIT` for a model that `hebb models fetch` gets.
     #[serde(default)]
     #[schemars(example = &"models/clip-vit-base-patch32", example = &"models/meter_clip16_288_roberta_pretrain.ckpt")]
     pub weights: Option<String>,
-    /// An untrained model with random weights.
+    /// An untrained model with random weights. Excludes `weights` and `low_level`.
     #[serde(default)]
     pub random: Option<RandomModel>,
-    /// No network: luminance, contrast, edges and motion of pictures, words and letters of texts, and where they stand in the run.
+    /// No network: luminance, contrast, edges and motion of pictures, words and letters of texts, and where they stand in the run. Stands
+    /// alone: excludes `weights`, `random` and `modules`.
     #[serde(default)]
     pub low_level: Option<LowLevel>,
     /// Modules whose units are used; all that the model has and the stimuli feed, if absent.
@@ -285,7 +292,7 @@ pub struct Time {
     /// Haemodynamic response that unit series are convolved with, run by run, before anything is cut.
     pub hrf: Hrf,
     /// Seconds after its time at which a unit counts, with weights of its own for each: a response whose shape is found, not assumed.
-    /// Goes with `hrf = "none"`, and with layers or bands of units as features.
+    /// Needs `hrf = "none"`, and layers or bands of units as features, not patterns; each delay falls on a volume of its own.
     #[schemars(inner(range(min = 0)))]
     #[schemars(example = [2.0, 4.0, 6.0, 8.0])]
     pub delays_s: Vec<f64>,
@@ -368,7 +375,7 @@ pub struct Bids {
     #[serde(default)]
     #[schemars(example = &"denoised")]
     pub desc: Option<String>,
-    /// Volumes (`.nii.gz`) or grayordinates (`.dtseries.nii`).
+    /// Which series are read: volumes (`.nii.gz`) or grayordinates (`.dtseries.nii`).
     #[serde(default = "default_series")]
     #[schemars(example = &"grayordinates")]
     pub series: SeriesKind,
@@ -393,7 +400,7 @@ pub struct Hcp {
     #[schemars(length(min = 1))]
     #[schemars(example = ["sub-100610", "sub-102311"])]
     pub subjects: Vec<String>,
-    /// Grayordinates (`.dtseries.nii`) or volumes (`.nii.gz`).
+    /// Which series are read: grayordinates (`.dtseries.nii`) or volumes (`.nii.gz`).
     #[serde(default = "default_hcp_series")]
     #[schemars(example = &"volume")]
     pub series: SeriesKind,
@@ -467,7 +474,7 @@ pub struct Simulate {
     pub brain: Simulation,
 }
 
-/// The functional networks. Simulated subjects bring an atlas of their own.
+/// The functional networks. Recorded subjects need one; simulated ones bring an atlas of their own, so that none may be named.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Atlas {
@@ -478,8 +485,7 @@ pub struct Atlas {
     /// FreeSurfer's, Yeo's and Schaefer's. A `.dlabel.nii` names its labels itself.
     #[schemars(example = "atlas/networks_dseg.tsv")]
     pub table: Option<PathBuf>,
-    /// Which parcels make one network: `"automatic"` (a column of networks, else the parcels' names), `"names"`, `"parcels"` or
-    /// `{ column = "…" }`.
+    /// Which parcels make one network.
     pub networks: Grouping,
     /// For an atlas of probabilities, a volume for each region: the smallest value, in the unit of the file, at which a voxel
     /// belongs to a region. A voxel may belong to several.
@@ -496,7 +502,7 @@ pub struct Atlas {
     pub combine: Vec<NetworkRule>,
     /// What is taken away from every network, those just made too.
     pub clean: Cleaning,
-    /// Which voxels of the brain mask are used: `"in-networks"`, `"all"`, or `{ networks = [...] }` for some networks only.
+    /// Which voxels of the brain mask are used.
     pub voxels: VoxelSelection,
 }
 
@@ -529,7 +535,7 @@ pub enum Patterns {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dictionary {
-    /// Number of time courses.
+    /// Number of time courses: at most as many as a model has units and the training runs have volumes.
     #[schemars(range(min = 1, max = 4096))]
     #[schemars(example = 64)]
     pub n_patterns: usize,
@@ -561,13 +567,13 @@ fn default_tolerance() -> f64 {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrincipalComponents {
-    /// Number of components.
+    /// Number of components: at most as many as a model has units and the training runs have volumes.
     #[schemars(range(min = 1, max = 4096))]
     #[schemars(example = 64)]
     pub n_patterns: usize,
 }
 
-/// No reduction: every unit is a time course of its own.
+/// No reduction: every unit is a time course of its own. For models with few units. The table is written, and is empty.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({}))]

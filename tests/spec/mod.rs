@@ -5,6 +5,7 @@
 //! with `HEBB_WRITE_EXPECTED=1 cargo test --release --test main spec::` and read the difference.
 
 mod experiments;
+mod reference;
 mod schema;
 mod settings;
 

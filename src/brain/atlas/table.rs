@@ -47,6 +47,26 @@ impl fmt::Display for TableFormat {
     }
 }
 
+/// Why bytes are not read as a table of some format.
+enum Refusal {
+    /// They are of another.
+    OtherFormat(String),
+    /// They begin as one of this format and then do not go on as one.
+    Defect(AtlasError),
+}
+
+impl<E: Into<AtlasError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Refusal::Defect(error.into())
+    }
+}
+
+type Parse = fn(&Path, &[u8]) -> Result<LabelTable, Refusal>;
+
+/// Formats that only reading tells apart.
+const BY_READING: [(TableFormat, Parse); 2] =
+    [(TableFormat::Tsv, columns::parse), (TableFormat::ColorTable, colors::parse)];
+
 /// What the index of an entry counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexMeaning {
@@ -130,25 +150,42 @@ impl LabelTable {
                 let reason = "it is JSON, which describes the columns: name the table beside it";
                 return Err(unreadable(vec![reason.to_owned()]));
             }
-            _ => match (colors::parse(path, bytes), columns::parse(path, bytes)) {
-                (Ok(table), Err(_)) => table,
-                (Err(_), Ok(table)) => table,
-                (Ok(_), Ok(_)) => {
-                    return Err(unreadable(vec![format!(
-                        "it reads both as {} and as {}: add a header or remove it",
-                        TableFormat::Tsv,
-                        TableFormat::ColorTable
-                    )]));
-                }
-                // A defect deep in a file that is clearly of one format is told as what it is.
-                (Err(colors::Refusal::Defect(error)), Err(columns::Refusal::NoHeader(_)))
-                | (Err(colors::Refusal::NotColors(_)), Err(columns::Refusal::Defect(error))) => return Err(error),
-                (Err(no_colors), Err(no_header)) => {
-                    return Err(unreadable(vec![no_header.to_string(), no_colors.to_string()]));
-                }
-            },
+            _ => LabelTable::of_text(path, bytes)?,
         };
         table.checked()
+    }
+
+    /// A table in the one format, of those that are told apart by reading them, in which it reads.
+    fn of_text(path: &Path, bytes: &[u8]) -> Result<Self, AtlasError> {
+        let (mut read, mut refused) = (Vec::new(), Vec::new());
+        for (format, parse) in BY_READING {
+            match parse(path, bytes) {
+                Ok(table) => read.push(table),
+                Err(refusal) => refused.push((format, refusal)),
+            }
+        }
+        let unreadable =
+            |reasons| AtlasError::NotATable { path: path.to_owned(), first_line: first_line(bytes), reasons };
+        if let [one, .., other] = read.as_slice() {
+            let reason = format!("it reads both as {} and as {}: add a header or remove it", one.format, other.format);
+            return Err(unreadable(vec![reason]));
+        }
+        if let Some(table) = read.pop() {
+            return Ok(table);
+        }
+        let is_defect = |(_, refusal): &(TableFormat, Refusal)| matches!(refusal, Refusal::Defect(_));
+        if refused.iter().filter(|refused| is_defect(refused)).count() == 1
+            && let Some(place) = refused.iter().position(|refused| is_defect(refused))
+            && let (_, Refusal::Defect(error)) = refused.swap_remove(place)
+        {
+            // A defect deep in a file that is clearly of one format is told as what it is.
+            return Err(error);
+        }
+        let reason = |(format, refusal)| match refusal {
+            Refusal::OtherFormat(reason) => format!("as {format} {reason}"),
+            Refusal::Defect(error) => format!("as {format} {error}"),
+        };
+        Err(unreadable(refused.into_iter().map(reason).collect()))
     }
 
     /// A table of labels that stand in another file, such as the label table of a CIFTI image.

@@ -133,8 +133,7 @@ pub struct NetworkRule {
     /// Name of the new network.
     #[schemars(example = &"language")]
     pub name: String,
-    /// `"union"`: voxels of any part; `"intersection"`: voxels of all parts; `"difference"`: voxels of the first part
-    /// only.
+    /// How the voxels of the parts become those of the new network.
     #[serde(default)]
     pub operation: SetOperation,
     /// Names of the parts.

@@ -22,16 +22,22 @@ use crate::model::units::Attention;
 /// BERT among the known architectures.
 pub const KNOWN_BERT: Known = Known {
     name: "bert",
+    title: "BERT",
+    work: "Devlin et al. 2019",
     about: "BERT (Devlin et al. 2019): transformers' BertModel, with or without a head on top",
     recognise: |source| recognise(source, Style::Bert, &["bert"]),
+    configured: |config| Ok(Box::new(Bert::of_config(config, Style::Bert, String::new())?)),
     published: || published(Style::Bert),
 };
 
 /// RoBERTa among the known architectures.
 pub const KNOWN_ROBERTA: Known = Known {
     name: "roberta",
+    title: "RoBERTa",
+    work: "Liu et al. 2019",
     about: "RoBERTa (Liu et al. 2019): transformers' RobertaModel, with or without a head on top",
     recognise: |source| recognise(source, Style::Roberta, &["roberta"]),
+    configured: |config| Ok(Box::new(Bert::of_config(config, Style::Roberta, String::new())?)),
     published: || published(Style::Roberta),
 };
 

@@ -21,6 +21,8 @@ use crate::model::weights::Weights;
 /// CLIP among the known architectures.
 pub const KNOWN: Known = Known {
     name: "clip",
+    title: "CLIP",
+    work: "Radford et al. 2021",
     about: "CLIP (Radford et al. 2021): transformers' CLIPModel, or OpenAI's own checkpoints",
     recognise: |source| {
         Ok(match (source.config()?, source.model_type()?.as_deref()) {
@@ -35,6 +37,7 @@ pub const KNOWN: Known = Known {
             _ => None,
         })
     },
+    configured: |config| Ok(Box::new(Clip::of_config(config)?)),
     published: || {
         let large = TowerConfig { n_layers: 24, width: 1024, n_heads: 16, mlp_width: 4096, ..VISION };
         let large_text = TowerConfig { width: 768, n_heads: 12, mlp_width: 3072, ..TEXT };

@@ -26,11 +26,14 @@ use crate::model::text::TokenizerStyle;
 /// METER among the known architectures.
 pub const KNOWN: Known = Known {
     name: "meter",
+    title: "METER",
+    work: "Dou et al. 2022",
     about: "METER (Dou et al. 2022) with CLIP or Swin as image encoder and RoBERTa: its released checkpoints",
     recognise: |source| {
         let is_meter = source.weights.shape("cross_modal_text_transform.weight").is_some();
         Ok(if is_meter { Some(Box::new(Meter::open(source)?)) } else { None })
     },
+    configured: |config| Ok(Box::new(Meter::of_config(config)?)),
     published: || {
         let at = |image_size| -> Box<dyn Architecture> { Box::new(Meter::published(image_size)) };
         vec![("CLIP16-RoBERTa, 288 pixels", at(288)), ("CLIP16-RoBERTa, 384 pixels", at(384))]

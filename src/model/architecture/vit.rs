@@ -19,6 +19,8 @@ use crate::model::text::TokenizerStyle;
 /// ViT among the known architectures.
 pub const KNOWN: Known = Known {
     name: "vit",
+    title: "ViT",
+    work: "Dosovitskiy et al. 2021",
     about: "ViT (Dosovitskiy et al. 2021): transformers' ViTModel or ViTForImageClassification",
     recognise: |source| match (source.config()?, source.model_type()?.as_deref()) {
         (Some(config), Some("vit")) => {
@@ -27,6 +29,7 @@ pub const KNOWN: Known = Known {
         }
         _ => Ok(None),
     },
+    configured: |config| Ok(Box::new(Vit::of_config(config, "")?)),
     published: || {
         let large = TowerConfig { n_layers: 24, width: 1024, n_heads: 16, mlp_width: 4096, ..BASE };
         let sized =

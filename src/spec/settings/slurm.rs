@@ -33,7 +33,7 @@ pub struct SlurmSettings {
     /// Gigabytes that a job asks for at least.
     #[schemars(range(min = 0.1, max = 1_000_000))]
     pub memory_gb: f64,
-    /// Gigabytes that no further try of a task asks for more than.
+    /// Gigabytes that a further try of a task, which was killed for its memory, asks for at most.
     #[schemars(range(min = 0.1, max = 1_000_000))]
     pub most_memory_gb: f64,
     /// Processor cores of a job.
@@ -69,6 +69,7 @@ pub struct SlurmSettings {
     #[schemars(example = ["--exclude=n13"])]
     pub options: Vec<String>,
     /// What jobs of one kind of task ask for otherwise, by the name of the kind, as `extract`.
+    #[schemars(example = serde_json::json!({ "extract": { "partition": "gpu", "gpus": 1 } }))]
     pub kinds: BTreeMap<String, KindSettings>,
 }
 

@@ -76,7 +76,7 @@ impl Encoding {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ridge {
-    /// Penalties to choose from.
+    /// Penalties to choose from: above 0, in ascending order.
     #[schemars(length(min = 1))]
     #[schemars(example = [1.0, 10.0, 100.0, 1000.0])]
     pub alphas: Vec<f64>,
@@ -115,14 +115,14 @@ fn default_features() -> Vec<Features> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Banded {
-    /// Penalties to choose from.
+    /// Penalties to choose from: above 0, in ascending order.
     #[schemars(length(min = 1))]
     #[schemars(example = [1.0, 10.0, 100.0, 1000.0])]
     pub alphas: Vec<f64>,
-    /// Which units make a group.
+    /// Which units make a group; two groups at least have to come of it.
     #[serde(default)]
     pub bands: Bands,
-    /// Weights of the groups that are tried.
+    /// How many weights of the groups are tried.
     #[serde(default = "default_candidates")]
     #[schemars(range(min = 1, max = 100000))]
     pub n_candidates: usize,
@@ -137,7 +137,7 @@ pub struct Banded {
     /// How training runs are held out in turn.
     #[serde(default)]
     pub folds: Folds,
-    /// Whether single volumes may be held out in a random order; see the same field of ridge regression.
+    /// Whether single volumes may be held out in a random order; see the same key of `[encoding.ridge]`.
     #[serde(default)]
     pub allow_shuffled: bool,
     /// What weights and penalties are compared by.
@@ -168,7 +168,7 @@ pub enum Bands {
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 pub struct Ols {
-    /// What is assumed of the noise when t values are computed: `white`, or `ar1`, by which every voxel is whitened first.
+    /// What is assumed of the noise when t values are computed.
     pub noise: Noise,
 }
 
@@ -188,7 +188,7 @@ pub struct Lasso {
     /// How training runs are held out in turn.
     #[serde(default)]
     pub folds: Folds,
-    /// Whether single volumes may be held out in a random order; see the same field of ridge regression.
+    /// Whether single volumes may be held out in a random order; see the same key of `[encoding.ridge]`.
     #[serde(default)]
     pub allow_shuffled: bool,
     /// What penalties are compared by.
@@ -212,7 +212,7 @@ fn patterns_alone() -> Vec<Features> {
 }
 
 /// What voxels are predicted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Features {
     /// The patterns of a model; redundancy and polarity ask about these maps.

@@ -75,7 +75,8 @@ pub enum Rearranged {
     CircularShift,
 }
 
-/// How much of each voxel's test series is signal, as far as runs that were shown again tell.
+/// How much of each voxel's test series is signal, as far as runs that were shown again tell. Scores of patterns are told as a share of
+/// it: `"patterns"` is among the features.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CeilingRuns {
@@ -88,7 +89,7 @@ pub struct CeilingRuns {
 /// Correlation of maps from two halves above which a map counts, if a study does not say.
 const DEFAULT_RELIABILITY: f64 = 0.2;
 
-/// Overlap of the voxels that patterns drive, against permuted memberships.
+/// Overlap of the voxels that patterns drive, against what chance gives. Asks about maps of patterns: `"patterns"` is among the features.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redundancy {
@@ -96,7 +97,7 @@ pub struct Redundancy {
     /// can be compared with most exactly.
     #[schemars(range(min = 0.001, max = 0.5))]
     pub driven_share: f64,
-    /// In place of a share: a pattern drives a voxel whose weight is beyond this many standard deviations of the pattern's map.
+    /// In place of `driven_share`: a pattern drives a voxel whose weight is beyond this many standard deviations of the pattern's map.
     #[schemars(range(min = 0.1, max = 10))]
     #[schemars(example = 1.5)]
     pub threshold_sd: Option<f64>,
@@ -106,7 +107,7 @@ pub struct Redundancy {
     pub min_reliability: f64,
     /// What overlap is compared with.
     pub null: OverlapNull,
-    /// Draws of that.
+    /// Draws of what overlap is compared with.
     #[schemars(range(min = 19, max = 1000000))]
     pub n_permutations: usize,
     /// Shares of the units that are silenced, at random and those with the largest codes first, to see how much of the prediction is
@@ -148,7 +149,8 @@ pub enum OverlapNull {
     Memberships,
 }
 
-/// Pairs of patterns with opposite maps, against pairs of other names, permuted layers and random signs.
+/// Pairs of patterns with opposite maps, against pairs of other names, permuted layers and random signs. Asks about maps of patterns:
+/// `"patterns"` is among the features.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Polarity {
@@ -182,7 +184,8 @@ impl Default for Polarity {
 }
 
 /// What each branch of a model explains that the others do not, and how models differ. Modules whose names begin alike are one
-/// branch, as `fusion-image` and `fusion-text`. Goes with `[encoding.ridge]`.
+/// branch, as `fusion-image` and `fusion-text`. Needs `[encoding.ridge]`, and models of three branches at
+/// most.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Architecture {
@@ -203,7 +206,7 @@ impl Default for Architecture {
     }
 }
 
-/// Whether deeper layers predict networks further along the cortex. Goes with `"layers"` as features.
+/// Whether deeper layers predict networks further along the cortex. Needs `"layers"` among the features.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hierarchy {

@@ -3,28 +3,10 @@
 //! FreeSurfer's `FreeSurferColorLUT.txt`, `Yeo2011_7Networks_ColorLUT.txt` and Schaefer's `..._order.txt` are such tables;
 //! fields stand between tabs or blanks, `#` begins a comment. In a file without tabs names may hold blanks.
 
-use std::fmt;
 use std::path::Path;
 
-use super::{IndexMeaning, LabelEntry, LabelTable, TableFormat};
+use super::{IndexMeaning, LabelEntry, LabelTable, Refusal, TableFormat};
 use crate::brain::atlas::AtlasError;
-
-/// Why a file is not read as a colour table.
-pub(super) enum Refusal {
-    /// Its first line is not one of a colour table.
-    NotColors(String),
-    /// It begins as a colour table and then does not go on as one.
-    Defect(AtlasError),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::NotColors(reason) => write!(f, "as {} {reason}", TableFormat::ColorTable),
-            Refusal::Defect(error) => write!(f, "as {} {error}", TableFormat::ColorTable),
-        }
-    }
-}
 
 /// A line taken apart: index, name, and the numbers behind the name.
 struct Row<'a> {
@@ -35,12 +17,12 @@ struct Row<'a> {
 
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<LabelTable, Refusal> {
     let not_colors = |found: usize| {
-        Refusal::NotColors(format!(
+        Refusal::OtherFormat(format!(
             "its lines need an index, a name and three or four numbers from 0 to 255, the first has {found} fields"
         ))
     };
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Err(Refusal::NotColors("its text must be UTF-8".to_owned()));
+        return Err(Refusal::OtherFormat("its text must be UTF-8".to_owned()));
     };
     let mut rows: Vec<Row<'_>> = Vec::new();
     for (line, text) in (1..).zip(text.split('\n')) {
@@ -63,13 +45,13 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<LabelTable, Refusal> {
         }
     }
     if rows.is_empty() {
-        return Err(Refusal::NotColors("it has no lines".to_owned()));
+        return Err(Refusal::OtherFormat("it has no lines".to_owned()));
     }
     // A name may end in a number, so all lines decide together whether there is an alpha.
     let n_channels = if rows.iter().all(|row| n_channels(&row.fields) == 4) { 4 } else { 3 };
     let name = |row: &Row<'_>| row.fields[1..row.fields.len() - n_channels].join(" ");
     if rows.iter().all(|row| name(row).parse::<f64>().is_ok()) {
-        return Err(Refusal::NotColors("its names must be more than numbers".to_owned()));
+        return Err(Refusal::OtherFormat("its names must be more than numbers".to_owned()));
     }
     let entries = rows.into_iter().map(|row| {
         let channels = &row.fields[row.fields.len() - n_channels..];

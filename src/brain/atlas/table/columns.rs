@@ -3,10 +3,9 @@
 //! The index stands in a column `index`, the name in `name` or `label`; a colour in `color`, as `#rrggbb` or `r,g,b`, or in
 //! three columns. All other columns are kept as text.
 
-use std::fmt;
 use std::path::Path;
 
-use super::{IndexMeaning, LabelEntry, LabelTable, TableFormat};
+use super::{IndexMeaning, LabelEntry, LabelTable, Refusal, TableFormat};
 use crate::brain::atlas::AtlasError;
 use crate::format::tsv::{MISSING, Table, TsvError};
 
@@ -17,40 +16,17 @@ const NAME_COLUMNS: [&str; 6] = ["name", "label", "region", "roi_name", "difumo_
 /// What a colour looks like.
 const COLOR: &str = "a colour such as `#4682b4`";
 
-/// Why a file is not read as a table with a header.
-pub(super) enum Refusal {
-    /// It has no header with an index and a name.
-    NoHeader(String),
-    /// It has one, but something below it is wrong.
-    Defect(AtlasError),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::NoHeader(reason) => write!(f, "as {} {reason}", TableFormat::Tsv),
-            Refusal::Defect(error) => write!(f, "as {} {error}", TableFormat::Tsv),
-        }
-    }
-}
-
-impl<E: Into<AtlasError>> From<E> for Refusal {
-    fn from(error: E) -> Self {
-        Refusal::Defect(error.into())
-    }
-}
-
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<LabelTable, Refusal> {
     let expected = "its header needs columns `index` and `name`, optionally `network` and `color`";
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let header =
-        Table::parse(path, bytes[..end].trim_ascii_end()).map_err(|_| Refusal::NoHeader(expected.to_owned()))?;
+        Table::parse(path, bytes[..end].trim_ascii_end()).map_err(|_| Refusal::OtherFormat(expected.to_owned()))?;
     if !header.columns().iter().any(|column| role(column, &INDEX_COLUMNS).is_some()) {
         let reason = match header.columns() {
             [one] if one.contains(',') => format!("{expected}, separated by tabs and not by commas"),
             _ => expected.to_owned(),
         };
-        return Err(Refusal::NoHeader(reason));
+        return Err(Refusal::OtherFormat(reason));
     }
     let table = Table::parse(path, bytes)?;
     let index = index_column(&table)?;

@@ -1,0 +1,3 @@
+//! What the pages of `docs/` and README say, held to the tree as it is.
+
+mod paths;
