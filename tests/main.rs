@@ -4,6 +4,8 @@ mod brain;
 mod cli;
 #[cfg(target_os = "linux")]
 mod cluster;
+#[cfg(unix)]
+mod docs;
 mod format;
 mod math;
 mod model;
