@@ -99,11 +99,16 @@ fn common(shown: &[Word], printed: &[Word]) -> usize {
     shown.iter().zip(printed).take_while(|(shown, printed)| shown.masked == printed.masked).count()
 }
 
-/// Whether output has the form of what is shown, whatever the figures: its first line, and most of the others.
+/// Whether output has the form of what is shown, whatever the figures: most lines; and the first one with its counts.
 pub(crate) fn alike(shown: &[String], printed: &[String]) -> Result<(), Difference> {
     let forms: BTreeSet<String> = printed.iter().map(|line| shape(line)).collect();
     let lines: Vec<_> = shown.iter().enumerate().filter(|(_, line)| !line.trim().is_empty() && !is_elision(line)).collect();
     let missing: Vec<_> = lines.iter().filter(|(_, line)| !forms.contains(&shape(line))).collect();
+    let masked = |line: &String| words(std::slice::from_ref(line)).into_iter().map(|word| word.masked).collect::<Vec<_>>();
+    let begins = lines.first().filter(|(_, first)| !printed.iter().any(|line| masked(line) == masked(first)));
+    if let Some((line, text)) = begins {
+        return Err(Difference { line: *line, told: format!("`{}` was not printed", text.trim()) });
+    }
     match missing.first() {
         Some((line, text)) if lines[0].0 == *line || missing.len() * 3 > lines.len() => {
             Err(Difference { line: *line, told: format!("nothing like `{}` was printed", text.trim()) })
@@ -209,6 +214,7 @@ mod tests {
     #[test]
     fn another_machine_has_other_figures_and_the_same_form() {
         assert_eq!(alike(&lines("a 1 s\nb 2"), &lines("b 7\na 3 min 2 s")), Ok(()));
+        assert!(alike(&lines("a 1\nb 2"), &lines("a 2\nb 2")).is_err());
         assert!(alike(&lines("a 1 s\nb 2"), &lines("b 7")).is_err());
     }
 

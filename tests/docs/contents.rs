@@ -43,8 +43,7 @@ fn toml_block(block: &Block, sandbox: &Sandbox, written: Option<&str>) -> Result
     };
     if table.keys().all(|key| key == "execution") && !table.is_empty() {
         fs::write(sandbox.root().join("block-settings.toml"), &text).map_err(|error| error.to_string())?;
-        let command = "hebb doctor --settings block-settings.toml && \
-                       hebb slurm script experiments/quickstart.toml --settings block-settings.toml";
+        let command = "hebb slurm script experiments/quickstart.toml --settings block-settings.toml";
         return judge(&sandbox.shell(command), refused);
     }
     let whole = table.contains_key("study") && (table.contains_key("include") || table.contains_key("runs"));
@@ -55,13 +54,19 @@ fn toml_block(block: &Block, sandbox: &Sandbox, written: Option<&str>) -> Result
         (Some(file), true) => file.to_owned(),
         _ => {
             let name = base.file_name().expect("a file").to_string_lossy();
-            let text = if whole { text } else { format!("include = \"{name}\"\n{text}") };
+            let text = if whole { text } else { pieced(&name, &text, &table) };
             let file = folder.join(format!("block-{}.toml", block.line));
             fs::write(sandbox.root().join(&file), text).map_err(|error| error.to_string())?;
             file.display().to_string()
         }
     };
     judge(&sandbox.shell(&format!("cd '{}' && hebb check --trust '{file}'", sandbox.root().display())), refused)
+}
+
+/// A study of a piece and the study that it is a piece of.
+fn pieced(base: &str, piece: &str, table: &toml::Table) -> String {
+    let name = if table.contains_key("study") { "" } else { "[study]\nname = \"block\"\n" };
+    format!("include = \"{base}\"\n{piece}\n{name}")
 }
 
 /// Whether a check ended as it should: well, without the files that only its reader has, or with these words.

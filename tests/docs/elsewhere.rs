@@ -35,10 +35,16 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
         words: "--detach",
     },
     Elsewhere {
+        begins: "hebb run ours.toml",
+        why: "takes results from a bucket that another machine has filled",
+        by: "scripts/remote.sh",
+        words: "FETCHED",
+    },
+    Elsewhere {
         begins: "[41/44] failed group: job 44_0 was killed for using more than",
         why: "is what a run on a Slurm cluster says, where a job is killed for its memory",
-        by: "tests/cluster/losing.rs",
-        words: "execution.slurm.most_memory_gb",
+        by: "tests/cluster/running.rs",
+        words: "was killed for using more than the 700 MB",
     },
 ];
 

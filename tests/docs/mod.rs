@@ -73,7 +73,7 @@ macro_rules! pages {
 pages! {
     readme_is_true: "README.md", Fresh, "";
     brains_is_true: "docs/brains.md", QuickstartRan, "";
-    clusters_is_true: "docs/clusters.md", Fresh, "";
+    clusters_is_true: "docs/clusters.md", QuickstartRan, "";
     files_is_true: "docs/files.md", QuickstartRan, "";
     following_is_true: "docs/following.md", Fresh, "";
     keeping_is_true: "docs/keeping.md", QuickstartRan, "";
@@ -82,7 +82,7 @@ pages! {
     results_is_true: "docs/results.md", QuickstartRan, "";
     settings_is_true: "docs/settings.md", QuickstartRan, "";
     sharing_is_true: "docs/sharing.md", QuickstartRan, "";
-    studies_is_true: "docs/studies.md", QuickstartRan, "";
+    studies_is_true: "docs/studies.md", Fresh, "";
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The program's own tree of commands, as its `--help` prints it, against the pages: neither names what the other does not know.
 
 use super::page::{Page, names};
-use std::{collections::BTreeMap, collections::BTreeSet, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 /// Options of each command, by its words without `hebb`.
 type Tree = BTreeMap<String, BTreeSet<String>>;
@@ -44,15 +47,42 @@ fn name_of(word: &str) -> String {
     word[start..].chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect()
 }
 
-fn tree() -> Tree {
+/// The tree, and the long name of each short option of a command.
+fn tree() -> (Tree, BTreeMap<(String, String), String>) {
     let mut tree = Tree::new();
+    let mut shorts = BTreeMap::new();
     let mut waiting = vec![String::new()];
     while let Some(path) = waiting.pop() {
-        let (options, commands) = read(&help(&path));
+        let help = help(&path);
+        let (options, commands) = read(&help);
+        for line in help.lines().filter(|line| line.trim_start().starts_with('-')) {
+            if let Some((short, long)) = line.trim().split_once(", --") {
+                shorts.insert((path.clone(), short.to_owned()), name_of(&format!("--{long}")));
+            }
+        }
         waiting.extend(commands.iter().map(|name| format!("{path} {name}").trim().to_owned()));
         tree.insert(path, options);
     }
-    tree
+    (tree, shorts)
+}
+
+/// `pin|unpin STUDY` is `pin STUDY` and `unpin STUDY`; values of options stand with bars too, and are no commands.
+fn alternatives(code: &str) -> Vec<String> {
+    let words: Vec<&str> = code.split_whitespace().collect();
+    let choice = words.iter().position(|word| word.contains('|') && !word.contains(['[', ']', '-']));
+    let Some(at) = choice.filter(|at| *at < 3) else {
+        return vec![words.iter().map(|word| unbracketed(word)).collect::<Vec<_>>().join(" ")];
+    };
+    let alternative = |one: &str| {
+        let words = words.iter().enumerate().map(|(place, word)| if place == at { one } else { word });
+        words.map(unbracketed).collect::<Vec<_>>().join(" ")
+    };
+    words[at].split('|').map(alternative).collect()
+}
+
+/// A word that may be left out, without the brackets that say so.
+fn unbracketed(word: &str) -> &str {
+    word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word)
 }
 
 /// The command that code is about: the longest one that its words begin with.
@@ -77,7 +107,7 @@ fn help_is_read() {
 
 #[test]
 fn pages_name_every_command_and_option_and_none_that_is_not_there() {
-    let tree = tree();
+    let (tree, shorts) = tree();
     assert!(tree.len() > 30, "{tree:?}");
     let pages: Vec<Page> = names().iter().map(|name| Page::read(name)).collect();
     let shared: BTreeSet<String> = tree[""].iter().filter(|option| *option != "--version").cloned().collect();
@@ -86,20 +116,20 @@ fn pages_name_every_command_and_option_and_none_that_is_not_there() {
     let mut wrong = Vec::new();
     for page in &pages {
         for (line, code) in code(page) {
-            for part in code.split(['|', ';', '&']) {
-                // In the table of commands an option's values stand with bars between them.
-                let part = if code.contains("[--") { code.as_str() } else { part };
+            for part in code.split(" | ").flat_map(|part| part.split(" && ")).flat_map(alternatives) {
                 let words: Vec<&str> = part.split_whitespace().collect();
                 let begins = words.iter().position(|word| *word == "hebb").map(|at| at + 1);
                 let words = begins.map_or(words.as_slice(), |at| &words[at..]);
-                let options: Vec<String> = words
-                    .iter()
-                    .filter(|word| word.trim_start_matches('[').starts_with("--"))
-                    .map(|word| name_of(word))
-                    .filter(|name| name.len() > 2)
+                let command = command_of(&tree, words);
+                let told = words.iter().map(|word| word.trim_start_matches('[').trim_end_matches(']'));
+                let options: Vec<String> = told
+                    .filter(|word| word.starts_with('-'))
+                    .filter_map(|word| match word.starts_with("--") {
+                        true => Some(name_of(word)).filter(|name| name.len() > 2),
+                        false => shorts.get(&(command.clone()?, word.to_owned())).cloned(),
+                    })
                     .collect();
                 said.extend(options.iter().cloned());
-                let command = command_of(&tree, words);
                 if let (Some(_), None, Some(word)) = (begins, &command, words.first()) {
                     if word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-') && !word.starts_with('-') {
                         wrong.push(format!("{}:{line}: `{code}`: there is no `hebb {word}`", page.name));

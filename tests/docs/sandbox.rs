@@ -100,7 +100,7 @@ impl Sandbox {
         }
         command.env("PATH", format!("{}:{path}", self.folder.path().join("bin").display()));
         command.env("HOME", &home).env("XDG_CONFIG_HOME", home.join(".config")).env("LC_ALL", "C.UTF-8");
-        command.env("HEBB_SITE_SETTINGS", home.join("site.toml")).env("HEBB_ONNXRUNTIME", &self.library);
+        command.env("REPOSITORY", root()).env("HEBB_SITE_SETTINGS", home.join("site.toml")).env("HEBB_ONNXRUNTIME", &self.library);
         // Whatever asks the network meets nobody.
         for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env(name, "http://127.0.0.1:9");
@@ -186,9 +186,10 @@ fn base() -> Option<Arc<Sandbox>> {
 
 /// Copies a folder, or gives its files a second name where none of them is ever written again.
 fn copy(from: &Path, to: &Path, links: bool) {
-    for entry in walkdir::WalkDir::new(from) {
+    let from = fs::canonicalize(from).expect("a folder");
+    for entry in walkdir::WalkDir::new(&from) {
         let entry = entry.expect("readable");
-        let target = to.join(entry.path().strip_prefix(from).expect("walked from there"));
+        let target = to.join(entry.path().strip_prefix(&from).expect("walked from there"));
         if entry.file_type().is_dir() {
             fs::create_dir_all(target).expect("writable");
         } else if !links || fs::hard_link(entry.path(), &target).is_err() {
