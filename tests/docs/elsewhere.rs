@@ -37,8 +37,8 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     Elsewhere {
         begins: "hebb run ours.toml",
         why: "takes results from a bucket that another machine has filled",
-        by: "scripts/remote.sh",
-        words: "FETCHED",
+        by: "tests/cli/remotes.rs",
+        words: "fetched, 0 cached",
     },
     Elsewhere {
         begins: "[41/44] failed group: job 44_0 was killed for using more than",

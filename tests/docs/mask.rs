@@ -67,7 +67,7 @@ fn mask(raw: &[&str], at: usize) -> (usize, String, Vec<String>) {
     if core.strip_suffix("/s").is_some_and(is_number) {
         return (1, format!("{before}<rate>{after}"), Vec::new());
     }
-    if is_number(core) {
+    if is_number(core) && !is_digest(core) {
         return (1, word.to_owned(), Vec::new());
     }
     let mut digests = Vec::new();
@@ -118,8 +118,7 @@ fn is_date(word: &str) -> bool {
 }
 
 fn is_digest(word: &str) -> bool {
-    let digits = word.chars().any(|letter| letter.is_ascii_digit());
-    word.len() >= 8 && digits && word.chars().all(|letter| letter.is_ascii_digit() || ('a'..='f').contains(&letter))
+    word.len() >= 8 && word.chars().all(|letter| letter.is_ascii_digit() || ('a'..='f').contains(&letter))
 }
 
 /// A line without any number, for what is shown of another machine or moment.
@@ -181,6 +180,7 @@ mod tests {
             ("133 artifacts (114.37 MiB) and 272 records read", "133 artifacts (<size>) and 272 records read"),
             ("A  run 34b98c33 of a.toml, 2026-11-29 08:16:33 UTC", "A run <digest> of a.toml, <date> UTC"),
             ("lies in `cache/damaged/62dfa7d98a54cc-1` now", "lies in `cache/damaged/<digest>-1` now"),
+            ("run 32102393, and 12345 of", "run <digest>, and 12345 of"),
             ("20.83 MiB (21842163 bytes) would", "<size> (<size>) would"),
             ("quickstart: http://127.0.0.1:40613/", "quickstart: http://127.0.0.1:<port>/"),
             ("time: about 5.5 s with 2 jobs (11 s of work)", "time: about <time> with <n> jobs (<time> of work)"),

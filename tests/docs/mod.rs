@@ -82,6 +82,7 @@ pages! {
     results_is_true: "docs/results.md", QuickstartRan, "";
     settings_is_true: "docs/settings.md", QuickstartRan, "";
     sharing_is_true: "docs/sharing.md", QuickstartRan, "";
+    tutorial_is_true: "docs/tutorial.md", Fresh, "";
     studies_is_true: "docs/studies.md", Fresh, "";
 }
 
