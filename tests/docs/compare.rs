@@ -73,9 +73,9 @@ pub(crate) fn compare(shown: &[String], printed: &[String], digests: &mut Digest
         } else if last {
             printed.len().checked_sub(segment.len()).filter(|start| *start >= place).into_iter().collect()
         } else {
-            (place..=printed.len().saturating_sub(segment.len())).filter(|&start| {
-                printed.get(start).is_none_or(|word| word.begins_line)
-            }).collect()
+            (place..=printed.len().saturating_sub(segment.len()))
+                .filter(|&start| printed.get(start).is_none_or(|word| word.begins_line))
+                .collect()
         };
         let found = starts.iter().copied().find(|&start| common(&segment, &printed[start..]) == segment.len());
         let Some(start) = found else {
@@ -107,9 +107,11 @@ fn common(shown: &[Word], printed: &[Word]) -> usize {
 /// Whether output has the form of what is shown, whatever the figures: most lines; and the first one with its counts.
 pub(crate) fn alike(shown: &[String], printed: &[String]) -> Result<(), Difference> {
     let forms: BTreeSet<String> = printed.iter().map(|line| shape(line)).collect();
-    let lines: Vec<_> = shown.iter().enumerate().filter(|(_, line)| !line.trim().is_empty() && !is_elision(line)).collect();
+    let lines: Vec<_> =
+        shown.iter().enumerate().filter(|(_, line)| !line.trim().is_empty() && !is_elision(line)).collect();
     let missing: Vec<_> = lines.iter().filter(|(_, line)| !forms.contains(&shape(line))).collect();
-    let masked = |line: &String| words(std::slice::from_ref(line)).into_iter().map(|word| word.masked).collect::<Vec<_>>();
+    let masked =
+        |line: &String| words(std::slice::from_ref(line)).into_iter().map(|word| word.masked).collect::<Vec<_>>();
     let begins = lines.first().filter(|(_, first)| !printed.iter().any(|line| masked(line) == masked(first)));
     if let Some((line, text)) = begins {
         return Err(Difference { line: *line, told: format!("`{}` was not printed", text.trim()) });
@@ -128,7 +130,8 @@ pub(crate) fn renewed(shown: &[String], printed: &[String]) -> Vec<String> {
     let printed: Vec<String> = if counts { printed.to_vec() } else { plain(printed) };
     let pieces: Vec<&[String]> = shown.split(|line| is_elision(line)).collect();
     let mark = shown.iter().find(|line| is_elision(line)).cloned().unwrap_or_default();
-    let Some(((first, middle), last)) = pieces.split_last().and_then(|(last, rest)| Some((rest.split_first()?, last))) else {
+    let Some(((first, middle), last)) = pieces.split_last().and_then(|(last, rest)| Some((rest.split_first()?, last)))
+    else {
         return printed.iter().flat_map(|line| wrapped(line)).collect();
     };
     let mut chosen: Vec<Option<usize>> = (0..first.len().min(printed.len())).map(Some).collect();
@@ -191,7 +194,10 @@ mod tests {
 
     #[test]
     fn counts_missing_lines_and_lines_too_many_are_told() {
-        assert_eq!(difference("a\nb: 3 tasks", "a\nb: 4 tasks"), Some((1, "`b: 3 tasks` was not printed there".to_owned())));
+        assert_eq!(
+            difference("a\nb: 3 tasks", "a\nb: 4 tasks"),
+            Some((1, "`b: 3 tasks` was not printed there".to_owned()))
+        );
         assert_eq!(difference("a", "a\nb c"), Some((0, "more was printed: `b c …`".to_owned())));
         assert!(difference("a\nb", "a").is_some());
         assert!(difference("", "a").is_some());

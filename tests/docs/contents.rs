@@ -86,12 +86,17 @@ fn judge(printed: &super::sandbox::Printed, refused: Option<&str>) -> Result<(),
 
 /// Compiles a program, and runs it where what it imports is there.
 fn python(block: &Block, sandbox: &Sandbox) -> Result<(), String> {
+    if sandbox.shell("command -v python3").status != 0 && std::env::var_os("CI").is_none() {
+        eprintln!("skipped: no python3 to compile a block with");
+        return Ok(());
+    }
     fs::write(sandbox.root().join("block.py"), block.text()).map_err(|error| error.to_string())?;
     let compiled = sandbox.shell("python3 -m py_compile block.py");
     if compiled.status != 0 {
         return Err(compiled.lines.join("\n"));
     }
-    let imports: Vec<_> = block.lines.iter().filter(|line| line.starts_with("import ") || line.starts_with("from ")).collect();
+    let imports: Vec<_> =
+        block.lines.iter().filter(|line| line.starts_with("import ") || line.starts_with("from ")).collect();
     let imports = imports.iter().map(|line| format!("{line}\n")).collect::<String>();
     fs::write(sandbox.root().join("block-imports.py"), imports).map_err(|error| error.to_string())?;
     if sandbox.shell("python3 block-imports.py").status != 0 {

@@ -102,9 +102,9 @@ fn mask(raw: &[&str], at: usize) -> (usize, String, Vec<String>) {
 /// A word without the marks around it.
 fn bare(word: &str) -> (&str, &str, &str) {
     let start = word.find(|letter: char| !"(`\"'[".contains(letter)).unwrap_or(word.len());
-    let end = word.rfind(|letter: char| !")`\"'],;:.".contains(letter)).map_or(start, |end| {
-        end + word[end..].chars().next().map_or(0, char::len_utf8)
-    });
+    let end = word
+        .rfind(|letter: char| !")`\"'],;:.".contains(letter))
+        .map_or(start, |end| end + word[end..].chars().next().map_or(0, char::len_utf8));
     let end = end.max(start);
     (&word[..start], &word[start..end], &word[end..])
 }
@@ -114,7 +114,9 @@ fn is_number(word: &str) -> bool {
 }
 
 fn is_date(word: &str) -> bool {
-    word.len() == 10 && word.matches('-').count() == 2 && word.chars().all(|letter| letter.is_ascii_digit() || letter == '-')
+    word.len() == 10
+        && word.matches('-').count() == 2
+        && word.chars().all(|letter| letter.is_ascii_digit() || letter == '-')
 }
 
 fn is_digest(word: &str) -> bool {
@@ -176,7 +178,10 @@ mod tests {
     #[test]
     fn what_differs_by_nature_is_put_aside_and_counts_stay() {
         let table = [
-            ("quickstart: 51 computed, 35 cached in 5.6 s, saved 7 min 1 s", "quickstart: 51 computed, 35 cached in <time>, saved <time>"),
+            (
+                "quickstart: 51 computed, 35 cached in 5.6 s, saved 7 min 1 s",
+                "quickstart: 51 computed, 35 cached in <time>, saved <time>",
+            ),
             ("133 artifacts (114.37 MiB) and 272 records read", "133 artifacts (<size>) and 272 records read"),
             ("A  run 34b98c33 of a.toml, 2026-11-29 08:16:33 UTC", "A run <digest> of a.toml, <date> UTC"),
             ("lies in `cache/damaged/62dfa7d98a54cc-1` now", "lies in `cache/damaged/<digest>-1` now"),

@@ -53,6 +53,46 @@ use page::{Page, names, root};
 use sandbox::Begin;
 use std::fs;
 
+/// An untrained METER of full size in a folder, by a study that needs little else.
+const METER: &str = r#"cat >meter.toml <<'STUDY'
+[study]
+name = "meter"
+
+[runs]
+train = ["1", "2"]
+test = ["3"]
+
+[stimuli.generate]
+images_per_run = 4
+image_size_px = 32
+
+[models.meter.random]
+architecture = "meter"
+
+[models.clip.random]
+vision = { layers = 1, width = 32, heads = 2, mlp_width = 64, image_size = 32, patch_size = 16 }
+text = { layers = 1, width = 32, heads = 2, mlp_width = 64, context_length = 16, vocab_size = 600 }
+
+[bold.simulate]
+subjects = ["sub-01"]
+repetition_time_s = 1.5
+model = "clip"
+
+[bold.simulate.brain]
+shape = [10, 12, 9]
+voxel_size_mm = 12.0
+networks.visual = { module = "vision", layers = [0] }
+
+[patterns.dictionary]
+n_patterns = 2
+penalty = 0.15
+
+[encoding.ridge]
+alphas = [1, 10]
+STUDY
+hebb inputs meter.toml --out models
+rm -r cache"#;
+
 /// A test for each page with commands or studies, and the table of them.
 macro_rules! pages {
     ($($test:ident: $page:literal, $begin:ident, $beforehand:expr;)*) => {
@@ -77,7 +117,7 @@ pages! {
     files_is_true: "docs/files.md", QuickstartRan, "";
     following_is_true: "docs/following.md", Fresh, "";
     keeping_is_true: "docs/keeping.md", QuickstartRan, "";
-    models_is_true: "docs/models.md", Fresh, "";
+    models_is_true: "docs/models.md", Fresh, METER;
     regressions_is_true: "docs/regressions.md", QuickstartRan, "";
     results_is_true: "docs/results.md", QuickstartRan, "";
     settings_is_true: "docs/settings.md", QuickstartRan, "";
@@ -93,8 +133,29 @@ fn every_page_with_a_block_is_tried() {
         let page = Page::read(&name);
         let listed = tried.contains(&name.as_str());
         assert!(page.blocks.is_empty() || listed, "{name} is not in the table of tests/docs/mod.rs");
-        assert!(!page.blocks.is_empty() || !listed, "{name} has no block any more: take it out of the table of tests/docs/mod.rs");
+        assert!(
+            !page.blocks.is_empty() || !listed,
+            "{name} has no block any more: take it out of the table of tests/docs/mod.rs"
+        );
     }
+}
+
+#[test]
+fn what_pages_make_is_in_the_makefile() {
+    let makefile = fs::read_to_string(root().join("Makefile")).expect("committed");
+    let mut n_named = 0;
+    for name in names() {
+        let page = Page::read(&name);
+        let commands = page.commands().into_iter().map(|command| (command.line, command.text));
+        for (line, code) in page.inline_code().into_iter().chain(commands) {
+            let Some(target) = code.strip_prefix("make ").and_then(|rest| rest.split_whitespace().next()) else {
+                continue;
+            };
+            n_named += 1;
+            assert!(makefile.contains(&format!("\n{target}:")), "{name}:{line}: there is no `make {target}`");
+        }
+    }
+    assert!(n_named > 8, "{n_named}");
 }
 
 #[test]
@@ -109,6 +170,12 @@ fn what_is_tried_elsewhere_is_in_a_page_and_is_tried_there() {
         assert!(shown, "no page has `{}` any more: take it out of tests/docs/elsewhere.rs", entry.begins);
         assert!(!entry.why.is_empty(), "`{}`: why can no test run it?", entry.begins);
         let text = fs::read_to_string(root().join(entry.by)).unwrap_or_else(|error| panic!("{}: {error}", entry.by));
-        assert!(text.contains(entry.words), "{} does not say `{}`, which tries `{}`", entry.by, entry.words, entry.begins);
+        assert!(
+            text.contains(entry.words),
+            "{} does not say `{}`, which tries `{}`",
+            entry.by,
+            entry.words,
+            entry.begins
+        );
     }
 }

@@ -31,7 +31,9 @@ fn read(help: &str) -> (BTreeSet<String>, Vec<String>) {
         }
         let long = match words.as_slice() {
             [first, ..] if first.starts_with("--") => Some(first),
-            [first, second, ..] if first.starts_with('-') && first.ends_with(',') && second.starts_with("--") => Some(second),
+            [first, second, ..] if first.starts_with('-') && first.ends_with(',') && second.starts_with("--") => {
+                Some(second)
+            }
             _ => None,
         };
         if let (true, Some(long)) = (section != "Commands:", long) {
@@ -100,7 +102,9 @@ fn code(page: &Page) -> Vec<(usize, String)> {
 
 #[test]
 fn help_is_read() {
-    let (options, commands) = read("Says.\n\nUsage: x\n\nCommands:\n  run   Runs\n  help  Prints\n\nOptions:\n  -o, --out <FILE>\n          To\n      --all  Everything\n");
+    let (options, commands) = read(
+        "Says.\n\nUsage: x\n\nCommands:\n  run   Runs\n  help  Prints\n\nOptions:\n  -o, --out <FILE>\n          To\n      --all  Everything\n",
+    );
     assert_eq!(options.into_iter().collect::<Vec<_>>(), ["--all", "--out"]);
     assert_eq!(commands, ["run"]);
 }
@@ -130,10 +134,10 @@ fn pages_name_every_command_and_option_and_none_that_is_not_there() {
                     })
                     .collect();
                 said.extend(options.iter().cloned());
-                if let (Some(_), None, Some(word)) = (begins, &command, words.first()) {
-                    if word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-') && !word.starts_with('-') {
-                        wrong.push(format!("{}:{line}: `{code}`: there is no `hebb {word}`", page.name));
-                    }
+                let names = |word: &&&str| word.starts_with(|letter: char| letter.is_ascii_lowercase());
+                let named_wrongly = words.first().filter(names).filter(|_| begins.is_some() && command.is_none());
+                if let Some(word) = named_wrongly {
+                    wrong.push(format!("{}:{line}: `{code}`: there is no `hebb {word}`", page.name));
                 }
                 let Some(command) = command else { continue };
                 for option in options {

@@ -85,7 +85,8 @@ impl Page {
                     if ends {
                         break;
                     }
-                    (number, rest) = lines.next().unwrap_or_else(|| panic!("{name}:{number}: a comment that never ends"));
+                    (number, rest) =
+                        lines.next().unwrap_or_else(|| panic!("{name}:{number}: a comment that never ends"));
                 }
                 continue;
             }
@@ -158,7 +159,11 @@ impl Block {
                     goes_on = line.ends_with('\\');
                 }
                 (_, Some(text)) => {
-                    commands.push(Command { line: number, text: text.to_owned(), shown: Some((number + 1, Vec::new())) });
+                    commands.push(Command {
+                        line: number,
+                        text: text.to_owned(),
+                        shown: Some((number + 1, Vec::new())),
+                    });
                     goes_on = text.ends_with('\\');
                 }
                 (Some(command), None) => command.shown.as_mut().expect("a session shows output").1.push(line.clone()),
@@ -249,7 +254,8 @@ mod tests {
         let wishes: Vec<_> = page.blocks[0].wishes.iter().map(|(line, wish)| (*line, wish.clone())).collect();
         let edit = Wish::Edit { file: "a.toml".to_owned(), old: "x = 1".to_owned(), new: "x = 2".to_owned() };
         assert_eq!(wishes, [(3, edit), (5, Wish::Shell("true".to_owned()))]);
-        let told: Vec<_> = page.commands().into_iter().map(|command| (command.line, command.text, command.shown)).collect();
+        let told: Vec<_> =
+            page.commands().into_iter().map(|command| (command.line, command.text, command.shown)).collect();
         assert_eq!(
             told,
             [

@@ -61,14 +61,19 @@ impl Sandbox {
         for name in ["bin", "home"] {
             fs::create_dir(sandbox.folder.path().join(name)).expect("writable");
         }
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hebb"), sandbox.folder.path().join("bin/hebb")).expect("writable");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hebb"), sandbox.folder.path().join("bin/hebb"))
+            .expect("writable");
         copy(&root().join("experiments"), &sandbox.root().join("experiments"), false);
         copy(&root().join("schemas"), &sandbox.root().join("schemas"), false);
         if begin == Begin::QuickstartRan {
             let base = base()?;
             // Folders of runs and studies tell of the place where those ran, which the reader has never seen.
             for name in ["artifacts", "records"] {
-                copy(&base.root().join("cache").join(name), &sandbox.root().join("cache").join(name), name == "artifacts");
+                copy(
+                    &base.root().join("cache").join(name),
+                    &sandbox.root().join("cache").join(name),
+                    name == "artifacts",
+                );
             }
             let _ = fs::copy(base.root().join("cache/times.json"), sandbox.root().join("cache/times.json"));
             sandbox._base = Some(base);
@@ -100,7 +105,10 @@ impl Sandbox {
         }
         command.env("PATH", format!("{}:{path}", self.folder.path().join("bin").display()));
         command.env("HOME", &home).env("XDG_CONFIG_HOME", home.join(".config")).env("LC_ALL", "C.UTF-8");
-        command.env("REPOSITORY", root()).env("HEBB_SITE_SETTINGS", home.join("site.toml")).env("HEBB_ONNXRUNTIME", &self.library);
+        command
+            .env("REPOSITORY", root())
+            .env("HEBB_SITE_SETTINGS", home.join("site.toml"))
+            .env("HEBB_ONNXRUNTIME", &self.library);
         // Whatever asks the network meets nobody.
         for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env(name, "http://127.0.0.1:9");

@@ -61,7 +61,10 @@ impl Story<'_> {
                 Wish::Shell(command) => {
                     let done = self.sandbox.shell(&self.digests.put_into(command));
                     if done.status != 0 {
-                        self.fault(*line, &format!("`{command}` ended with {}: {}", done.status, done.lines.join("\n")));
+                        self.fault(
+                            *line,
+                            &format!("`{command}` ended with {}: {}", done.status, done.lines.join("\n")),
+                        );
                     }
                 }
                 _ => {}
@@ -70,7 +73,9 @@ impl Story<'_> {
         let commands = block.commands();
         if commands.is_empty() {
             self.contents(block);
-        } else if let Some(going) = block.wish(|wish| if let Wish::During(command) = wish { Some(command) } else { None }) {
+        } else if let Some(going) =
+            block.wish(|wish| if let Wish::During(command) = wish { Some(command) } else { None })
+        {
             self.during(going, &commands);
         } else {
             for command in &commands {
@@ -97,21 +102,27 @@ impl Story<'_> {
         }
         self.n_run += 1;
         let text = self.digests.put_into(&command.text);
-        let printed = if text.starts_with("hebb view ") { self.look(&text, command) } else { self.sandbox.shell(&text) };
+        let printed =
+            if text.starts_with("hebb view ") { self.look(&text, command) } else { self.sandbox.shell(&text) };
         let shown = command.shown.as_ref().map(|(_, lines)| lines.as_slice()).unwrap_or_default();
         let refused = block.wish(|wish| if let Wish::Refused(words) = wish { Some(words) } else { None });
         let fails = refused.is_some() || shown.iter().any(|line| line.starts_with("error:"));
         let all = printed.lines.join("\n");
         if (printed.status != 0) != fails || refused.is_some_and(|words| !all.contains(words.as_str())) {
             let expected = if fails { "an error" } else { "0" };
-            self.fault(command.line, &format!("`{text}` ended with {}, expected {expected}; it printed\n{all}", printed.status));
+            self.fault(
+                command.line,
+                &format!("`{text}` ended with {}, expected {expected}; it printed\n{all}", printed.status),
+            );
             return;
         }
         let Some((_, shown)) = &command.shown else { return };
         let other = block.wish(|wish| if let Wish::Alike(_) = wish { Some(()) } else { None }).is_some();
         let found = match other {
             true => alike(shown, &printed.lines),
-            false if text.starts_with("hebb doctor") => compare(&labels(shown), &labels(&printed.lines), &mut self.digests),
+            false if text.starts_with("hebb doctor") => {
+                compare(&labels(shown), &labels(&printed.lines), &mut self.digests)
+            }
             false => compare(shown, &printed.lines, &mut self.digests),
         };
         if let Err(difference) = found {
@@ -161,8 +172,10 @@ impl Story<'_> {
             self.n_elsewhere += 1;
             return;
         }
-        if let Some(command) = block.wish(|wish| if let Wish::PrintedBy(command) = wish { Some(command) } else { None }) {
-            let command = Command { line: block.line, text: command.clone(), shown: Some((block.line, block.lines.clone())) };
+        if let Some(command) = block.wish(|wish| if let Wish::PrintedBy(command) = wish { Some(command) } else { None })
+        {
+            let command =
+                Command { line: block.line, text: command.clone(), shown: Some((block.line, block.lines.clone())) };
             self.command(block, &command);
             return;
         }
