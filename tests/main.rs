@@ -4,7 +4,7 @@ mod brain;
 mod cli;
 #[cfg(target_os = "linux")]
 mod cluster;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod docs;
 mod format;
 mod math;

@@ -1,4 +1,5 @@
-//! Blocks that are no commands: studies and pieces of studies, settings, tables, programs. Each is read by what a reader would have read it.
+//! Blocks that are no commands: studies and pieces of studies, settings, tables, programs. Each is read by what would read it for
+//! a reader.
 
 use super::{
     page::{Block, Wish},

@@ -2,7 +2,8 @@
 //!
 //! A page is a story, told from top to bottom in one sandbox (`sandbox.rs`): a copy of `experiments/`, a home and a cache of its own, the
 //! built program first on the `PATH`, no network. [`PAGES`] says what its reader has when it begins. These tests want a build with
-//! optimisation, as `make test` makes; without it the quickstart alone takes a quarter of an hour.
+//! optimisation, as `make test` makes; without it the quickstart alone takes a quarter of an hour. The shell's own commands are
+//! GNU's, so that this is for Linux.
 //!
 //! # What a page may hold
 //!
@@ -10,7 +11,8 @@
 //! |---|---|
 //! | with lines `$ COMMAND` | each command is run; what follows is compared with what it prints, errors included (`compare.rs`) |
 //! | `sh` | each line is run, and prints what it likes |
-//! | `toml` | a study is checked; a piece is included into the quickstart, or the study of `into:`, and checked; settings are read; only files that come from the reader may be missing |
+//! | `toml` | a study is checked; a piece is joined to the quickstart, or to the study of `into:`, and checked; settings are read |
+//! |   | (only files that come from the reader may be missing) |
 //! | `json`, `jsonl`, `bib` | read |
 //! | `python` | compiled, and run where what it imports is there |
 //! | anything else | needs `printed by:` or `write:`, or an entry in `elsewhere.rs` |

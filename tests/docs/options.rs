@@ -102,9 +102,9 @@ fn code(page: &Page) -> Vec<(usize, String)> {
 
 #[test]
 fn help_is_read() {
-    let (options, commands) = read(
-        "Says.\n\nUsage: x\n\nCommands:\n  run   Runs\n  help  Prints\n\nOptions:\n  -o, --out <FILE>\n          To\n      --all  Everything\n",
-    );
+    let help = "Says.\n\nUsage: x\n\nCommands:\n  run   Runs\n  help  Prints\n\n\
+                Options:\n  -o, --out <FILE>\n          To\n      --all  Everything\n";
+    let (options, commands) = read(help);
     assert_eq!(options.into_iter().collect::<Vec<_>>(), ["--all", "--out"]);
     assert_eq!(commands, ["run"]);
 }

@@ -64,7 +64,11 @@ impl Page {
         Self::of(name, text)
     }
 
-    fn of(name: &str, text: String) -> Self {
+    /// Reads a page that is this text.
+    ///
+    /// # Panics
+    /// Where a comment asks for what nobody knows, or a block or comment never ends.
+    pub(crate) fn of(name: &str, text: String) -> Self {
         let mut blocks = Vec::new();
         let mut wishes = Vec::new();
         let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));

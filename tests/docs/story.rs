@@ -31,10 +31,14 @@ struct Story<'a> {
 /// # Panics
 /// With everything that is not as the page says.
 pub(crate) fn tell(name: &str, begin: Begin, beforehand: &str) {
-    let page = Page::read(name);
     let Some(sandbox) = Sandbox::new(begin) else { return };
+    tell_in(sandbox, &Page::read(name), beforehand);
+}
+
+fn tell_in(sandbox: Sandbox, page: &Page, beforehand: &str) {
+    let name = &page.name;
     let mut story = Story {
-        page: &page,
+        page,
         sandbox,
         digests: Digests::default(),
         faults: Vec::new(),
@@ -221,4 +225,58 @@ impl Story<'_> {
 /// What `hebb doctor` tells of any machine: what it looked for.
 fn labels(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a page, if anything is.
+    fn faults(text: &str) -> Option<String> {
+        let sandbox = Sandbox::new(Begin::Fresh)?;
+        let page = Page::of("a.md", text.to_owned());
+        let told =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell_in(sandbox, &page, "echo mine >mine.txt")));
+        told.err().map(|error| *error.downcast::<String>().expect("a message"))
+    }
+
+    #[test]
+    fn a_true_page_has_no_faults() {
+        let text = "<!-- test edit mine.txt: mine -> yours -->\n```console\n$ cat mine.txt\nyours\n$ cd experiments\n```\n\n\
+                    <!-- test write: b.txt -->\n```text\nb\n```\n\n```sh\ntest \"$(basename $PWD)\" = experiments\n```\n\n\
+                    <!-- test printed by: cat ../b.txt -->\n```text\nb\n```\n\n```console\n$ hebb check none.toml\n\
+                    error: cannot read `none.toml`: No such file or directory (os error 2)\n...\n```\n";
+        assert_eq!(faults(text), None);
+    }
+
+    #[test]
+    fn whatever_a_page_has_wrong_is_told_with_its_line() {
+        if crate::cli::world::runtime().is_none() {
+            return;
+        }
+        let table = [
+            (
+                "```console\n$ echo 3 tasks\n4 tasks\n```\n",
+                "a.md:3: after `echo 3 tasks`: `4 tasks` was not printed there",
+            ),
+            ("```console\n$ false\n```\n", "a.md:2: `false` ended with 1, expected 0"),
+            ("```console\n$ echo error: x\nerror: x\n```\n", "a.md:2: `echo error: x` ended with 0, expected an error"),
+            ("```sh\nhebb no-such-command\n```\n", "a.md:2: `hebb no-such-command` ended with 2, expected 0"),
+            (
+                "<!-- test edit mine.txt: theirs -> ours -->\n```sh\ntrue\n```\n",
+                "a.md:1: `mine.txt` has `theirs` 0 times",
+            ),
+            ("```toml\n[units]\nkinds = \"mlp\"\n```\n", "a.md:2: it is refused:\nerror: unknown key `units.kinds`"),
+            (
+                "<!-- test refused: nothing -->\n```toml\n[units]\nkind = \"mlp\"\n```\n",
+                "a.md:3: expected an error with `nothing`",
+            ),
+            ("```json\n{\n```\n", "a.md:2: EOF while parsing"),
+            ("```text\nwords\n```\n", "a.md:2: nothing is known of a block of `text`"),
+        ];
+        for (text, expected) in table {
+            let told = faults(text).unwrap_or_else(|| panic!("nothing is said of {text}"));
+            assert!(told.contains(expected), "{told}");
+        }
+    }
 }
