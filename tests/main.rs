@@ -4,12 +4,12 @@ mod brain;
 mod cli;
 #[cfg(target_os = "linux")]
 mod cluster;
+#[cfg(target_os = "linux")]
 mod docs;
 mod format;
 mod fuzzing;
 mod math;
 mod model;
-mod pages;
 mod report;
 mod spec;
 mod stimulus;
