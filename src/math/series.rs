@@ -18,6 +18,9 @@ use super::error::{require_finite, require_shape};
 /// Columns that one task convolves or standardises.
 const COLUMN_BLOCK: usize = 256;
 
+/// What rounding may move a time by, in repetition times; no event is timed as finely.
+const ROUNDING: f64 = 1e-9;
+
 /// One presentation of one stimulus within a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event {
@@ -79,6 +82,15 @@ pub fn sample_to_tr(
                 expected: "a finite number of seconds from 0",
             });
         }
+        if event.duration_s == 0.0 {
+            // 13.6 s is the 17th multiple of 0.8 s as they are written, but not as f64 rounds both.
+            let at = (event.onset_s / repetition_time_s + ROUNDING).floor();
+            match shares.get_mut(at.max(0.0) as usize).filter(|_| at >= 0.0) {
+                Some(share) => share.push((event.stimulus, repetition_time_s)),
+                None => n_events_outside += 1,
+            }
+            continue;
+        }
         let mut is_inside = false;
         // A cast from f64 saturates, so an event far before or after the run costs nothing.
         let first = (event.onset_s / repetition_time_s).floor().max(0.0) as usize;
@@ -87,15 +99,9 @@ pub fn sample_to_tr(
             if start_tr_s > end_s {
                 break;
             }
-            let weight_s = if event.duration_s > 0.0 {
-                end_s.min(end_tr_s) - event.onset_s.max(start_tr_s)
-            } else if (start_tr_s..end_tr_s).contains(&event.onset_s) {
-                repetition_time_s
-            } else {
-                0.0
-            };
+            let weight_s = end_s.min(end_tr_s) - event.onset_s.max(start_tr_s);
             // Rounding of `onset + duration` alone must not mark a repetition time as presented.
-            if weight_s > 1e-9 * repetition_time_s {
+            if weight_s > ROUNDING * repetition_time_s {
                 share.push((event.stimulus, weight_s));
                 is_inside = true;
             }
@@ -266,6 +272,19 @@ mod tests {
         assert_eq!(series.presented, [true, false, true]);
         assert_eq!(series.values.column(0).to_vec(), [1.0, 3.0, 5.0]);
         assert_eq!(series.n_events_outside, 2);
+    }
+
+    /// Neither 13.6 / 0.8 nor 2.4 / 0.8 is whole in f64: the one has a product above it, the other a quotient below it.
+    #[test]
+    fn an_impulse_at_a_multiple_of_the_repetition_time_belongs_to_the_one_that_begins_there() {
+        for (onset_s, repetition_time_s, volume) in [(13.6, 0.8, 17), (2.4, 0.8, 3), (2.1, 0.7, 3), (0.0, 0.72, 0)] {
+            let series = sample_to_tr(&[event(onset_s, 0.0, 0)], array![[1.0f32]].view(), 20, repetition_time_s).unwrap();
+            let expected: Vec<bool> = (0..20).map(|n| n == volume).collect();
+            assert_eq!((series.presented, series.n_events_outside), (expected, 0), "{onset_s} s");
+        }
+        for onset_s in [-0.1, 14.4] {
+            assert!(sample_to_tr(&[event(onset_s, 0.0, 0)], array![[1.0f32]].view(), 18, 0.8).is_err(), "{onset_s} s");
+        }
     }
 
     #[test]
