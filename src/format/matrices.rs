@@ -76,11 +76,7 @@ pub fn find_matrix_runs(
         }
         all.push(of_subject);
     }
-    if !content.is_empty() {
-        content.sort_by(|a, b| a.path.cmp(&b.path));
-        content.dedup();
-        problems.push(RunProblem::Unfetched { files: content });
-    }
+    problems.extend(RunProblem::of_unfetched(content));
     if problems.is_empty() { Ok(all) } else { Err(FindError::Runs { root: root.to_owned(), problems }) }
 }
 

@@ -77,11 +77,7 @@ pub fn find_runs(root: &Path, query: &RunQuery) -> Result<Vec<RunFiles>, FindErr
             problems.append(&mut wrong);
         }
     }
-    if !missing_content.is_empty() {
-        missing_content.sort_by(|a, b| a.path.cmp(&b.path));
-        missing_content.dedup();
-        problems.push(RunProblem::Unfetched { files: missing_content });
-    }
+    problems.extend(RunProblem::of_unfetched(missing_content));
     if problems.is_empty() { Ok(runs) } else { Err(FindError::Runs { root: root.to_owned(), problems }) }
 }
 

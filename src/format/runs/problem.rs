@@ -237,6 +237,16 @@ fn seconds_expected(found: f64) -> String {
     "a positive number of seconds".to_owned()
 }
 
+impl RunProblem {
+    /// What is wrong with runs whose files are not all fetched, each file told once however many runs need it; `None` without
+    /// any.
+    pub(in crate::format) fn of_unfetched(mut files: Vec<Unfetched>) -> Option<Self> {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup();
+        (!files.is_empty()).then_some(RunProblem::Unfetched { files })
+    }
+}
+
 fn unfetched_told(files: &[Unfetched]) -> String {
     if let [one] = files {
         return one.to_string();
