@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::companions::{brain_mask, confounds, events};
 use super::inherit::{Folders, applicable, repetition_time};
-use super::query::bare;
 use super::{Entities, RunQuery, natural_order};
 use crate::format::annex::Unfetched;
+use crate::format::runs::naming::bare;
 use crate::format::runs::{FindError, RunFiles, RunLabels, RunProblem, SeriesKind, file_names, is_named};
 
 /// Entities that tell versions of one run apart, and not runs, with the field of the query that chooses between them.
