@@ -33,18 +33,16 @@ pub(super) fn distinct_runs(run_of_sample: &[usize]) -> Vec<usize> {
 pub(super) fn runs_in_order(run_of_sample: &[usize]) -> Result<Vec<std::ops::Range<usize>>, MathError> {
     let mut seen = std::collections::HashSet::new();
     let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-    for (row, &run) in run_of_sample.iter().enumerate() {
-        match runs.last_mut() {
-            Some(last) if run_of_sample[last.start] == run => last.end = row + 1,
-            _ if seen.insert(run) => runs.push(row..row + 1),
-            _ => {
-                return Err(MathError::Parameter {
-                    name: "run_of_sample",
-                    found: run as f64,
-                    expected: "the samples of each run side by side",
-                });
-            }
+    for rows in run_of_sample.chunk_by(|a, b| a == b) {
+        if !seen.insert(rows[0]) {
+            return Err(MathError::Parameter {
+                name: "run_of_sample",
+                found: rows[0] as f64,
+                expected: "the samples of each run side by side",
+            });
         }
+        let start = runs.last().map_or(0, |before| before.end);
+        runs.push(start..start + rows.len());
     }
     Ok(runs)
 }
