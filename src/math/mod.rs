@@ -59,6 +59,7 @@ pub mod phase;
 pub mod polarity;
 pub mod products;
 pub mod projection;
+mod quantile;
 pub mod recovery;
 pub mod reliability;
 pub mod ridge;

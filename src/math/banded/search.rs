@@ -4,7 +4,7 @@
 //! `spectrum.rs`, the scores from `moments.rs`; the fit with the chosen pair is in `refit.rs`.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::moments::Moments;
@@ -77,7 +77,6 @@ fn best_alpha(scores: ArrayView1<'_, Option<f64>>) -> Option<(usize, f64)> {
     scores[alpha].map(|score| (alpha, score))
 }
 
-/// The rows `rows` of a block of targets, stored row by row.
 impl BandedRidge<'_> {
     /// Mean held-out scores of one block of targets, for each candidate n_alphas x n_block; `filters` holds the folds of
     /// the first candidate, then those of the next.
