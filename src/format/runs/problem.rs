@@ -9,8 +9,9 @@ use crate::format::annex::{ContentStore, Unfetched};
 use crate::format::nifti::NiftiError;
 use crate::format::npy::NpyError;
 
-/// Longest repetition time believed to be in seconds; a longer one was meant in milliseconds.
-pub(in crate::format) const LONGEST_REPETITION_TIME_S: f64 = 30.0;
+/// Longest repetition time believed to be in seconds: no scanner takes longer for a volume, and a longer one was meant in
+/// milliseconds.
+pub const LONGEST_REPETITION_TIME_S: f64 = 30.0;
 
 /// What keeps runs from being found.
 #[derive(Debug, Error)]
