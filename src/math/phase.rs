@@ -138,6 +138,8 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use ndarray::{Array, array};
     use proptest::prelude::*;
