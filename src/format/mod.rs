@@ -25,6 +25,7 @@ pub mod hcp;
 pub mod mapped;
 pub mod matrices;
 pub mod motion;
+pub(crate) mod names;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;
