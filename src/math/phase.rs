@@ -60,7 +60,8 @@ pub fn phase_randomised(
     require_shape("run_of_sample", run_of_sample.len(), series.nrows(), "one run for each sample")?;
     require_finite("series", series)?;
     let mut planner = FftPlanner::new();
-    let runs: Vec<Run> = runs_in_order(run_of_sample)?.into_iter().map(|samples| Run::new(samples, &mut planner)).collect();
+    let runs: Vec<Run> =
+        runs_in_order(run_of_sample)?.into_iter().map(|samples| Run::new(samples, &mut planner)).collect();
     let common = (phases == Phases::Common).then(|| draw(&runs, seed, 0));
     let mut surrogate = series.to_owned();
     surrogate.axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK).into_par_iter().enumerate().for_each(

@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn an_impulse_at_a_multiple_of_the_repetition_time_belongs_to_the_one_that_begins_there() {
         for (onset_s, repetition_time_s, volume) in [(13.6, 0.8, 17), (2.4, 0.8, 3), (2.1, 0.7, 3), (0.0, 0.72, 0)] {
-            let series = sample_to_tr(&[event(onset_s, 0.0, 0)], array![[1.0f32]].view(), 20, repetition_time_s).unwrap();
+            let series =
+                sample_to_tr(&[event(onset_s, 0.0, 0)], array![[1.0f32]].view(), 20, repetition_time_s).unwrap();
             let expected: Vec<bool> = (0..20).map(|n| n == volume).collect();
             assert_eq!((series.presented, series.n_events_outside), (expected, 0), "{onset_s} s");
         }

@@ -17,10 +17,8 @@ fn some_voxels_of_some_volumes_are_those_of_the_whole() {
         let path = fixture(&format!("nifti2/{name}"));
         let n_voxels = read_info(&path).unwrap().n_voxels();
         let (offsets, kept) = ([11, 0, 5, 5], [1, 3]);
-        let whole: Vec<f32> = kept
-            .iter()
-            .flat_map(|volume| offsets.map(|offset| expected[name][volume * n_voxels + offset]))
-            .collect();
+        let whole: Vec<f32> =
+            kept.iter().flat_map(|volume| offsets.map(|offset| expected[name][volume * n_voxels + offset])).collect();
         let mut matrix = vec![0.0; 8];
         VolumeReader::open(&path).unwrap().read_rows(&offsets, &kept, &mut matrix).unwrap();
         assert_eq!(matrix, whole, "{name}");

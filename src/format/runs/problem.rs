@@ -251,7 +251,12 @@ fn unfetched_told(files: &[Unfetched]) -> String {
     if files.iter().any(|file| file.store == ContentStore::Lfs) {
         commands.push(format!("`git lfs pull` in `{}`", common_folder(files, ContentStore::Lfs).display()));
     }
-    format!("the content of {} files is not here, {}: run {}", files.len(), listed(&names, SHOWN), commands.join(" and "))
+    format!(
+        "the content of {} files is not here, {}: run {}",
+        files.len(),
+        listed(&names, SHOWN),
+        commands.join(" and ")
+    )
 }
 
 /// The deepest folder that all files of a keeper lie in.

@@ -224,9 +224,8 @@ pub fn map_distance(
             warnings.push(DistanceWarning::ConstantResamples { n_resamples: n_constant });
         }
         let outside = (1.0 - confidence) / 2.0;
-        intervals = [|d: &MapSimilarity| d.cka, |d: &MapSimilarity| d.alignment].map(|coefficient| {
-            quantiles(draws.iter().map(coefficient).collect(), [outside, 1.0 - outside])
-        });
+        intervals = [|d: &MapSimilarity| d.cka, |d: &MapSimilarity| d.alignment]
+            .map(|coefficient| quantiles(draws.iter().map(coefficient).collect(), [outside, 1.0 - outside]));
     }
     let [cka_interval, alignment_interval] = intervals;
     Ok(MapDistance { similarity, cka_interval, alignment_interval, options, warnings })
