@@ -47,7 +47,7 @@ pub(super) fn runs_in_order(run_of_sample: &[usize]) -> Result<Vec<std::ops::Ran
     Ok(runs)
 }
 
-/// Refuses folds that are empty on one side or point outside the samples.
+/// Refuses folds that are empty on one side, point outside the samples, or score on what they fit.
 pub(super) fn require_folds(folds: &[Fold], n_samples: usize) -> Result<(), MathError> {
     if folds.is_empty() {
         return Err(MathError::Empty { what: "folds" });
@@ -60,6 +60,15 @@ pub(super) fn require_folds(folds: &[Fold], n_samples: usize) -> Result<(), Math
             if let Some(&found) = rows.iter().find(|&&row| row >= n_samples) {
                 return Err(MathError::Index { name, found, expected: n_samples });
             }
+        }
+        let mut is_train = vec![false; n_samples];
+        fold.train.iter().for_each(|&row| is_train[row] = true);
+        if let Some(&row) = fold.validation.iter().find(|&&row| is_train[row]) {
+            return Err(MathError::Parameter {
+                name: "rows to score on",
+                found: row as f64,
+                expected: "rows that the same fold does not fit on",
+            });
         }
     }
     Ok(())
@@ -275,5 +284,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_fold_that_scores_on_what_it_fits_is_refused() {
+        let fold = |train: &[usize]| [Fold { train: train.to_vec(), validation: vec![2, 3] }];
+        assert_eq!(require_folds(&fold(&[0, 1]), 4), Ok(()));
+        let error = require_folds(&fold(&[0, 3]), 4).unwrap_err();
+        assert_eq!(error.to_string(), "`rows to score on` is 3, expected rows that the same fold does not fit on");
     }
 }
