@@ -1,10 +1,11 @@
 //! Ridge regression with a penalty for each of many targets, against himalaya on the same matrices, turn by turn on the same
 //! threads; memory at whole-brain size; how time grows with samples, features and targets; and the permutation test.
 //!
-//! `cargo bench --bench encoding [-- TURNS]`, or with one of `primal`, `dual`, `dual-50k` (and TURNS), `large`, `growth`, `null` for that part alone. `HEBB_PYTHON` names a
-//! Python with himalaya (and torch, for its faster backend); without it only Hebb is measured. Every turn is a process of its own, so
-//! that its peak memory is its own. Matrices are made once, in `target/bench/encoding`. The floor is what the solver's own
-//! products would take at the rate at which this machine multiplies large matrices in single precision.
+//! `cargo bench --bench encoding [-- TURNS]`, or with one of `primal`, `dual`, `dual-50k` (and TURNS), `large`, `growth`, `null`
+//! for that part alone. `HEBB_PYTHON` names a Python with himalaya (and torch, for its faster backend); without it only Hebb is
+//! measured. Every turn is a process of its own, so that its peak memory is its own. Matrices are made once, in
+//! `target/bench/encoding`. The floor is what the solver's own products would take at the rate at which this machine multiplies
+//! large matrices in single precision.
 
 use hebb::math::{
     blas::matmul,

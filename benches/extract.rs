@@ -37,6 +37,17 @@ fn median(values: &[f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Keeps the images per second of a turn; the first turn warms everyone up and does not count.
+fn note(rates: &mut Vec<(String, Vec<f64>)>, name: &str, seconds: f64, turn: usize) {
+    if turn == 0 {
+        return;
+    }
+    match rates.iter_mut().find(|(known, _)| known == name) {
+        Some((_, rates)) => rates.push(BATCH as f64 / seconds),
+        None => rates.push((name.to_owned(), vec![BATCH as f64 / seconds])),
+    }
+}
+
 /// A runner in Python that does one turn for each line it is sent.
 struct Python {
     child: Child,
@@ -145,15 +156,6 @@ fn main() {
     }
 
     let mut rates: Vec<(String, Vec<f64>)> = Vec::new();
-    let mut note = |name: &str, seconds: f64, turn: usize| {
-        // The first turn warms everyone up.
-        if turn > 0 {
-            match rates.iter_mut().find(|(known, _)| known == name) {
-                Some((_, rates)) => rates.push(BATCH as f64 / seconds),
-                None => rates.push((name.to_owned(), vec![BATCH as f64 / seconds])),
-            }
-        }
-    };
     let side = 2048;
     let (a, b) = (Array2::<f32>::from_elem((side, side), 0.5), Array2::<f32>::from_elem((side, side), 0.25));
     let mut gemm = Vec::new();
@@ -161,9 +163,9 @@ fn main() {
         for (network, name) in networks.iter_mut().zip(["hebb, query-key", "hebb, mlp", "hebb, both"]) {
             let (seconds, units) = timed(|| network.run_images(&images).expect("units"));
             assert!(units.iter().all(|unit| unit.is_finite()));
-            note(name, seconds, turn);
+            note(&mut rates, name, seconds, turn);
         }
-        let halves = images.chunks(BATCH / threads());
+        let halves = images.chunks(BATCH.div_ceil(threads()));
         let (seconds, ()) = timed(|| {
             std::thread::scope(|scope| {
                 for (network, images) in shards.iter_mut().zip(halves) {
@@ -171,10 +173,10 @@ fn main() {
                 }
             });
         });
-        note("hebb, both, shards", seconds, turn);
+        note(&mut rates, "hebb, both, shards", seconds, turn);
         for (name, python) in &mut others {
             let seconds = python.turn();
-            note(name, seconds, turn);
+            note(&mut rates, name, seconds, turn);
         }
         gemm.push(2.0 * (side as f64).powi(3) / timed(|| a.dot(&b)).0);
     }
@@ -187,28 +189,16 @@ fn main() {
         for batch in [4, 8, 16] {
             let seconds = timed(|| {
                 std::thread::scope(|scope| {
-                    for (network, images) in shards.iter_mut().zip(images.chunks(BATCH / threads())) {
+                    for (network, images) in shards.iter_mut().zip(images.chunks(BATCH.div_ceil(threads()))) {
                         scope.spawn(move || images.chunks(batch).for_each(|images| drop(network.run_images(images))));
                     }
                 });
             })
             .0;
-            if turn > 0 {
-                let name = format!("a session a thread, batches of {batch}");
-                match tried.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, rates)) => rates.push(BATCH as f64 / seconds),
-                    None => tried.push((name, vec![BATCH as f64 / seconds])),
-                }
-            }
+            note(&mut tried, &format!("a session a thread, batches of {batch}"), seconds, turn);
         }
         let seconds = timed(|| plain.run_images(&images).expect("units")).0;
-        if turn > 0 {
-            let name = "graph not optimised, batches of 32".to_owned();
-            match tried.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, rates)) => rates.push(BATCH as f64 / seconds),
-                None => tried.push((name, vec![BATCH as f64 / seconds])),
-            }
-        }
+        note(&mut tried, "graph not optimised, batches of 32", seconds, turn);
     }
     for (name, rates) in &tried {
         println!("{name:<34} {:>9.1}", median(rates));

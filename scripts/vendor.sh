@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../src/report/vendored"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-same=0
+differs=0
 while IFS=$'\t' read -r package version integrity path file sha256 _; do
     archive=$(cd "$work" && npm pack --silent "$package@$version")
     found="sha512-$(openssl dgst -sha512 -binary "$work/$archive" | base64 -w0)"
@@ -21,8 +21,8 @@ while IFS=$'\t' read -r package version integrity path file sha256 _; do
         echo "$file: taken from $package $version, sha256 $fetched"
     else
         echo "$file: differs from $package $version ($fetched)" >&2
-        same=1
+        differs=1
     fi
     rm -rf "$work/package" "$work/$archive"
 done < <(tail -n +2 vendored.tsv)
-exit $same
+exit $differs

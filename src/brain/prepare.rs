@@ -27,6 +27,7 @@ use ndarray::Array2;
 use super::mask::VoxelTable;
 use crate::format::bids::RunFiles;
 use crate::format::hcp::{is_movement, read_movement};
+use crate::format::runs::LONGEST_REPETITION_TIME_S;
 use crate::format::tsv::Table;
 
 pub use clips::ClipTable;
@@ -36,8 +37,6 @@ pub use source::{CiftiSource, MatrixSource, SeriesSource, VolumeSource};
 
 /// Relative difference between the repetition times of sidecar and header that is still rounding.
 const REPETITION_TIME_TOLERANCE: f64 = 0.01;
-/// No scanner takes longer for a volume; a larger number counts milliseconds.
-const LONGEST_REPETITION_TIME_S: f64 = 30.0;
 
 /// What is known of a run besides its series.
 #[derive(Debug, Clone, Copy)]

@@ -47,9 +47,7 @@ impl NetworkChanges {
         let (membership, warnings) = cleaned(&membership, &networks, shape, &self.clean);
         Ok((membership, networks, warnings))
     }
-}
 
-impl NetworkChanges {
     /// The same where places have no neighbours, as on surfaces: networks are made and small ones emptied.
     ///
     /// # Errors

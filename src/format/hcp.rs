@@ -105,9 +105,7 @@ pub fn find_hcp_runs(root: &Path, query: &HcpQuery) -> Result<Vec<RunFiles>, Fin
             },
         }
     }
-    if !unfetched.is_empty() {
-        problems.push(RunProblem::Unfetched { files: unfetched });
-    }
+    problems.extend(RunProblem::of_unfetched(unfetched));
     if problems.is_empty() { Ok(runs) } else { Err(FindError::Runs { root: root.to_owned(), problems }) }
 }
 

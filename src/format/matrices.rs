@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::annex::unfetched;
 use super::nifti::read_volume;
 use super::npy::MatrixReader;
+use super::runs::naming::bare;
 use super::runs::{FindError, RunFiles, RunLabels, RunProblem, SeriesKind, is_named};
 
 const SUBJECT: &str = "{subject}";
@@ -76,20 +77,14 @@ pub fn find_matrix_runs(
         }
         all.push(of_subject);
     }
-    if !content.is_empty() {
-        content.sort_by(|a, b| a.path.cmp(&b.path));
-        content.dedup();
-        problems.push(RunProblem::Unfetched { files: content });
-    }
+    problems.extend(RunProblem::of_unfetched(content));
     if problems.is_empty() { Ok(all) } else { Err(FindError::Runs { root: root.to_owned(), problems }) }
 }
 
 fn labels(subject: &str, run: &str) -> RunLabels {
-    let bare = |key: &str, value: &str| {
-        value.strip_prefix(key).and_then(|rest| rest.strip_prefix('-')).unwrap_or(value).to_owned()
-    };
-    let entities = [("sub", subject), ("run", run)].map(|(key, value)| (key.to_owned(), bare(key, value))).to_vec();
-    let short = bare("run", run);
+    let entities =
+        [("sub", subject), ("run", run)].map(|(key, value)| (key.to_owned(), bare(key, value).to_owned())).to_vec();
+    let short = bare("run", run).to_owned();
     RunLabels { entities, names: if short == run { vec![short] } else { vec![short, run.to_owned()] } }
 }
 

@@ -12,6 +12,7 @@
 //! | [`cifti`] | CIFTI-2 series, scalars and labels on surfaces and in volumes |
 //! | [`runs`] | the files of one run, and everything that can be wrong with a folder of them |
 //! | [`bids`], [`hcp`], [`matrices`] | where runs are: BIDS derivatives, the Human Connectome Project, `.npy` files |
+//! | [`motion`] | the columns of head motion in a table of confounds |
 //! | [`annex`] | stand-ins of files that were not fetched |
 //! | [`onnx`] | ONNX protobuf messages |
 //! | [`torch`] | PyTorch checkpoints, without running what they pickle |
@@ -23,6 +24,8 @@ pub mod cifti;
 pub mod hcp;
 pub mod mapped;
 pub mod matrices;
+pub mod motion;
+pub(crate) mod names;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;

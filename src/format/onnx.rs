@@ -42,12 +42,6 @@ impl ElementType {
             Self::F16 | Self::BF16 => 2,
         }
     }
-
-    /// The type of this number, if it is one of these.
-    #[must_use]
-    pub fn of_number(number: i32) -> Option<Self> {
-        [Self::F32, Self::I64, Self::Bool, Self::F16, Self::BF16].into_iter().find(|kind| *kind as i32 == number)
-    }
 }
 
 /// A whole file: versions and one graph.

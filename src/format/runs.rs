@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::annex::{Unfetched, unfetched};
 pub use naming::{Choice, RunLabels, choose};
-pub use problem::{FindError, RunProblem};
+pub use problem::{FindError, LONGEST_REPETITION_TIME_S, RunProblem};
 
 /// What the columns of a series are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]

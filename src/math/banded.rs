@@ -30,9 +30,6 @@ use super::error::{require_finite, require_shape};
 use super::folds::{Fold, require_folds};
 use super::ridge::{CvScore, require_alphas};
 
-/// Below this share of its power about 0, what varies about the mean is the rounding of f32 input.
-const CONSTANT_SHARE: f64 = (4.0 * f32::EPSILON as f64) * (4.0 * f32::EPSILON as f64);
-
 /// A search whose last fifth of candidates raised the mean best score by more than this had not settled.
 const SETTLED_GAIN: f64 = 1e-3;
 

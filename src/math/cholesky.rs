@@ -1,6 +1,6 @@
 //! Solutions of positive definite systems by Cholesky's factorisation.
 //!
-//! Owns the calls to LAPACK's `dpotrf` and `dpotrs`. It does not know what the matrix is; a matrix that is not positive
+//! Owns the calls to LAPACK's `dpotrf`, `dpotri` and `dpotrs`. It does not know what the matrix is; a matrix that is not positive
 //! definite in f64 is an answer, not an error, because whoever calls may have another way ([`super::eigen`]).
 
 use std::ffi::{c_char, c_int};

@@ -195,7 +195,7 @@ fn learn(
     let mut relative_change = f64::INFINITY;
     while objective.len() < options.max_epochs && relative_change > options.tolerance {
         order.shuffle(rng);
-        let batch_size = options.batch_size << objective.len().min(GROWTH_PASSES);
+        let batch_size = options.batch_size.saturating_mul(1 << objective.len().min(GROWTH_PASSES));
         for batch in order.chunks(batch_size) {
             learning.step(batch);
         }

@@ -33,23 +33,21 @@ pub(super) fn distinct_runs(run_of_sample: &[usize]) -> Vec<usize> {
 pub(super) fn runs_in_order(run_of_sample: &[usize]) -> Result<Vec<std::ops::Range<usize>>, MathError> {
     let mut seen = std::collections::HashSet::new();
     let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-    for (row, &run) in run_of_sample.iter().enumerate() {
-        match runs.last_mut() {
-            Some(last) if run_of_sample[last.start] == run => last.end = row + 1,
-            _ if seen.insert(run) => runs.push(row..row + 1),
-            _ => {
-                return Err(MathError::Parameter {
-                    name: "run_of_sample",
-                    found: run as f64,
-                    expected: "the samples of each run side by side",
-                });
-            }
+    for rows in run_of_sample.chunk_by(|a, b| a == b) {
+        if !seen.insert(rows[0]) {
+            return Err(MathError::Parameter {
+                name: "run_of_sample",
+                found: rows[0] as f64,
+                expected: "the samples of each run side by side",
+            });
         }
+        let start = runs.last().map_or(0, |before| before.end);
+        runs.push(start..start + rows.len());
     }
     Ok(runs)
 }
 
-/// Refuses folds that are empty on one side or point outside the samples.
+/// Refuses folds that are empty on one side, point outside the samples, or score on what they fit.
 pub(super) fn require_folds(folds: &[Fold], n_samples: usize) -> Result<(), MathError> {
     if folds.is_empty() {
         return Err(MathError::Empty { what: "folds" });
@@ -62,6 +60,15 @@ pub(super) fn require_folds(folds: &[Fold], n_samples: usize) -> Result<(), Math
             if let Some(&found) = rows.iter().find(|&&row| row >= n_samples) {
                 return Err(MathError::Index { name, found, expected: n_samples });
             }
+        }
+        let mut is_train = vec![false; n_samples];
+        fold.train.iter().for_each(|&row| is_train[row] = true);
+        if let Some(&row) = fold.validation.iter().find(|&&row| is_train[row]) {
+            return Err(MathError::Parameter {
+                name: "rows to score on",
+                found: row as f64,
+                expected: "rows that the same fold does not fit on",
+            });
         }
     }
     Ok(())
@@ -277,5 +284,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_fold_that_scores_on_what_it_fits_is_refused() {
+        let fold = |train: &[usize]| [Fold { train: train.to_vec(), validation: vec![2, 3] }];
+        assert_eq!(require_folds(&fold(&[0, 1]), 4), Ok(()));
+        let error = require_folds(&fold(&[0, 3]), 4).unwrap_err();
+        assert_eq!(error.to_string(), "`rows to score on` is 3, expected rows that the same fold does not fit on");
     }
 }

@@ -20,8 +20,8 @@ use super::MathError;
 use super::error::require_shape;
 use super::scores::is_constant;
 
-/// Subjects below which a test over them is reported as resting on few: with four, no two-sided test of signs can reach
-/// 0.05 (the smallest p is 2 / 2^4).
+/// Subjects below which a test over them is reported as resting on few: with four, no test of signs can reach 0.05, not even
+/// a one-sided one (the smallest p is 1 / 2^4).
 const FEW_SUBJECTS: usize = 5;
 
 /// A map of every subject, with gaps where a subject has no value.

@@ -9,7 +9,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`series`] | stimuli to repetition times, the haemodynamic response, z-scores |
+//! | [`series`] | stimuli to repetition times, the haemodynamic response, delays |
 //! | [`dictionary`] | sparse dictionary of time courses, its coding step [`lasso`], [`projection`] to new samples, PCA |
 //! | [`folds`] | which samples validate which |
 //! | [`ols`] | least squares with t values, white or first-order autoregressive noise |
@@ -59,6 +59,7 @@ pub mod phase;
 pub mod polarity;
 pub mod products;
 pub mod projection;
+mod quantile;
 pub mod recovery;
 pub mod reliability;
 pub mod ridge;

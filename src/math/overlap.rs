@@ -13,7 +13,6 @@ mod rotation;
 
 use ndarray::{Array2, ArrayView2};
 
-pub(super) use self::compare::quantile;
 pub use self::compare::{Comparison, OverlapComparison, OverlapWarning, PairOverlap, RegionOverlap};
 pub use self::null::{OverlapNull, OverlapOptions, OverlapTest, compare_overlap, overlap_test};
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MathError;
 use super::error::require_shape;
-use super::overlap::quantile;
+use super::quantile::quantile;
 
 /// Resamples drawn by one task, each task from its own stream of random numbers.
 const DRAW_BLOCK: usize = 64;

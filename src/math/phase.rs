@@ -4,7 +4,6 @@
 //! between columns, and forgets when anything happened. What it is a control for is the caller's. Rearrangements of
 //! whole blocks are in [`super::null`].
 
-use std::collections::HashSet;
 use std::f64::consts::TAU;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MathError;
 use super::error::{require_finite, require_shape};
+use super::folds::runs_in_order;
 
 /// Columns of one task.
 const COLUMN_BLOCK: usize = 32;
@@ -60,7 +60,8 @@ pub fn phase_randomised(
     require_shape("run_of_sample", run_of_sample.len(), series.nrows(), "one run for each sample")?;
     require_finite("series", series)?;
     let mut planner = FftPlanner::new();
-    let runs: Vec<Run> = runs(run_of_sample)?.into_iter().map(|samples| Run::new(samples, &mut planner)).collect();
+    let runs: Vec<Run> =
+        runs_in_order(run_of_sample)?.into_iter().map(|samples| Run::new(samples, &mut planner)).collect();
     let common = (phases == Phases::Common).then(|| draw(&runs, seed, 0));
     let mut surrogate = series.to_owned();
     surrogate.axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK).into_par_iter().enumerate().for_each(
@@ -82,24 +83,6 @@ pub fn phase_randomised(
         },
     );
     Ok(surrogate)
-}
-
-/// Samples of each run, in their order.
-fn runs(run_of_sample: &[usize]) -> Result<Vec<Range<usize>>, MathError> {
-    let mut seen = HashSet::new();
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for run in run_of_sample.chunk_by(|a, b| a == b) {
-        if !seen.insert(run[0]) {
-            return Err(MathError::Parameter {
-                name: "run_of_sample",
-                found: run[0] as f64,
-                expected: "the samples of a run to follow one another",
-            });
-        }
-        let start = ranges.last().map_or(0, |range| range.end);
-        ranges.push(start..start + run.len());
-    }
-    Ok(ranges)
 }
 
 /// One factor of unit magnitude for each frequency from 1 to half the length, of every run.
@@ -156,6 +139,8 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use ndarray::{Array, array};
     use proptest::prelude::*;
@@ -253,7 +238,7 @@ mod tests {
         let run = |x: &Array2<f32>, runs: &[usize]| phase_randomised(x.view(), runs, Phases::Common, 1).unwrap_err();
         assert!(matches!(run(&x, &[0; 3]), MathError::Shape { found: 3, expected: 4, .. }));
         let error = run(&x, &[0, 1, 0, 0]);
-        let expected = "`run_of_sample` is 0, expected the samples of a run to follow one another";
+        let expected = "`run_of_sample` is 0, expected the samples of each run side by side";
         assert_eq!(error.to_string(), expected);
         x[[2, 1]] = f32::INFINITY;
         assert!(matches!(run(&x, &[0; 4]), MathError::NotFinite { what: "series", row: 2, column: 1, .. }));
@@ -266,7 +251,7 @@ mod tests {
             let run_of_sample: Vec<usize> = (0..n_samples).map(|t| t * n_runs / n_samples).collect();
             let phases = if common { Phases::Common } else { Phases::Independent };
             let y = phase_randomised(x.view(), &run_of_sample, phases, seed).unwrap();
-            for samples in runs(&run_of_sample).unwrap() {
+            for samples in runs_in_order(&run_of_sample).unwrap() {
                 let of = |z: &Array2<f32>, j: usize| z.slice(s![samples.clone(), j]).to_vec();
                 for j in 0..3 {
                     prop_assert!(distance(&amplitudes(&of(&y, j)), &amplitudes(&of(&x, j))) < 1e-6);

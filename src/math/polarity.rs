@@ -17,7 +17,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::draws::NullComparison;
-pub(super) use self::draws::quantiles;
 use self::draws::require_permutations;
 pub use self::layers::{LayerNull, MirrorTest, mirror_test, mirror_test_under};
 pub use self::orientation::{Orientation, orientations};

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::blocks::{gather, subtract_from_rows};
 use self::factors::{FoldMap, FullMap, shared_kernel};
 use self::inverse::Inverses;
 use super::MathError;

@@ -1,22 +1,24 @@
 //! From stimuli to one value per repetition time, and on to the expected haemodynamic response.
 //!
-//! Owns overlap-weighted averaging of stimuli into repetition times ([`sample_to_tr`]) and z-scoring ([`zscore_columns`],
-//! [`zscore_runs`]); the haemodynamic response ([`Hrf`]) is in `series/hrf.rs`, delayed copies without an assumed response
-//! ([`delay_columns`]) in `series/fir.rs`. It does not know how stimuli are named or where a run's values come from.
+//! Owns overlap-weighted averaging of stimuli into repetition times ([`sample_to_tr`]); the haemodynamic response ([`Hrf`]) is
+//! in `series/hrf.rs`, delayed copies without an assumed response ([`delay_columns`]) in `series/fir.rs`. It does not know how
+//! stimuli are named or where a run's values come from.
 
 mod fir;
 mod hrf;
 
-use ndarray::{Array2, ArrayView2, Axis, Zip};
-use rayon::prelude::*;
+use ndarray::{Array2, ArrayView2, Zip};
 
 pub use self::fir::{delay_columns, delays_in_repetition_times};
 pub use self::hrf::{HRF_LENGTH_S, Hrf, HrfDerivatives, HrfPart};
 use super::MathError;
-use super::error::{require_finite, require_shape};
+use super::error::require_finite;
 
-/// Columns that one task convolves or standardises.
+/// Columns that one task convolves.
 const COLUMN_BLOCK: usize = 256;
+
+/// What rounding may move a time by, in repetition times; no event is timed as finely.
+const ROUNDING: f64 = 1e-9;
 
 /// One presentation of one stimulus within a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +81,15 @@ pub fn sample_to_tr(
                 expected: "a finite number of seconds from 0",
             });
         }
+        if event.duration_s == 0.0 {
+            // 13.6 s is the 17th multiple of 0.8 s as they are written, but not as f64 rounds both.
+            let at = (event.onset_s / repetition_time_s + ROUNDING).floor();
+            match shares.get_mut(at.max(0.0) as usize).filter(|_| at >= 0.0) {
+                Some(share) => share.push((event.stimulus, repetition_time_s)),
+                None => n_events_outside += 1,
+            }
+            continue;
+        }
         let mut is_inside = false;
         // A cast from f64 saturates, so an event far before or after the run costs nothing.
         let first = (event.onset_s / repetition_time_s).floor().max(0.0) as usize;
@@ -87,15 +98,9 @@ pub fn sample_to_tr(
             if start_tr_s > end_s {
                 break;
             }
-            let weight_s = if event.duration_s > 0.0 {
-                end_s.min(end_tr_s) - event.onset_s.max(start_tr_s)
-            } else if (start_tr_s..end_tr_s).contains(&event.onset_s) {
-                repetition_time_s
-            } else {
-                0.0
-            };
+            let weight_s = end_s.min(end_tr_s) - event.onset_s.max(start_tr_s);
             // Rounding of `onset + duration` alone must not mark a repetition time as presented.
-            if weight_s > 1e-9 * repetition_time_s {
+            if weight_s > ROUNDING * repetition_time_s {
                 share.push((event.stimulus, weight_s));
                 is_inside = true;
             }
@@ -128,55 +133,6 @@ pub fn sample_to_tr(
     Ok(TrSeries { values, presented, n_events_outside })
 }
 
-/// Standardises every column in place to mean 0 and variance 1, and returns the constant columns.
-///
-/// The variance divides by n_samples. A column whose standard deviation is below four units of f32 rounding of its
-/// largest magnitude is constant for practical purposes: it becomes 0 and its index is returned, in ascending order.
-///
-/// # Errors
-/// [`MathError::NotFinite`], before anything is changed.
-pub fn zscore_columns(matrix: &mut Array2<f32>) -> Result<Vec<usize>, MathError> {
-    require_finite("matrix", matrix.view())?;
-    if matrix.is_empty() {
-        return Ok((0..matrix.ncols()).collect());
-    }
-    let constant: Vec<Vec<usize>> = matrix
-        .axis_chunks_iter_mut(Axis(1), COLUMN_BLOCK)
-        .into_par_iter()
-        .enumerate()
-        .map(|(block, mut values)| {
-            let mean = column_means(values.view());
-            let mut power = vec![0.0f64; mean.len()];
-            let mut largest = vec![0.0f64; mean.len()];
-            for row in values.outer_iter() {
-                for (j, &v) in row.iter().enumerate() {
-                    power[j] += (f64::from(v) - mean[j]).powi(2);
-                    largest[j] = largest[j].max(f64::from(v).abs());
-                }
-            }
-            let mut constant = Vec::new();
-            let factor: Vec<f64> = (0..mean.len())
-                .map(|j| {
-                    let deviation = (power[j] / values.nrows() as f64).sqrt();
-                    if deviation <= 4.0 * f64::from(f32::EPSILON) * largest[j] {
-                        constant.push(block * COLUMN_BLOCK + j);
-                        0.0
-                    } else {
-                        deviation.recip()
-                    }
-                })
-                .collect();
-            for mut row in values.outer_iter_mut() {
-                for (j, v) in row.iter_mut().enumerate() {
-                    *v = ((f64::from(*v) - mean[j]) * factor[j]) as f32;
-                }
-            }
-            constant
-        })
-        .collect();
-    Ok(constant.concat())
-}
-
 /// Mean of each column, summed in f64 in row order.
 pub(super) fn column_means(matrix: ArrayView2<'_, f32>) -> Vec<f64> {
     let mut mean = vec![0.0; matrix.ncols()];
@@ -186,29 +142,6 @@ pub(super) fn column_means(matrix: ArrayView2<'_, f32>) -> Vec<f64> {
     let n = matrix.nrows().max(1) as f64;
     mean.iter_mut().for_each(|m| *m /= n);
     mean
-}
-
-/// Standardises the columns of each run of a series by that run's own statistics.
-///
-/// `run_of_sample` names the run of each row; rows of a run need not be adjacent. Returns the columns that are constant
-/// in at least one run, in ascending order; there they are 0 within that run.
-///
-/// # Errors
-/// [`MathError::Shape`] when the lengths differ, [`MathError::NotFinite`].
-pub fn zscore_runs(matrix: &mut Array2<f32>, run_of_sample: &[usize]) -> Result<Vec<usize>, MathError> {
-    require_shape("run_of_sample", run_of_sample.len(), matrix.nrows(), "one run for each row")?;
-    let mut constant = Vec::new();
-    for run in super::folds::distinct_runs(run_of_sample) {
-        let rows: Vec<usize> = (0..run_of_sample.len()).filter(|&i| run_of_sample[i] == run).collect();
-        let mut part = matrix.select(Axis(0), &rows);
-        constant.extend(zscore_columns(&mut part)?);
-        for (&row, values) in rows.iter().zip(part.outer_iter()) {
-            matrix.row_mut(row).assign(&values);
-        }
-    }
-    constant.sort_unstable();
-    constant.dedup();
-    Ok(constant)
 }
 
 fn require_duration(name: &'static str, found: f64) -> Result<(), MathError> {
@@ -223,7 +156,6 @@ fn require_duration(name: &'static str, found: f64) -> Result<(), MathError> {
 mod tests {
     use super::*;
     use ndarray::array;
-    use proptest::prelude::*;
 
     fn event(onset_s: f64, duration_s: f64, stimulus: usize) -> Event {
         Event { onset_s, duration_s, stimulus }
@@ -268,6 +200,20 @@ mod tests {
         assert_eq!(series.n_events_outside, 2);
     }
 
+    /// Neither 13.6 / 0.8 nor 2.4 / 0.8 is whole in f64: the one has a product above it, the other a quotient below it.
+    #[test]
+    fn an_impulse_at_a_multiple_of_the_repetition_time_belongs_to_the_one_that_begins_there() {
+        for (onset_s, repetition_time_s, volume) in [(13.6, 0.8, 17), (2.4, 0.8, 3), (2.1, 0.7, 3), (0.0, 0.72, 0)] {
+            let series =
+                sample_to_tr(&[event(onset_s, 0.0, 0)], array![[1.0f32]].view(), 20, repetition_time_s).unwrap();
+            let expected: Vec<bool> = (0..20).map(|n| n == volume).collect();
+            assert_eq!((series.presented, series.n_events_outside), (expected, 0), "{onset_s} s");
+        }
+        for onset_s in [-0.1, 14.4] {
+            assert!(sample_to_tr(&[event(onset_s, 0.0, 0)], array![[1.0f32]].view(), 18, 0.8).is_err(), "{onset_s} s");
+        }
+    }
+
     #[test]
     fn hostile_events_are_refused() {
         let stimuli = array![[1.0f32]];
@@ -276,28 +222,5 @@ mod tests {
         assert!(matches!(run(&[event(f64::NAN, 1.0, 0)]), MathError::Parameter { name: "onset_s", .. }));
         assert!(matches!(run(&[event(0.0, -1.0, 0)]), MathError::Parameter { name: "duration_s", .. }));
         assert_eq!(run(&[]), MathError::Empty { what: "events within the run" });
-    }
-
-    #[test]
-    fn zscore_marks_constant_columns_and_works_per_run() {
-        let mut matrix = array![[1.0f32, 7.0, 0.0], [3.0, 7.0, 1.0], [10.0, 7.0, 5.0], [30.0, 7.0, 5.0]];
-        let mut runs = matrix.clone();
-        assert_eq!(zscore_columns(&mut matrix).unwrap(), [1]);
-        assert!(matrix.column(1).iter().all(|&v| v == 0.0));
-        assert_eq!(zscore_runs(&mut runs, &[0, 0, 4, 4]).unwrap(), [1, 2]);
-        assert_eq!(runs, array![[-1.0f32, 0.0, -1.0], [1.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]);
-    }
-
-    proptest! {
-        #[test]
-        fn zscored_columns_have_mean_zero_and_unit_variance(values in prop::collection::vec(-1e4f32..1e4, 12)) {
-            let mut matrix = Array2::from_shape_vec((6, 2), values).unwrap();
-            let constant = zscore_columns(&mut matrix).unwrap();
-            for (j, column) in matrix.columns().into_iter().enumerate().filter(|(j, _)| !constant.contains(j)) {
-                let mean = column.iter().map(|&v| f64::from(v)).sum::<f64>() / 6.0;
-                let power = column.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / 6.0;
-                prop_assert!(mean.abs() < 1e-6 && (power - 1.0).abs() < 1e-5, "column {j}: {mean} {power}");
-            }
-        }
     }
 }

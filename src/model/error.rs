@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::module::{Module, Stimulus};
 use super::units::{Kind, Reduce};
+use crate::format::names::listed;
 
 /// An error of the model part.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +149,7 @@ pub enum ModelError {
     },
 
     /// Tensors are missing or have other shapes than the configuration says; all of them.
-    #[error("the weights in `{}` do not fit their configuration:{}{}", folder.display(), listed(problems), instead(extra))]
+    #[error("the weights in `{}` do not fit their configuration:{}{}", folder.display(), in_lines(problems), instead(extra))]
     Tensors {
         /// The model folder.
         folder: PathBuf,
@@ -402,19 +403,13 @@ impl fmt::Display for TensorProblem {
     }
 }
 
-fn listed(problems: &[TensorProblem]) -> String {
+fn in_lines(problems: &[TensorProblem]) -> String {
     problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
 /// The first of what is there instead.
 fn instead(extra: &[String]) -> String {
-    const SHOWN: usize = 8;
-    if extra.is_empty() {
-        return String::new();
-    }
-    let names = extra.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let more = if extra.len() > SHOWN { format!(" and {} more", extra.len() - SHOWN) } else { String::new() };
-    format!("\n  not needed, and there: {names}{more}")
+    if extra.is_empty() { String::new() } else { format!("\n  not needed, and there: {}", listed(extra, 8)) }
 }
 
 fn listed_in_words(modules: &[Module]) -> String {

@@ -60,6 +60,7 @@ fn maps_are_interpolated_as_by_nilearn() {
         let resampling = LinearResampling::new(&source, &target).unwrap();
         for (volume, expected) in volumes.iter().zip(&expected) {
             let found = resampling.resample(volume);
+            assert!(found.len() == expected.len() && found.iter().all(|value| value.is_finite()), "{name}");
             let largest = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(largest <= 1e-5, "{name}: {largest}");
             assert!(expected.iter().filter(|&&value| value > 0.0).count() > 50, "{name}");

@@ -24,6 +24,7 @@ fn prepare(run: &RunFiles, preparation: &Preparation) -> Result<BoldRun, Prepare
 /// The largest difference over the largest expected value.
 fn relative_error(found: &Array2<f32>, expected: &Array2<f32>) -> f64 {
     assert_eq!(found.dim(), expected.dim());
+    assert!(found.iter().all(|value| value.is_finite()), "a difference from NaN is no largest one");
     let largest = expected.iter().fold(0.0_f64, |most, &value| most.max(f64::from(value).abs()));
     let worst =
         found.iter().zip(expected).fold(0.0_f64, |most, (a, b)| most.max((f64::from(*a) - f64::from(*b)).abs()));

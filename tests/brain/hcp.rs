@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hebb::format::hcp::{HcpQuery, Registration, find_hcp_runs, read_movement};
-use hebb::format::runs::{Choice, SeriesKind, choose};
+use hebb::format::runs::{Choice, RunProblem, SeriesKind, choose};
 
 use super::layouts::{names, some, told, tree, write};
 
@@ -91,6 +91,17 @@ fn volumes_of_hcp_come_with_their_masks() {
     assert!(text.starts_with("run `tfMRI_MOVIE2_7T_PA` has no brain mask: expected `"), "{text}");
     let first = find_hcp_runs(root.path(), &HcpQuery { runs: vec!["MOVIE1".to_owned()], ..query }).unwrap();
     assert_eq!(names(&first), ["tfMRI_MOVIE1_7T_AP"]);
+}
+
+#[test]
+fn a_mask_of_several_runs_that_is_not_fetched_is_told_once() {
+    let root = hcp("100610");
+    let mask = root.path().join("100610/MNINonLinear/brainmask_fs.2.nii.gz");
+    std::fs::write(&mask, "/annex/objects/KEY\n").unwrap();
+    let raw = HcpQuery { kind: Some(SeriesKind::Volume), processing: some("raw"), ..hcp_query() };
+    let error = find_hcp_runs(root.path(), &raw).unwrap_err();
+    let [RunProblem::Unfetched { files }] = error.problems() else { panic!("{error}") };
+    assert_eq!(files.iter().map(|file| &file.path).collect::<Vec<_>>(), [&mask]);
 }
 
 #[test]

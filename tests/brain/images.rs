@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::fixture;
 
+/// What nibabel wrote into an image.
 #[derive(Deserialize)]
 struct Expected {
     shape: Vec<usize>,
@@ -14,23 +15,23 @@ struct Expected {
     values: Vec<f64>,
 }
 
-fn expected() -> BTreeMap<String, Expected> {
-    let text = std::fs::read_to_string(fixture("images/expected.json")).unwrap();
+/// What nibabel wrote into the images of a folder of fixtures, by their names.
+fn expected(folder: &str) -> BTreeMap<String, Expected> {
+    let text = std::fs::read_to_string(fixture(&format!("{folder}/expected.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-#[test]
-fn values_and_affines_are_those_of_nibabel() {
-    let expected = expected();
-    assert_eq!(expected.len(), 27);
-    for (name, expected) in expected {
-        let mut reader = VolumeReader::open(&fixture(&format!("images/{name}"))).unwrap();
+/// The values of each image of a folder, each checked to have nibabel's values, affine, shape and this version.
+pub(super) fn values_as_in_nibabel(folder: &str, version: u8, n_images: usize) -> BTreeMap<String, Vec<f32>> {
+    let expected = expected(folder);
+    assert_eq!(expected.len(), n_images);
+    let checked = |(name, expected): (String, Expected)| {
+        let mut reader = VolumeReader::open(&fixture(&format!("{folder}/{name}"))).unwrap();
         let info = reader.info().clone();
-        assert_eq!(info.shape[..], expected.shape[..3], "{name}");
+        assert_eq!((info.version, &info.shape[..]), (version, &expected.shape[..3]), "{name}");
         assert_eq!(info.n_volumes, expected.shape[3..].iter().product::<usize>(), "{name}");
-        let affine = info.affine.unwrap();
-        for (found, expected) in affine.as_flattened().iter().zip(expected.affine.as_flattened()) {
-            assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{name} {affine:?}");
+        for (found, expected) in info.affine.unwrap().as_flattened().iter().zip(expected.affine.as_flattened()) {
+            assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{name} {:?}", info.affine);
         }
         let mut values = Vec::new();
         reader
@@ -40,7 +41,14 @@ fn values_and_affines_are_those_of_nibabel() {
             })
             .unwrap();
         assert_eq!(values, expected.values.iter().map(|&value| value as f32).collect::<Vec<f32>>(), "{name}");
-    }
+        (name, values)
+    };
+    expected.into_iter().map(checked).collect()
+}
+
+#[test]
+fn values_and_affines_are_those_of_nibabel() {
+    values_as_in_nibabel("images", 1, 27);
 }
 
 #[test]

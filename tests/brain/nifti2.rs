@@ -1,58 +1,24 @@
 //! NIfTI-2 images that nibabel wrote, of every sample type, byte order and scaling, are read with nibabel's values.
 
-use std::collections::BTreeMap;
-
 use hebb::format::nifti::{NiftiError, VolumeReader, read_extensions, read_info};
-use serde::Deserialize;
 
 use super::fixture;
-
-#[derive(Deserialize)]
-struct Expected {
-    shape: Vec<usize>,
-    affine: [[f64; 4]; 4],
-    values: Vec<f32>,
-}
-
-fn expected() -> BTreeMap<String, Expected> {
-    let text = std::fs::read_to_string(fixture("nifti2/expected.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
+use super::images::values_as_in_nibabel;
 
 #[test]
 fn values_and_affines_are_those_of_nibabel() {
-    let expected = expected();
-    assert_eq!(expected.len(), 43);
-    for (name, expected) in expected {
-        let mut reader = VolumeReader::open(&fixture(&format!("nifti2/{name}"))).unwrap();
-        let info = reader.info().clone();
-        assert_eq!((info.version, &info.shape[..]), (2, &expected.shape[..3]), "{name}");
-        assert_eq!(info.n_volumes, expected.shape[3..].iter().product::<usize>(), "{name}");
-        for (found, expected) in info.affine.unwrap().as_flattened().iter().zip(expected.affine.as_flattened()) {
-            assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{name} {:?}", info.affine);
-        }
-        let mut values = Vec::new();
-        reader
-            .each_volume(|_, volume| {
-                values.extend_from_slice(volume);
-                Ok::<(), NiftiError>(())
-            })
-            .unwrap();
-        assert_eq!(values, expected.values, "{name}");
-    }
+    values_as_in_nibabel("nifti2", 2, 43);
 }
 
 #[test]
 fn some_voxels_of_some_volumes_are_those_of_the_whole() {
-    let expected = expected();
+    let expected = values_as_in_nibabel("nifti2", 2, 43);
     for name in ["series_little.nii.gz", "series_qform_big.nii", "extension_big.nii.gz"] {
         let path = fixture(&format!("nifti2/{name}"));
         let n_voxels = read_info(&path).unwrap().n_voxels();
         let (offsets, kept) = ([11, 0, 5, 5], [1, 3]);
-        let whole: Vec<f32> = kept
-            .iter()
-            .flat_map(|volume| offsets.map(|offset| expected[name].values[volume * n_voxels + offset]))
-            .collect();
+        let whole: Vec<f32> =
+            kept.iter().flat_map(|volume| offsets.map(|offset| expected[name][volume * n_voxels + offset])).collect();
         let mut matrix = vec![0.0; 8];
         VolumeReader::open(&path).unwrap().read_rows(&offsets, &kept, &mut matrix).unwrap();
         assert_eq!(matrix, whole, "{name}");

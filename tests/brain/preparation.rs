@@ -71,6 +71,7 @@ fn series_are_those_of_nifti_masker() {
         let found = prepare_run(&run, &voxels(&run), &case.preparation).unwrap().series;
         let expected = expected.slice(s![first..end, ..]);
         assert_eq!(found.dim(), expected.dim(), "{}", case.name);
+        assert!(found.iter().all(|value| value.is_finite()), "{}", case.name);
         // Each voxel has its own scale, so that one with large values does not hide the error of another.
         for (found, expected) in found.columns().into_iter().zip(expected.columns()) {
             let largest = expected.iter().fold(0.0_f64, |most, &value| most.max(f64::from(value).abs()));

@@ -37,8 +37,10 @@ fn rectangle(rows: &[Vec<f64>]) -> Array2<f64> {
     Array2::from_shape_fn((rows.len(), rows[0].len()), |(i, j)| rows[i][j])
 }
 
+/// Infinite where either is not a number.
 fn largest_distance<'a>(found: impl IntoIterator<Item = &'a f64>, expected: impl IntoIterator<Item = &'a f64>) -> f64 {
-    found.into_iter().zip(expected).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+    let distance = |(a, b): (&f64, &f64)| if (a - b).is_nan() { f64::INFINITY } else { (a - b).abs() };
+    found.into_iter().zip(expected).map(distance).fold(0.0, f64::max)
 }
 
 /// The groups of each target from the targets of each group.

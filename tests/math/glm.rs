@@ -98,7 +98,10 @@ struct Model {
 fn largest_relative(found: &Array2<Option<f32>>, target: usize, expected: &[f64]) -> f64 {
     assert_eq!(found.nrows(), expected.len());
     let column = found.column(target);
-    let relative = |(a, b): (&Option<f32>, &f64)| (f64::from(a.expect("estimable")) / b - 1.0).abs();
+    let relative = |(a, b): (&Option<f32>, &f64)| {
+        let error = (f64::from(a.expect("estimable")) / b - 1.0).abs();
+        if error.is_nan() { f64::INFINITY } else { error }
+    };
     column.iter().zip(expected).map(relative).fold(0.0, f64::max)
 }
 

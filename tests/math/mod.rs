@@ -32,11 +32,13 @@ fn table<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&text).expect("a fixture of this form")
 }
 
-/// Largest difference relative to the largest magnitude of what is expected.
+/// Largest difference relative to the largest magnitude of what is expected; infinite where either is not a number.
 fn relative_error<D: ndarray::Dimension>(
     found: &ndarray::Array<f32, D>,
     expected: ndarray::ArrayView<'_, f32, D>,
 ) -> f32 {
+    assert_eq!(found.shape(), expected.shape());
     let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    found.iter().zip(&expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / scale
+    let distance = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+    found.iter().zip(&expected).map(distance).fold(0.0, f32::max) / scale
 }

@@ -109,6 +109,7 @@ fn alpha_takes_part_in_resampling_as_in_pillow() {
 /// The largest difference in levels of an 8-bit sample, for images scaled by `per_level` at least.
 fn levels(found: &ndarray::Array3<f32>, expected: &(Vec<usize>, Vec<u8>)) -> (f32, f64) {
     assert_eq!(found.shape(), expected.0);
+    assert!(found.iter().all(|value| value.is_finite()), "a difference from NaN is no largest one");
     let differences = found.iter().zip(floats(&expected.1)).map(|(one, other)| (one - other).abs());
     let n_equal = differences.clone().filter(|difference| *difference < 2e-6).count();
     (differences.fold(0.0, f32::max), n_equal as f64 / found.len() as f64)

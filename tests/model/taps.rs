@@ -247,6 +247,7 @@ fn exported(model: &OpenModel, module: Module, selection: &UnitSelection) -> (Te
 /// The largest difference of a layer's units, relative to their scale.
 pub(super) fn error(found: ArrayView2<'_, f32>, expected: &Array2<f64>) -> f64 {
     assert_eq!(found.dim(), expected.dim());
+    assert!(found.iter().all(|value| value.is_finite()), "a difference from NaN is no largest one");
     let scale = expected.iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(value.abs()));
     let differences = found.iter().zip(expected).map(|(found, expected)| (f64::from(*found) - expected).abs());
     differences.fold(0.0, f64::max) / scale

@@ -14,11 +14,11 @@ use serde::Deserialize;
 
 use super::PrepareError;
 use super::settings::{Compcor, CompcorMethod, Expansion, Nuisance};
+use crate::format::motion::MOTION_COLUMNS;
 use crate::format::tsv::Table;
 
 /// No description of a table of confounds is longer; a thousand components take some hundred kilobytes.
 const MAX_SIDECAR_BYTES: u64 = 16 << 20;
-const MOTION: [&str; 6] = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"];
 const TISSUES: [&str; 2] = ["csf", "white_matter"];
 const GLOBAL: [&str; 1] = ["global_signal"];
 
@@ -35,7 +35,7 @@ pub fn sidecar_path(table: &Path) -> PathBuf {
 pub fn columns(table: &Table, nuisance: &Nuisance) -> Result<BTreeSet<String>, PrepareError> {
     let mut chosen = BTreeSet::new();
     let signals: [(&'static str, &[&str], Option<Expansion>); 3] = [
-        ("motion", &MOTION, nuisance.motion),
+        ("motion", &MOTION_COLUMNS, nuisance.motion),
         ("wm_csf", &TISSUES, nuisance.wm_csf),
         ("global_signal", &GLOBAL, nuisance.global_signal),
     ];

@@ -32,7 +32,7 @@ impl Smoothing {
     /// # Errors
     /// If the width is not a positive number or exceeds a side of the volume that has more than one voxel.
     pub fn new(grid: &Grid, fwhm_mm: f64, path: &Path) -> Result<Self, PrepareError> {
-        let edges_mm = [0, 1, 2].map(|axis| (0..3).map(|row| grid.affine[row][axis].powi(2)).sum::<f64>().sqrt());
+        let edges_mm = grid.voxel_size_mm();
         let sides = (0..3).filter(|&axis| grid.shape[axis] > 1).map(|axis| grid.shape[axis] as f64 * edges_mm[axis]);
         let widest_mm = sides.fold(f64::INFINITY, f64::min);
         let is_width = fwhm_mm > 0.0 && fwhm_mm.is_finite() && fwhm_mm <= widest_mm;

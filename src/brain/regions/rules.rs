@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::brain::atlas::Network;
 use crate::brain::membership::{Membership, MembershipError, check_names};
+use crate::format::names::listed;
 
 /// What can go wrong when networks are made out of networks.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum RuleError {
     /// A part is not in the atlas.
     #[error(
         "network `{name}` is to be made of `{part}`, which is not in the atlas: its networks are {}",
-        listed(available)
+        listed(available, 20)
     )]
     UnknownPart {
         /// The network to be made.
@@ -60,15 +61,6 @@ pub enum RuleError {
     /// The name cannot be written.
     #[error(transparent)]
     Name(#[from] MembershipError),
-}
-
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
 }
 
 /// How the voxels of several networks become those of one.

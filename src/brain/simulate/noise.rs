@@ -10,14 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{Simulation, generator};
+use crate::format::motion::{HEAD_RADIUS_MM, MOTION_COLUMNS};
 use crate::format::tsv::{MISSING, Table};
 
-/// Motion parameters in the order of fMRIPrep's table: millimetres, then radians.
-const MOTION_COLUMNS: [&str; 6] = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"];
 /// Standard deviation of one step of the head: millimetres, then radians.
 const MOTION_STEPS: [f64; 6] = [0.02, 0.02, 0.03, 0.0004, 0.0003, 0.0003];
-/// Radius of the sphere on which rotations become displacements (Power 2012).
-const HEAD_RADIUS_MM: f64 = 50.0;
 /// Drift is slower than this, so that the customary cut-off of 128 s takes it out.
 const FASTEST_DRIFT_S: f64 = 150.0;
 /// At most this many cosines make up the drift.

@@ -11,8 +11,7 @@ use serde::Deserialize;
 use super::Entities;
 use super::description::json_text;
 use crate::format::annex::unfetched;
-use crate::format::runs::RunProblem;
-use crate::format::runs::problem::LONGEST_REPETITION_TIME_S;
+use crate::format::runs::{LONGEST_REPETITION_TIME_S, RunProblem};
 
 /// The names in the folders of a dataset, each folder read once.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Entities;
 use crate::format::runs::SeriesKind;
-use crate::format::runs::naming::same_label;
+use crate::format::runs::naming::{bare, same_label};
 
 /// Which runs to look for; every label may be written with or without its key, as `ses-a` or `a`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,11 +106,6 @@ impl RunQuery {
         };
         described && self.kind.is_none_or(|wanted| wanted == kind) && FIELDS.iter().all(|(key, _)| fits(key))
     }
-}
-
-/// A label without its key.
-pub(super) fn bare<'a>(key: &str, value: &'a str) -> &'a str {
-    value.strip_prefix(key).and_then(|rest| rest.strip_prefix('-')).unwrap_or(value)
 }
 
 #[cfg(test)]

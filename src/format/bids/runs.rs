@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::companions::{brain_mask, confounds, events};
 use super::inherit::{Folders, applicable, repetition_time};
-use super::query::bare;
 use super::{Entities, RunQuery, natural_order};
 use crate::format::annex::Unfetched;
+use crate::format::runs::naming::bare;
 use crate::format::runs::{FindError, RunFiles, RunLabels, RunProblem, SeriesKind, file_names, is_named};
 
 /// Entities that tell versions of one run apart, and not runs, with the field of the query that chooses between them.
@@ -77,11 +77,7 @@ pub fn find_runs(root: &Path, query: &RunQuery) -> Result<Vec<RunFiles>, FindErr
             problems.append(&mut wrong);
         }
     }
-    if !missing_content.is_empty() {
-        missing_content.sort_by(|a, b| a.path.cmp(&b.path));
-        missing_content.dedup();
-        problems.push(RunProblem::Unfetched { files: missing_content });
-    }
+    problems.extend(RunProblem::of_unfetched(missing_content));
     if problems.is_empty() { Ok(runs) } else { Err(FindError::Runs { root: root.to_owned(), problems }) }
 }
 

@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::format::motion::{HEAD_RADIUS_MM, MOTION_COLUMNS};
 use crate::format::tsv::{MISSING, Table, TsvError};
 
-/// The six positions in the order of the file.
-const POSITIONS: [&str; 6] = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"];
-/// Radius of the sphere on which rotations become displacements (Power 2012).
-const HEAD_RADIUS_MM: f64 = 50.0;
 /// Largest number believed: no head moves further, and its square is still a number.
 const LARGEST: f64 = 1e9;
 /// Longest file read; a real one has about 100 bytes a volume.
@@ -111,8 +108,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Table, MovementError> {
 }
 
 fn tabulated(rows: &[[f64; 12]]) -> String {
-    let derivatives = POSITIONS.map(|name| format!("{name}_derivative1"));
-    let plain: Vec<String> = POSITIONS.map(str::to_owned).into_iter().chain(derivatives).collect();
+    let derivatives = MOTION_COLUMNS.map(|name| format!("{name}_derivative1"));
+    let plain: Vec<String> = MOTION_COLUMNS.map(str::to_owned).into_iter().chain(derivatives).collect();
     let squares = plain.iter().map(|name| format!("{name}_power2"));
     let names: Vec<String> =
         ["framewise_displacement".to_owned()].into_iter().chain(plain.clone()).chain(squares).collect();

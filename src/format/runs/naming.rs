@@ -90,6 +90,11 @@ pub(in crate::format) fn same_label(a: &str, b: &str) -> bool {
     a == b || number(a) && number(b) && a.trim_start_matches('0') == b.trim_start_matches('0')
 }
 
+/// A label without its key.
+pub(in crate::format) fn bare<'a>(key: &str, label: &'a str) -> &'a str {
+    label.strip_prefix(key).and_then(|rest| rest.strip_prefix('-')).unwrap_or(label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::SeriesKind;

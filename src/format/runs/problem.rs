@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::format::annex::{ContentStore, Unfetched};
+use crate::format::names::listed;
 use crate::format::nifti::NiftiError;
 use crate::format::npy::NpyError;
 
-/// Longest repetition time believed to be in seconds; a longer one was meant in milliseconds.
-pub(in crate::format) const LONGEST_REPETITION_TIME_S: f64 = 30.0;
+/// Longest repetition time believed to be in seconds: no scanner takes longer for a volume, and a longer one was meant in
+/// milliseconds.
+pub const LONGEST_REPETITION_TIME_S: f64 = 30.0;
+
+/// Names that a message lists.
+const SHOWN: usize = 8;
 
 /// What keeps runs from being found.
 #[derive(Debug, Error)]
@@ -24,7 +29,7 @@ pub enum FindError {
         source: io::Error,
     },
     /// The subject has no folder.
-    #[error("`{}` has no folder for subject `{subject}`: it has {}", root.display(), listed(available))]
+    #[error("`{}` has no folder for subject `{subject}`: it has {}", root.display(), listed(available, SHOWN))]
     NoSubject {
         /// The dataset.
         root: PathBuf,
@@ -34,7 +39,7 @@ pub enum FindError {
         available: Vec<String>,
     },
     /// No file answers the query.
-    #[error("`{}` has no preprocessed BOLD file for {query}: it has {}", root.display(), listed(available))]
+    #[error("`{}` has no preprocessed BOLD file for {query}: it has {}", root.display(), listed(available, SHOWN))]
     NoRuns {
         /// The dataset.
         root: PathBuf,
@@ -81,7 +86,7 @@ impl FindError {
 #[derive(Debug, Error)]
 pub enum RunProblem {
     /// Several files answer where one was meant.
-    #[error("run `{run}` exists with {field} {}: set `{field}` to one of them", listed(found))]
+    #[error("run `{run}` exists with {field} {}: set `{field}` to one of them", listed(found, SHOWN))]
     Ambiguous {
         /// The run.
         run: String,
@@ -93,7 +98,7 @@ pub enum RunProblem {
     /// The echoes of a run are there, but not their combination.
     #[error(
         "run `{run}` is there only as echoes {}: set `echo` to one of them, or `desc` to their combination, such as `optcom`",
-        listed(found)
+        listed(found, SHOWN)
     )]
     OnlyEchoes {
         /// The run.
@@ -102,7 +107,7 @@ pub enum RunProblem {
         found: Vec<String>,
     },
     /// Several files answer and no field tells them apart.
-    #[error("run `{run}` has several {what}, {}: keep one of them", listed(found))]
+    #[error("run `{run}` has several {what}, {}: keep one of them", listed(found, SHOWN))]
     Copies {
         /// The run.
         run: String,
@@ -206,19 +211,6 @@ pub enum RunProblem {
     },
 }
 
-/// Names for a message, the first few of many.
-pub(in crate::format) fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
-}
-
 fn told(root: &Path, problems: &[RunProblem]) -> String {
     match problems {
         [one] => one.to_string(),
@@ -237,6 +229,16 @@ fn seconds_expected(found: f64) -> String {
     "a positive number of seconds".to_owned()
 }
 
+impl RunProblem {
+    /// What is wrong with runs whose files are not all fetched, each file told once however many runs need it; `None` without
+    /// any.
+    pub(in crate::format) fn of_unfetched(mut files: Vec<Unfetched>) -> Option<Self> {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup();
+        (!files.is_empty()).then_some(RunProblem::Unfetched { files })
+    }
+}
+
 fn unfetched_told(files: &[Unfetched]) -> String {
     if let [one] = files {
         return one.to_string();
@@ -249,7 +251,12 @@ fn unfetched_told(files: &[Unfetched]) -> String {
     if files.iter().any(|file| file.store == ContentStore::Lfs) {
         commands.push(format!("`git lfs pull` in `{}`", common_folder(files, ContentStore::Lfs).display()));
     }
-    format!("the content of {} files is not here, {}: run {}", files.len(), listed(&names), commands.join(" and "))
+    format!(
+        "the content of {} files is not here, {}: run {}",
+        files.len(),
+        listed(&names, SHOWN),
+        commands.join(" and ")
+    )
 }
 
 /// The deepest folder that all files of a keeper lie in.

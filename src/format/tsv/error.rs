@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::format::names::listed;
+
 /// Largest table read; the longest confounds tables are some tens of megabytes.
 pub(super) const MAX_TABLE_BYTES: u64 = 1 << 28;
 
@@ -64,7 +66,7 @@ pub enum TsvError {
         expected: usize,
     },
     /// A column is not there.
-    #[error("`{}` has no column `{column}`: its columns are {}", path.display(), listed(available))]
+    #[error("`{}` has no column `{column}`: its columns are {}", path.display(), listed(available, 12))]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -97,13 +99,4 @@ pub enum TsvError {
         /// The field.
         found: String,
     },
-}
-
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
 }

@@ -7,10 +7,11 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
 use rayon::prelude::*;
 
-use super::{BandedWarning, CONSTANT_SHARE};
+use super::BandedWarning;
 use crate::math::MathError;
 use crate::math::blas::{PRODUCT_BLOCK, matmul, single_thread_blas};
 use crate::math::error::{require_finite, require_shape};
+use crate::math::scores::CONSTANT_SHARE;
 
 /// Features that are held in f64 at a time: with 1000 samples 8 MB.
 const FEATURE_BLOCK: usize = 1024;

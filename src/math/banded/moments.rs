@@ -6,8 +6,8 @@
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, Zip};
 
-use super::CONSTANT_SHARE;
 use crate::math::ridge::CvScore;
+use crate::math::scores::CONSTANT_SHARE;
 
 /// Targets whose moments are summed together, so that the sums stay in a core's first-level cache.
 const TILE: usize = 32;

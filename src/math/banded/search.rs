@@ -4,7 +4,7 @@
 //! `spectrum.rs`, the scores from `moments.rs`; the fit with the chosen pair is in `refit.rs`.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::moments::Moments;
@@ -12,7 +12,7 @@ use super::spectrum::FoldFilters;
 use super::{BandedRidge, Choice};
 use crate::math::MathError;
 use crate::math::folds::Fold;
-use crate::math::ridge::TARGET_BLOCK;
+use crate::math::ridge::{TARGET_BLOCK, gather, subtract_from_rows};
 use crate::math::scores::{Columns, column_block};
 use crate::math::series::column_means;
 
@@ -75,21 +75,6 @@ fn best_alpha(scores: ArrayView1<'_, Option<f64>>) -> Option<(usize, f64)> {
     let is_best = |score: &Option<f64>| score.is_some_and(|score| score >= highest - TIE);
     let alpha = scores.iter().rposition(is_best)?;
     scores[alpha].map(|score| (alpha, score))
-}
-
-/// The rows `rows` of a block of targets, stored row by row.
-fn gather(y: ArrayView2<'_, f32>, rows: &[usize]) -> Array2<f32> {
-    let mut part = Array2::zeros((rows.len(), y.ncols()));
-    for (mut to, &from) in part.outer_iter_mut().zip(rows) {
-        to.assign(&y.row(from));
-    }
-    part
-}
-
-fn subtract_from_rows(matrix: &mut Array2<f32>, mean: &[f64]) {
-    for mut row in matrix.outer_iter_mut() {
-        Zip::from(&mut row).and(mean).for_each(|v, m| *v = (f64::from(*v) - m) as f32);
-    }
 }
 
 impl BandedRidge<'_> {

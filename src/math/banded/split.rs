@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::math::MathError;
 use crate::math::error::{require_finite, require_shape};
-use crate::math::scores::{Columns, column_block, stored_by_row};
+use crate::math::scores::{CONSTANT_SHARE, Columns, column_block, stored_by_row};
 
 /// Targets scored by one task.
 const COLUMN_BLOCK: usize = 64;
@@ -86,7 +86,7 @@ pub fn split_correlation(data: ArrayView2<'_, f32>, predictions: ArrayView3<'_, 
         let joint_mean = mean(&mut joint.iter().copied());
         let power = |values: &[f64], mean: f64| values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
         let joint_power = power(&joint, joint_mean);
-        if joint_power <= super::CONSTANT_SHARE * n_samples * joint_mean * joint_mean {
+        if joint_power <= CONSTANT_SHARE * n_samples * joint_mean * joint_mean {
             return Vec::new();
         }
         let size = power(y, y_mean).sqrt() * joint_power.sqrt();

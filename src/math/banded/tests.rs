@@ -37,7 +37,8 @@ fn views<A>(arrays: &[Array2<A>]) -> Vec<ArrayView2<'_, A>> {
 }
 
 fn largest<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Item = &'a f32>) -> f32 {
-    a.into_iter().zip(b).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()))
+    let distance = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+    a.into_iter().zip(b).map(distance).fold(0.0, f32::max)
 }
 
 /// Fits the first rows and predicts the others.

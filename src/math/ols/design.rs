@@ -124,6 +124,7 @@ impl Design {
     }
 }
 
+/// The wrapper does not pass on how many superdiagonals failed to converge, only that some did.
 fn lapack_failure() -> MathError {
     MathError::Lapack { routine: "dgesdd", code: 1 }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dice;
 use super::layout::{Count, RegionCount};
 use super::null::OverlapOptions;
+use crate::math::quantile::quantile;
 
 /// Rounding of a mean over pairs, whose summands may come in another order in a draw that ties with the data.
 const TIE: f64 = 1e-12;
@@ -32,7 +33,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// `None` where the statistic exists neither in the data nor in any draw.
+    /// `None` where the statistic does not exist in the data, or in no draw.
     pub(super) fn of(observed: Option<f64>, draws: impl Iterator<Item = Option<f64>>) -> Option<Self> {
         let observed = observed?;
         let (mut null, mut n_draws) = (Vec::new(), 0);
@@ -58,13 +59,6 @@ impl Comparison {
             n_defined,
         })
     }
-}
-
-/// Quantile of ascending values, linear between neighbours (Hyndman and Fan 1996, definition 7).
-pub(in crate::math) fn quantile(ascending: &[f64], share: f64) -> f64 {
-    let at = share * (ascending.len() - 1) as f64;
-    let (below, above) = (ascending[at.floor() as usize], ascending[at.ceil() as usize]);
-    below + (above - below) * at.fract()
 }
 
 /// Overlap among all elements, or among those of one group.

@@ -82,15 +82,3 @@ pub(super) fn repeat<T: Send>(
         .collect();
     blocks.into_iter().flatten().collect()
 }
-
-/// The values at two quantiles, between neighbours by straight lines (Hyndman and Fan 1996, definition 7).
-pub(in crate::math) fn quantiles(mut values: Vec<f64>, at: [f64; 2]) -> Option<[f64; 2]> {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    Some(at.map(|share| {
-        let place = share * last as f64;
-        let below = (place.floor() as usize).min(last);
-        let above = (below + 1).min(last);
-        values[below] + (place - below as f64) * (values[above] - values[below])
-    }))
-}

@@ -9,7 +9,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::draws::{NullComparison, quantiles, repeat};
+use super::draws::{NullComparison, repeat};
+use crate::math::quantile::quantiles;
 
 /// Streams of random numbers, one for each purpose.
 const LABELS: u64 = 1;

@@ -23,7 +23,7 @@ pub(super) struct Refit {
 }
 
 /// The rows `rows` of a block of targets, stored row by row.
-fn gather(y: ArrayView2<'_, f32>, rows: &[usize]) -> Array2<f32> {
+pub(in crate::math) fn gather(y: ArrayView2<'_, f32>, rows: &[usize]) -> Array2<f32> {
     let mut part = Array2::zeros((rows.len(), y.ncols()));
     for (mut to, &from) in part.outer_iter_mut().zip(rows) {
         to.assign(&y.row(from));
@@ -42,7 +42,8 @@ fn gather_train(y: ArrayView2<'_, f32>, rows: &[usize], intercept: bool) -> (Arr
     (part, mean)
 }
 
-fn subtract_from_rows(matrix: &mut Array2<f32>, mean: &[f64]) {
+/// Takes the mean of each column (n_columns) off every row.
+pub(in crate::math) fn subtract_from_rows(matrix: &mut Array2<f32>, mean: &[f64]) {
     for mut row in matrix.outer_iter_mut() {
         Zip::from(&mut row).and(mean).for_each(|v, m| *v = (f64::from(*v) - m) as f32);
     }

@@ -30,7 +30,7 @@ fn options(alphas: &[f64]) -> RidgeOptions {
 }
 
 fn largest(a: &Array2<f32>, b: &Array2<f32>) -> f32 {
-    (a - b).iter().fold(0.0, |m: f32, d| m.max(d.abs()))
+    (a - b).iter().fold(0.0, |m: f32, d| if d.is_nan() { f32::INFINITY } else { m.max(d.abs()) })
 }
 
 #[test]

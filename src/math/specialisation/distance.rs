@@ -15,6 +15,7 @@ use crate::math::MathError;
 use crate::math::blas::single_thread_blas;
 use crate::math::error::{require_finite, require_shape};
 use crate::math::gram::{CentredGram, centred, products, row_means};
+use crate::math::quantile::quantiles;
 use crate::math::scores::column_block;
 
 /// Blocks of voxels below which an interval over them means little.
@@ -223,9 +224,8 @@ pub fn map_distance(
             warnings.push(DistanceWarning::ConstantResamples { n_resamples: n_constant });
         }
         let outside = (1.0 - confidence) / 2.0;
-        intervals = [|d: &MapSimilarity| d.cka, |d: &MapSimilarity| d.alignment].map(|coefficient| {
-            crate::math::polarity::quantiles(draws.iter().map(coefficient).collect(), [outside, 1.0 - outside])
-        });
+        intervals = [|d: &MapSimilarity| d.cka, |d: &MapSimilarity| d.alignment]
+            .map(|coefficient| quantiles(draws.iter().map(coefficient).collect(), [outside, 1.0 - outside]));
     }
     let [cka_interval, alignment_interval] = intervals;
     Ok(MapDistance { similarity, cka_interval, alignment_interval, options, warnings })

@@ -297,8 +297,8 @@ impl Windows {
 
     fn gather(&self, graph: &mut GraphBuilder, stream: &Stream, rows: &Value, width: usize, order: &[i64]) -> Value {
         let tokens = stream.tokens.apart(graph, rows, width);
-        let is_inverse = if order == self.order() { "order" } else { "inverse" };
-        let name = format!("windows/{}-{}-{}/{is_inverse}", self.side, self.window, self.shift);
+        let way = if order == self.order() { "order" } else { "inverse" };
+        let name = format!("windows/{}-{}-{}/{way}", self.side, self.window, self.shift);
         let order = graph.named_ints(&name, &[order.len()], order);
         let gathered = graph.gather(&tokens, &order, 1);
         graph.reshape(&gathered, &[-1, width as i64])

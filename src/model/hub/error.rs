@@ -1,6 +1,7 @@
 //! What can go wrong between a model's name and its files, and its wording.
 
 use super::HubModel;
+use crate::format::names::listed;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -89,7 +90,7 @@ pub enum HubError {
     },
 
     /// The repository lacks a file.
-    #[error("`{model}` has no file `{file}`, which a model needs: it has {}", shown(found))]
+    #[error("`{model}` has no file `{file}`, which a model needs: it has {}", listed(found, 12))]
     NoFile {
         /// The model.
         model: HubModel,
@@ -175,14 +176,4 @@ fn by_hand(model: &HubModel) -> String {
         model.repository(),
         model.revision()
     )
-}
-
-fn shown(found: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let names: Vec<_> = found.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    match found.len().checked_sub(SHOWN) {
-        None if names.is_empty() => "none".to_owned(),
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names.join(", ")),
-    }
 }
