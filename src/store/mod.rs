@@ -208,16 +208,6 @@ impl Store {
         Record::from_bytes(&fs::read(self.record_path(key)).ok()?, key).ok()
     }
 
-    /// What is wrong with the record of a key, if there is one.
-    #[must_use]
-    pub fn record_fault(&self, key: &Digest) -> Option<Fault> {
-        match fs::read(self.record_path(key)) {
-            Ok(bytes) => Record::from_bytes(&bytes, key).err().map(|why| Fault::Record { why }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(Fault::Record { why: error.to_string() }),
-        }
-    }
-
     /// Waits until no one else computes `content`, then holds the right to compute it until the claim is dropped; gives
     /// nothing once `give_up` says so.
     ///
