@@ -22,7 +22,6 @@ mod hash;
 mod lease;
 mod lend;
 mod lock;
-#[cfg(unix)]
 mod notes;
 mod owed;
 mod publish;
