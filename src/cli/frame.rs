@@ -1,4 +1,4 @@
-//! A board as lines of text for a terminal of some width and height. Knows no terminal: `progress.rs` and `watch.rs` draw.
+//! A board as lines of text for a terminal of some width and height. Knows no terminal: `progress.rs` and `status.rs` draw.
 
 use super::{
     board::{Board, Row, Running},

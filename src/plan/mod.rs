@@ -1,7 +1,8 @@
 //! Study -> DAG of keyed tasks. Nothing is executed here.
 //!
-//! `build.rs` turns a checked study into nodes and edges, `cells.rs` names the tasks of a sweep, `key.rs` says what makes a task the same task, `standing.rs`
-//! compares the plan with the store and says, field by field, what would run and why; `note.rs` remembers the last run.
+//! `build.rs` turns a checked study into nodes and edges, `cells.rs` names the tasks of a sweep, `key.rs` says what makes a task
+//! the same task, `standing.rs` compares the plan with the store and says, field by field, what would run and why; `note.rs`
+//! remembers the last run, and `methods.rs` tells what is computed in sentences.
 
 mod build;
 mod cells;
