@@ -312,7 +312,8 @@ impl Rooted {
         let mut rooted = Self { roots: Roots::default(), n_studies: 0, n_pins: 0, without_study: Vec::new() };
         for (name, _, note) in store.study_notes::<StudyNote>()? {
             let Ok(note) = note else { continue };
-            if note.file.exists() {
+            // A disk that does not answer, or a folder that may not be read, says nothing of the study in it.
+            if note.file.try_exists().unwrap_or(true) {
                 rooted.n_studies += 1;
                 rooted.add(&note);
             } else {
