@@ -7,9 +7,9 @@ use super::{
     runs::Traced,
     scores::{ScoreChange, read_scores, score_changes},
     side::Side,
-    words::counted,
+    words::{counted, from_zero},
 };
-use crate::plan::{Change, Manifest};
+use crate::plan::Change;
 use clap::Args;
 use serde::Serialize;
 use std::{
@@ -26,7 +26,7 @@ pub(super) struct Diff {
     /// Another.
     b: String,
     /// Leave out scores that differ by no more than this.
-    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    #[arg(long, default_value_t = 0.0, value_name = "R", value_parser = from_zero)]
     tolerance: f64,
     /// End with 1 if they differ.
     #[arg(long)]
