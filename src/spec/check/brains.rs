@@ -14,7 +14,7 @@ use crate::{
     },
     spec::{
         document::FieldPath,
-        schema::{nearest, quoted},
+        schema::{quoted, suggestion},
         study::{Model, Subjects},
         written::{Atlas as WrittenAtlas, Bold, Simulate},
     },
@@ -180,14 +180,8 @@ impl Check<'_, '_> {
         for (name, planted) in &brain.networks {
             let path = FieldPath::of("bold.simulate.brain.networks").key(name);
             if !known.contains(&name.as_str()) {
-                let hint = nearest(name, &known)
-                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
-                self.wrong_with_hint(
-                    &path,
-                    format!("the schematic atlas has no network `{name}`"),
-                    "unknown network",
-                    hint,
-                );
+                let message = format!("the schematic atlas has no network `{name}`");
+                self.wrong_with_hint(&path, message, "unknown network", suggestion(name, &known));
             }
             self.branch(&path, &planted.module, &planted.layers, driver);
             if let Some(also) = &planted.also {
@@ -199,10 +193,8 @@ impl Check<'_, '_> {
             for (index, name) in
                 patterns.networks.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str()))
             {
-                let hint = nearest(name, &known)
-                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
                 let message = format!("the schematic atlas has no network `{name}`");
-                self.wrong_with_hint(&list.index(index), message, "unknown network", hint);
+                self.wrong_with_hint(&list.index(index), message, "unknown network", suggestion(name, &known));
             }
         }
     }
@@ -235,10 +227,8 @@ impl Check<'_, '_> {
             );
         }
         for (index, name) in chosen.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
-            let hint = nearest(name, known)
-                .map_or(format!("it has {}", quoted(known)), |near| format!("did you mean `{near}`?"));
             let message = format!("the atlas has no network `{name}`");
-            self.wrong_with_hint(&list.index(index), message, "not in the atlas", hint);
+            self.wrong_with_hint(&list.index(index), message, "not in the atlas", suggestion(name, known));
         }
     }
 }
