@@ -73,6 +73,12 @@ pub struct ExternalFile {
     pub digest: Digest,
 }
 
+impl From<&ExternalFile> for FileField {
+    fn from(file: &ExternalFile) -> Self {
+        Self { role: file.role.into(), digest: file.digest, path: file.path.clone() }
+    }
+}
+
 /// One task of a plan.
 #[derive(Debug)]
 pub struct Node {
@@ -210,13 +216,11 @@ impl Plan {
     }
 
     fn manifest_of(&self, task: &dyn Task, files: &[ExternalFile], inputs: &[(Role, NodeIndex)]) -> Manifest {
-        let file =
-            |file: &ExternalFile| FileField { role: file.role.into(), digest: file.digest, path: file.path.clone() };
         let input = |(role, place): &(Role, NodeIndex)| {
             let node = &self.graph[*place];
             InputField { role: (*role).into(), key: node.recipe, task: node.id.to_string() }
         };
-        Manifest::new(task, files.iter().map(file).collect(), inputs.iter().map(input).collect())
+        Manifest::new(task, files.iter().map(FileField::from).collect(), inputs.iter().map(input).collect())
     }
 }
 
