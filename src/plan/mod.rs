@@ -14,7 +14,7 @@ mod standing;
 pub use build::plan_study;
 pub use key::{FileField, InputField, Manifest};
 pub use methods::{paragraphs, seeds};
-pub use note::{Noted, StudyNote};
+pub use note::{Noted, StudyNote, place_digest};
 pub use standing::{Assessment, Change, Counts, FoundBy, Reason, Standing, Targets, assess, assess_noted};
 
 use crate::{
