@@ -2,13 +2,17 @@
 
 use super::Check;
 use crate::{
-    math::series::{Hrf, delays_in_repetition_times},
+    math::{
+        folds::blocks,
+        series::{Hrf, delays_in_repetition_times},
+    },
     spec::{
         document::FieldPath,
         study::{Model, Run},
         written::{Bands, Blocks, Encoding, Features, Folds, Patterns, Shuffled, Time},
     },
 };
+use std::ops::Range;
 
 impl Check<'_, '_> {
     /// What an encoding says is possible before any file is opened.
@@ -124,8 +128,9 @@ impl Check<'_, '_> {
         match encoding.folds() {
             Some((Folds::Blocks(Blocks { n, gap_s }), _)) => {
                 let gap = (gap_s / repetition_time_s).ceil() as usize;
-                let block = n_train / n;
-                if block == 0 || block + 2 * gap >= n_train {
+                let leaves_nothing =
+                    |held_out: Range<usize>| held_out.start <= gap && held_out.end.saturating_add(gap) >= n_train;
+                if n > n_train || blocks(n_train, n).any(leaves_nothing) {
                     self.wrong(
                         &table.key("folds"),
                         format!(
