@@ -247,12 +247,11 @@ impl Check<'_, '_> {
         Some(table_path(pattern, self.document.folder(&FieldPath::of("runs.clips")), name))
     }
 
-    /// What was written in some tables, as text that is equal for equal values.
+    /// What was written in some tables, as text that is equal for equal values. A path means what it does where it was written, so
+    /// that the files count too.
     fn key(&self, tables: &[&str]) -> String {
-        tables
-            .iter()
-            .map(|name| self.document.root.get(*name).map_or(String::new(), |node| node.json().to_string() + "\n"))
-            .collect()
+        let nodes = tables.iter().filter_map(|name| self.document.root.get(*name));
+        nodes.map(|node| format!("{} {:?}\n", node.json(), node.sources())).collect()
     }
 
     /// Notes that the value at a path is wrong.

@@ -122,6 +122,16 @@ impl Node {
         }
     }
 
+    /// The file that each of its values was written in, in their order.
+    #[must_use]
+    pub fn sources(&self) -> Vec<usize> {
+        match &self.value {
+            Value::Table(table) => table.values().flat_map(Self::sources).collect(),
+            Value::List(items) => items.iter().flat_map(Self::sources).collect(),
+            _ => vec![self.place.source],
+        }
+    }
+
     /// The same without positions, as the types of a study are read from.
     #[must_use]
     pub fn plain(&self) -> toml::Value {
