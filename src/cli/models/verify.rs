@@ -80,7 +80,7 @@ impl Verify {
         let takes_images = model.architecture().modules().iter().any(|module| module.stimulus() != Stimulus::Text);
         let mut images = Vec::new();
         for index in 0..if takes_images { n_stimuli } else { 0 } {
-            let path = scenes.draw(index, folder.path()).map_err(|error| CliError::Results(Box::new(error.into())))?;
+            let path = scenes.draw(index, folder.path()).map_err(|error| CliError::MadeUp(Box::new(error.into())))?;
             images.push(model.preprocessor()?.load(&path)?);
         }
         Ok(Shown { images, texts: captions.into_iter().filter_map(|event| event.text).collect() })
