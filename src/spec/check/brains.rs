@@ -10,7 +10,7 @@ use crate::{
         mask::VoxelSelection,
         prepare::Preparation,
         regions::rules::check_rules,
-        simulate::{SHORTEST_RUN, SimulateError, Simulation},
+        simulate::{LONGEST_RUN, SHORTEST_RUN, SimulateError, Simulation},
     },
     spec::{
         document::FieldPath,
@@ -163,6 +163,14 @@ impl Check<'_, '_> {
             let message = format!("a run has {shortest} volumes, expected at least {SHORTEST_RUN}");
             let hint = "show more stimuli in each run, or shorten the repetition time";
             self.wrong_with_hint(&path, message, "too few volumes", hint);
+            return None;
+        }
+        if let Some(longest) = n_tr.iter().copied().max().filter(|longest| *longest > LONGEST_RUN) {
+            let path = FieldPath::of("bold.simulate.repetition_time_s");
+            let message =
+                format!("a run has {longest} volumes, expected at most {LONGEST_RUN}, as NIfTI-1 counts them");
+            let hint = "show fewer stimuli in each run, or see whether the onsets of a table are in seconds";
+            self.wrong_with_hint(&path, message, "too many volumes", hint);
             return None;
         }
         let repetition_time_s = simulate.repetition_time_s;
