@@ -45,6 +45,9 @@ pub use truth::{Branch, Mixture, PlantedPair, PlantedSet, PlantedSets, PlantedSo
 /// Fewest volumes of a simulated run: shorter ones have no usable variance.
 pub const SHORTEST_RUN: usize = 10;
 
+/// Most volumes of a simulated run: what the 16 bits of NIfTI-1's `dim` count.
+pub const LONGEST_RUN: usize = i16::MAX as usize;
+
 /// A brain whose answer is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -3,8 +3,8 @@
 //! Knows neither terminal nor file. `hebb run` draws one of its own events, `hebb status` one of another process's log, and
 //! both draw it as `frame.rs` says.
 
-use super::events::{Begun, Came, Happening, Line, Moment, Sums};
-use crate::task::Kind;
+use super::events::{Begun, Happening, Line, Moment, Sums};
+use crate::{executor::Outcome, task::Kind};
 use std::collections::BTreeMap;
 
 /// The state of a run.
@@ -113,12 +113,12 @@ impl Board {
             Happening::Finished { task, kind, outcome, seconds, .. } => {
                 let row = self.end_one(task, *kind);
                 match outcome {
-                    Came::Computed => {
+                    Outcome::Computed => {
                         row.computed += 1;
                         row.spent_s += seconds;
                     }
-                    Came::Unchanged => row.unchanged += 1,
-                    Came::Fetched => row.fetched += 1,
+                    Outcome::Unchanged => row.unchanged += 1,
+                    Outcome::Fetched => row.fetched += 1,
                 }
             }
             Happening::Failed { task, kind, message } => {
@@ -229,7 +229,7 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn finished(seconds: u64, task: &str, kind: Kind, took: f64) -> Line {
-        let outcome = Came::Computed;
+        let outcome = Outcome::Computed;
         at(seconds, Happening::Finished { task: task.into(), kind, outcome, seconds: took, size_bytes: 1 })
     }
 

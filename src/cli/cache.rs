@@ -2,7 +2,7 @@
 
 use super::{Shared, answer, error::CliError, say, words::size};
 use crate::{
-    plan::StudyNote,
+    plan::{StudyNote, place_digest},
     store::{Digest, Listed, Roots, Store},
 };
 use clap::{Args, Subcommand};
@@ -236,7 +236,7 @@ impl Cache {
             let message = format!("`{}` has not run in this cache, so there is nothing to keep", study.display());
             return Err(CliError::Usage { message, hint: format!("`hebb run {}`", study.display()) });
         }
-        store.pin(&name(&note.file), &note)?;
+        store.pin(&place_digest(&note.file), &note)?;
         let n_tasks = note.tasks.len();
         if self.json {
             return self.json(&json!({ "pinned": note.file, "tasks": n_tasks }), ExitCode::SUCCESS);
@@ -248,7 +248,7 @@ impl Cache {
 
     fn unpin(&self, store: &Store, study: &Path) -> Result<ExitCode, CliError> {
         let file = full(study)?;
-        if !store.unpin(&name(&file))? {
+        if !store.unpin(&place_digest(&file))? {
             let message = format!("`{}` is not pinned", file.display());
             return Err(CliError::Usage { message, hint: "`hebb cache pins` lists what is".to_owned() });
         }
@@ -312,7 +312,8 @@ impl Rooted {
         let mut rooted = Self { roots: Roots::default(), n_studies: 0, n_pins: 0, without_study: Vec::new() };
         for (name, _, note) in store.study_notes::<StudyNote>()? {
             let Ok(note) = note else { continue };
-            if note.file.exists() {
+            // A disk that does not answer, or a folder that may not be read, says nothing of the study in it.
+            if note.file.try_exists().unwrap_or(true) {
                 rooted.n_studies += 1;
                 rooted.add(&note);
             } else {
@@ -336,11 +337,6 @@ impl Rooted {
 fn unreadable_notes(store: &Store) -> Result<Vec<(PathBuf, String)>, CliError> {
     let notes: Vec<Listed<StudyNote>> = store.study_notes()?.into_iter().chain(store.pins()?).collect();
     Ok(notes.into_iter().filter_map(|(_, path, note)| Some((path, note.err()?))).collect())
-}
-
-/// The name of a pin: it belongs to a place on disk.
-fn name(file: &Path) -> Digest {
-    Digest::of(file.as_os_str().as_encoded_bytes())
 }
 
 /// A path from the root, also to a file that is gone.

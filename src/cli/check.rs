@@ -1,6 +1,6 @@
 //! `hebb check`: everything that is wrong with a study, without running it.
 
-use super::{Shared, answer, error::CliError, surroundings};
+use super::{Shared, answer, error::CliError, surroundings, words::counted};
 use crate::spec::{SpecError, Study, Subjects};
 use clap::{Args, ValueEnum};
 use std::{
@@ -70,8 +70,4 @@ fn summary(study: &Study) -> String {
         counted(n_volumes, "volume"),
         design.repetition_time_s
     )
-}
-
-fn counted(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

@@ -7,7 +7,7 @@ use super::{
     error::CliError,
     estimate::{Estimates, LaidOut},
     open::OpenStudy,
-    simulation::{Line, seconds},
+    simulation::{LeastFirst, seconds},
     words::{counted, duration, size},
 };
 use crate::{plan::Standing, task::Kind};
@@ -163,8 +163,8 @@ impl Outlook {
         let remaining_us = work.remaining_us();
         let chain_s = seconds(remaining_us.iter().copied().max().unwrap_or_default());
         let size = |workers: &u32| {
-            let course = work.run(*workers as usize, &mut Line::first_come());
-            let chain_first = work.run(*workers as usize, &mut Line::longest_chain(&remaining_us));
+            let course = work.run(*workers as usize, &mut LeastFirst::first_come());
+            let chain_first = work.run(*workers as usize, &mut LeastFirst::longest_chain(&remaining_us));
             let wall_s = seconds(course.wall_us);
             let speed_up = (wall_s > 0.0).then(|| work_s / wall_s);
             Size {

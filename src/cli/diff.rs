@@ -7,13 +7,13 @@ use super::{
     runs::Traced,
     scores::{ScoreChange, read_scores, score_changes},
     side::Side,
-    words::counted,
+    words::{counted, from_zero},
 };
-use crate::plan::{Change, Manifest};
+use crate::plan::Change;
 use clap::Args;
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     io::{self, Write, stdout},
     process::ExitCode,
 };
@@ -26,7 +26,7 @@ pub(super) struct Diff {
     /// Another.
     b: String,
     /// Leave out scores that differ by no more than this.
-    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    #[arg(long, default_value_t = 0.0, value_name = "R", value_parser = from_zero)]
     tolerance: f64,
     /// End with 1 if they differ.
     #[arg(long)]
@@ -84,7 +84,8 @@ impl Diff {
         if let Some(first) = tasks.differing.first() {
             let manifest = |side: &Side| side.manifest(side.tasks.iter().find(|task| task.task == *first)?);
             tasks.first_changes = match (manifest(&a), manifest(&b)) {
-                (Some(a), Some(b)) => own_changes(&a, &b),
+                // Inputs differ where the tasks before them do.
+                (Some(a), Some(b)) => differing(&a.own_fields(), &b.own_fields()),
                 _ => Vec::new(),
             };
         }
@@ -130,15 +131,6 @@ fn task_difference(a: &[Traced], b: &[Traced]) -> TaskDifference {
     difference.only_b =
         b.iter().filter(|task| !in_a.contains(task.task.as_str())).map(|task| task.task.clone()).collect();
     difference
-}
-
-/// Fields of the task itself that differ; inputs differ where the tasks before them do.
-fn own_changes(a: &Manifest, b: &Manifest) -> Vec<Change> {
-    let own = |manifest: &Manifest| -> BTreeMap<String, String> {
-        let counts = |name: &str| name.ends_with(".length") || name.ends_with(".size") || name.starts_with("input ");
-        manifest.fields().into_iter().filter(|(name, _)| !counts(name)).collect()
-    };
-    differing(&own(a), &own(b))
 }
 
 /// Compares reports of one name, or the only ones of both sides.

@@ -30,6 +30,8 @@ pub(super) enum CliError {
     Runtime(#[from] Box<RuntimeMissing>),
     #[error("the results could not be laid out: {0}")]
     Results(#[from] Box<TaskError>),
+    #[error("what is made up could not be written: {0}")]
+    MadeUp(Box<TaskError>),
     #[error(transparent)]
     Draw(#[from] DrawError),
     #[error(transparent)]
@@ -110,7 +112,9 @@ impl CliError {
             | Self::Unlocked { .. }
             | Self::Slurm(SlurmError::Program { .. } | SlurmError::Busy(_) | SlurmError::Unfit { .. })
             | Self::Runtime(_) => ExitCode::from(2),
-            Self::Store(_) | Self::Slurm(_) | Self::Results(_) | Self::Draw(_) | Self::Output(_) => ExitCode::from(3),
+            Self::Store(_) | Self::Slurm(_) | Self::Results(_) | Self::MadeUp(_) | Self::Draw(_) | Self::Output(_) => {
+                ExitCode::from(3)
+            }
         }
     }
 

@@ -89,7 +89,7 @@ pub(super) enum Happening {
     Begun(Box<Begun>),
     Started { task: String, kind: Kind, memory_bytes: u64, estimated_s: Option<f64> },
     Progress { task: String, kind: Kind, done: u64, of: u64 },
-    Finished { task: String, kind: Kind, outcome: Came, seconds: f64, size_bytes: u64 },
+    Finished { task: String, kind: Kind, outcome: Outcome, seconds: f64, size_bytes: u64 },
     Failed { task: String, kind: Kind, message: String },
     Blocked { task: String, by: String },
     Retried { task: String, kind: Kind, attempt: usize, pause_s: f64, message: String },
@@ -127,15 +127,6 @@ pub(super) struct KindCounts {
     pub(super) estimated_s: f64,
     /// Of those to run, how many have no estimate.
     pub(super) unknown: usize,
-}
-
-/// How a task came to its result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Came {
-    Computed,
-    Unchanged,
-    Fetched,
 }
 
 /// What came of a run.
@@ -201,11 +192,7 @@ impl Happening {
             Event::Finished { id, kind, outcome, seconds, size_bytes } => Self::Finished {
                 task: id.to_string(),
                 kind: *kind,
-                outcome: match outcome {
-                    Outcome::Computed => Came::Computed,
-                    Outcome::Unchanged => Came::Unchanged,
-                    Outcome::Fetched => Came::Fetched,
-                },
+                outcome: *outcome,
                 seconds: *seconds,
                 size_bytes: *size_bytes,
             },
@@ -261,7 +248,7 @@ mod tests {
         let what = Happening::Finished {
             task: "encode/sub-01@n=2".into(),
             kind: Kind::Encode,
-            outcome: Came::Unchanged,
+            outcome: Outcome::Unchanged,
             seconds: 1.5,
             size_bytes: 7,
         };

@@ -1,4 +1,4 @@
-//! A board as lines of text for a terminal of some width and height. Knows no terminal: `progress.rs` and `watch.rs` draw.
+//! A board as lines of text for a terminal of some width and height. Knows no terminal: `progress.rs` and `status.rs` draw.
 
 use super::{
     board::{Board, Row, Running},
@@ -97,7 +97,8 @@ pub(super) fn sum_line(board: &Board, now: Moment) -> String {
 }
 
 fn bar(done: usize, total: usize, colours: bool) -> String {
-    let halves = (2 * BAR * done).checked_div(total).unwrap_or_default();
+    // A log whose lines were torn may count more ends than beginnings.
+    let halves = (2 * BAR * done).checked_div(total).unwrap_or_default().min(2 * BAR);
     let filled = "━".repeat(halves / 2) + if halves % 2 == 1 { "╸" } else { "" };
     let rest = "·".repeat(BAR - halves.div_ceil(2));
     paint(&filled, "32", colours) + &paint(&rest, "2", colours)
@@ -154,6 +155,12 @@ mod tests {
         assert_eq!(drawn(1, 80).len(), 1);
         assert!(drawn(24, 40).iter().all(|line| line.chars().count() <= 40));
         assert!(drawn(24, 40)[1].contains("terns=32  2.0 s"), "the end of a name stays");
+    }
+
+    #[test]
+    fn a_bar_ends_where_it_is_full() {
+        assert_eq!(bar(5, 4, false), "━".repeat(BAR));
+        assert_eq!(bar(0, 0, false), "·".repeat(BAR));
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn write_tables(open: &OpenStudy, folder: &Path) -> Result<(), CliError> {
             table.push([event.onset_s.to_string(), event.duration_s.to_string(), image, text.to_owned()]);
         }
         let path = folder.join(format!("run-{}.tsv", run.name));
-        table.write(&path).map_err(|error| CliError::Results(Box::new(error.into())))?;
+        table.write(&path).map_err(|error| CliError::MadeUp(Box::new(error.into())))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
     open::OpenStudy,
     progress::Bytes,
     results::{self, Existing},
-    words::{counted, size},
+    words::{are, counted, size},
 };
 use crate::{
     share::{Lock, Packed, Packing, Personal, Relocated, With, archive::write_archive},
@@ -117,7 +117,7 @@ impl Pack {
                 stdout(),
                 "{} that the study reads {} not in it{others}: its README.md names them by digest",
                 counted(index.missing.len(), "file"),
-                if index.missing.len() == 1 { "is" } else { "are" },
+                are(index.missing.len()),
             )?;
         }
         Ok(ExitCode::SUCCESS)

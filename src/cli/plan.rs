@@ -10,7 +10,7 @@ use super::{
     grouping::{Group, Listed, grouped},
     open::OpenStudy,
     run::RunLimits,
-    words::{duration, size},
+    words::{counted, duration, size},
 };
 use crate::plan::{Reason, Standing};
 use clap::Args;
@@ -142,7 +142,7 @@ fn needs(group: &Group<'_>) -> String {
 
 /// The time of a plan of so many tasks, in one line.
 fn told(forecast: &Forecast, n_tasks: usize) -> String {
-    let jobs = if forecast.jobs == 1 { "1 job".to_owned() } else { format!("{} jobs", forecast.jobs) };
+    let jobs = counted(forecast.jobs, "job");
     let kinds: Vec<&str> = forecast.unknown_kinds.iter().map(|kind| kind.name()).collect();
     match forecast.unknown {
         0 => format!(

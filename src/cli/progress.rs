@@ -2,12 +2,13 @@
 
 use super::{
     board::Board,
-    events::{Came, Happening, Line, Moment},
+    events::{Happening, Line, Moment},
     frame::{Canvas, frame},
     say,
     screen::Screen,
     words::{duration, size},
 };
+use crate::executor::Outcome;
 use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -125,9 +126,9 @@ fn tell_lines(done: &mut usize, total: &mut usize, told: &mut HashMap<String, In
             *done += 1;
             told.remove(task);
             match outcome {
-                Came::Computed => say(format_args!("[{done}/{total}] {task} ({})", duration(*seconds))),
-                Came::Unchanged => say(format_args!("[{done}/{total}] {task} (inputs unchanged)")),
-                Came::Fetched => say(format_args!("[{done}/{total}] {task} (fetched)")),
+                Outcome::Computed => say(format_args!("[{done}/{total}] {task} ({})", duration(*seconds))),
+                Outcome::Unchanged => say(format_args!("[{done}/{total}] {task} (inputs unchanged)")),
+                Outcome::Fetched => say(format_args!("[{done}/{total}] {task} (fetched)")),
             }
         }
         Happening::Failed { task, message, .. } => {

@@ -13,7 +13,7 @@ use super::{
     settings::settings,
     slurm::StudyCluster,
     unpack::{Unpacked, find, is_archive, unpacked},
-    words::duration,
+    words::{duration, from_zero},
 };
 use crate::{
     executor::{self, Event, Limits, Options, Outcome, Summary, Upstream},
@@ -85,7 +85,7 @@ pub(super) struct RunLimits {
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Resources")]
     jobs: Option<u16>,
     /// Gigabytes for all tasks that run at once.
-    #[arg(long, value_name = "GB", help_heading = "Resources")]
+    #[arg(long, value_name = "GB", value_parser = from_zero, help_heading = "Resources")]
     memory: Option<f64>,
 }
 
@@ -110,7 +110,7 @@ impl RunLimits {
 
     /// The memory that was asked for.
     pub(super) fn given_memory_bytes(&self) -> Option<u64> {
-        self.memory.map(|gigabytes| (gigabytes.max(0.0) * 1e9) as u64)
+        self.memory.map(|gigabytes| (gigabytes * 1e9) as u64)
     }
 }
 

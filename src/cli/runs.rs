@@ -15,6 +15,7 @@ use super::{
     events::{Line, Moment, Sums},
 };
 use crate::{
+    plan::place_digest,
     store::{Digest, write_under},
     task::Kind,
 };
@@ -93,9 +94,7 @@ pub(super) struct Kept {
 impl StudyRuns {
     /// Those of the study in `file`.
     pub(super) fn of(cache: &Path, file: &Path) -> Self {
-        let full = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let name = Digest::of(full.as_os_str().as_encoded_bytes()).short();
-        Self { folder: cache.join("runs").join(name) }
+        Self { folder: cache.join("runs").join(place_digest(file).short()) }
     }
 
     /// Those of every study of a cache.

@@ -145,12 +145,12 @@ impl Work {
 
 /// First the task with the least of some number, of several the first in the plan.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Line<'a> {
+pub(super) struct LeastFirst<'a> {
     remaining_us: Option<&'a [u64]>,
     ready: BinaryHeap<Reverse<(u64, u32)>>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> LeastFirst<'a> {
     /// As batch queues do: first who waited longest.
     pub(super) fn first_come() -> Self {
         Self::default()
@@ -162,7 +162,7 @@ impl<'a> Line<'a> {
     }
 }
 
-impl Queue for Line<'_> {
+impl Queue for LeastFirst<'_> {
     fn add(&mut self, task: u32, now_us: u64) {
         let rank = self.remaining_us.map_or(now_us, |remaining_us| u64::MAX - remaining_us[task as usize]);
         self.ready.push(Reverse((rank, task)));
@@ -238,8 +238,8 @@ mod tests {
         let remaining_us = work.remaining_us();
         let memory_bytes: Vec<u64> = work.tasks().map(|task| u64::from(task % 5)).collect();
         [
-            work.run(workers, &mut Line::first_come()),
-            work.run(workers, &mut Line::longest_chain(&remaining_us)),
+            work.run(workers, &mut LeastFirst::first_come()),
+            work.run(workers, &mut LeastFirst::longest_chain(&remaining_us)),
             work.run(workers, &mut LargestFirst::new(&memory_bytes, u64::MAX)),
         ]
     }
@@ -283,14 +283,14 @@ mod tests {
     #[test]
     fn a_task_that_takes_two_results_of_another_waits_once() {
         let twice = work(&[1, 1], &[(0, 1), (0, 1)]);
-        assert_eq!(twice.run(4, &mut Line::first_come()).wall_us, 2);
+        assert_eq!(twice.run(4, &mut LeastFirst::first_come()).wall_us, 2);
     }
 
     #[test]
     fn what_takes_no_time_keeps_nobody_busy() {
         let fork = work(&[0, 0, 0, 5], &[(0, 3)]);
-        assert_eq!(fork.run(9, &mut Line::first_come()), Course { wall_us: 5, busy: 1 });
-        assert_eq!(work(&[], &[]).run(9, &mut Line::first_come()), Course { wall_us: 0, busy: 0 });
+        assert_eq!(fork.run(9, &mut LeastFirst::first_come()), Course { wall_us: 5, busy: 1 });
+        assert_eq!(work(&[], &[]).run(9, &mut LeastFirst::first_come()), Course { wall_us: 0, busy: 0 });
         assert!(work(&[], &[]).longest_chain(&[]).is_empty());
     }
 
@@ -298,13 +298,13 @@ mod tests {
     fn the_longest_chain_first_saves_what_first_come_wastes() {
         // Two short ones stand before a long one in the plan.
         let tasks = work(&[2, 2, 4], &[]);
-        assert_eq!(tasks.run(2, &mut Line::first_come()).wall_us, 6);
-        assert_eq!(tasks.run(2, &mut Line::longest_chain(&tasks.remaining_us())).wall_us, 4);
+        assert_eq!(tasks.run(2, &mut LeastFirst::first_come()).wall_us, 6);
+        assert_eq!(tasks.run(2, &mut LeastFirst::longest_chain(&tasks.remaining_us())).wall_us, 4);
     }
 
     #[test]
     fn who_waited_longest_comes_before_who_stands_earlier_in_the_plan() {
-        let mut queue = Line::first_come();
+        let mut queue = LeastFirst::first_come();
         for (task, now_us) in [(3, 0), (2, 0), (1, 7), (0, 9)] {
             queue.add(task, now_us);
         }
@@ -390,8 +390,8 @@ mod tests {
         let remaining = work.remaining_us();
         let started = Instant::now();
         let (queue, chain) = (
-            work.run(1024, &mut Line::first_come()).wall_us,
-            work.run(1024, &mut Line::longest_chain(&remaining)).wall_us,
+            work.run(1024, &mut LeastFirst::first_come()).wall_us,
+            work.run(1024, &mut LeastFirst::longest_chain(&remaining)).wall_us,
         );
         assert!(chain >= work.total_us() / 1024 && queue >= work.total_us() / 1024);
         // Without optimisation and on a busy machine; looking at every ready task would take a thousand times as long.

@@ -6,7 +6,7 @@ use super::{
     pack::ENDING,
     progress::Bytes,
     say,
-    words::{counted, size},
+    words::{are, counted, size},
 };
 use crate::{
     share::{
@@ -147,8 +147,4 @@ pub(super) fn find(study: &Path, folders: &[PathBuf], cache: &Path, rehash: bool
     }
     say("  hint: put them there, or let `--find DIR` look for them");
     Ok(())
-}
-
-fn are(n: usize) -> &'static str {
-    if n == 1 { "is" } else { "are" }
 }

@@ -1,4 +1,4 @@
-//! Numbers as people read them: durations, sizes, counts.
+//! Numbers as people read and write them: durations, sizes, counts.
 
 /// Seconds for people: `0.3 s`, `12 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`.
 pub(super) fn duration(seconds: f64) -> String {
@@ -26,6 +26,17 @@ pub(super) fn size(bytes: u64) -> String {
 /// `1 task`, `2 tasks`.
 pub(super) fn counted(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// `is` for one, `are` for any other number.
+pub(super) fn are(n: usize) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
+/// An argument that is a number from 0 on.
+pub(super) fn from_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "expected a number from 0 on".to_owned())
 }
 
 #[cfg(test)]

@@ -114,11 +114,9 @@ impl Order {
 
     /// The key's fields with inputs by a digest of the caller's choice, without those in some roles.
     fn manifest_by(&self, without: &[Role], key: impl Fn(&Input) -> Digest) -> Manifest {
-        let file =
-            |file: &ExternalFile| FileField { role: file.role.into(), digest: file.digest, path: file.path.clone() };
         let input = |input: &Input| InputField { role: input.role.into(), key: key(input), task: input.task.clone() };
         let inputs = self.inputs.iter().filter(|input| !without.contains(&input.role));
-        Manifest::new(self.task.as_ref(), self.files.iter().map(file).collect(), inputs.map(input).collect())
+        Manifest::new(self.task.as_ref(), self.files.iter().map(FileField::from).collect(), inputs.map(input).collect())
     }
 
     /// As text, for a worker elsewhere.
@@ -127,8 +125,6 @@ impl Order {
     /// Never: orders are plain data with text keys.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let file =
-            |file: &ExternalFile| FileField { role: file.role.into(), digest: file.digest, path: file.path.clone() };
         let input = |input: &Input| WrittenInput {
             role: input.role.to_owned(),
             task: input.task.clone(),
@@ -139,7 +135,7 @@ impl Order {
             id: self.id.clone(),
             kind: self.task.kind(),
             task: self.task.written(),
-            files: self.files.iter().map(file).collect(),
+            files: self.files.iter().map(FileField::from).collect(),
             inputs: self.inputs.iter().map(input).collect(),
             recipe: self.recipe,
             content: self.content,

@@ -193,6 +193,11 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// Takes a task back that was handed out and never begun: it counts among those that were left.
+    pub(super) fn take_back(&mut self, given: &Given) {
+        self.set(given.place, State::Ready);
+    }
+
     /// Tells of a damage.
     pub(super) fn note_damage(&mut self, place: NodeIndex, damage: &Damage, tell: &mut dyn FnMut(Event<'_>)) {
         self.summary.damaged += 1;

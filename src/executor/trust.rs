@@ -1,7 +1,8 @@
 //! What a run knows of the bytes that its tasks read.
 //!
 //! A result from the cache is read to its last byte before the first task computes with it, once a run; of a result that a task reads
-//! some files of, those files are. What this run published itself is trusted. A file outside the cache must hold what it held when the study was planned.
+//! some files of, those files are. What this run published itself is trusted. A file outside the cache must hold what it held when
+//! the study was planned.
 
 use crate::{
     plan::ExternalFile,

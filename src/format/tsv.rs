@@ -105,6 +105,19 @@ impl Table {
         })
     }
 
+    /// A column as counts or positions, which no row lacks.
+    ///
+    /// # Errors
+    /// If the column is not there or a field is not a whole number from 0.
+    pub fn counts(&self, column: &str) -> Result<Vec<usize>, TsvError> {
+        let position = self.require(column)?;
+        let count = |(row, value): (usize, Option<i32>)| {
+            let count = value.and_then(|value| usize::try_from(value).ok());
+            count.ok_or_else(|| self.field_error(row, position, "a whole number from 0"))
+        };
+        self.integers(column)?.into_iter().enumerate().map(count).collect()
+    }
+
     /// The error for a field that does not hold what was expected.
     pub fn field_error(&self, row: usize, column: usize, expected: &'static str) -> TsvError {
         TsvError::Field {

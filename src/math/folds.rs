@@ -207,7 +207,7 @@ fn require_two_folds(n_folds: usize) -> Result<(), MathError> {
 }
 
 /// Cuts `0..n` into `n_blocks` ranges, the first `n % n_blocks` of them one longer.
-fn blocks(n: usize, n_blocks: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub fn blocks(n: usize, n_blocks: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let (size, n_longer) = (n / n_blocks, n % n_blocks);
     (0..n_blocks).map(move |b| {
         let start = b * size + b.min(n_longer);

@@ -114,6 +114,14 @@ impl Manifest {
         });
         fields
     }
+
+    /// The fields of the task itself: without inputs, whose changes are told where they are made, and without counts of what is
+    /// listed beside them.
+    #[must_use]
+    pub fn own_fields(&self) -> BTreeMap<String, String> {
+        let is_own = |name: &str| !name.starts_with("input ") && !name.ends_with(".length") && !name.ends_with(".size");
+        self.fields().into_iter().filter(|(name, _)| is_own(name)).collect()
+    }
 }
 
 /// What of a manifest is in the key, borrowed.

@@ -1,7 +1,8 @@
 //! Study -> DAG of keyed tasks. Nothing is executed here.
 //!
-//! `build.rs` turns a checked study into nodes and edges, `cells.rs` names the tasks of a sweep, `key.rs` says what makes a task the same task, `standing.rs`
-//! compares the plan with the store and says, field by field, what would run and why; `note.rs` remembers the last run.
+//! `build.rs` turns a checked study into nodes and edges, `cells.rs` names the tasks of a sweep, `key.rs` says what makes a task
+//! the same task, `standing.rs` compares the plan with the store and says, field by field, what would run and why; `note.rs`
+//! remembers the last run, and `methods.rs` tells what is computed in sentences.
 
 mod build;
 mod cells;
@@ -13,7 +14,7 @@ mod standing;
 pub use build::plan_study;
 pub use key::{FileField, InputField, Manifest};
 pub use methods::{paragraphs, seeds};
-pub use note::{Noted, StudyNote};
+pub use note::{Noted, StudyNote, place_digest};
 pub use standing::{Assessment, Change, Counts, FoundBy, Reason, Standing, Targets, assess, assess_noted};
 
 use crate::{
@@ -70,6 +71,12 @@ pub struct ExternalFile {
     pub path: PathBuf,
     /// What is in it.
     pub digest: Digest,
+}
+
+impl From<&ExternalFile> for FileField {
+    fn from(file: &ExternalFile) -> Self {
+        Self { role: file.role.into(), digest: file.digest, path: file.path.clone() }
+    }
 }
 
 /// One task of a plan.
@@ -209,13 +216,11 @@ impl Plan {
     }
 
     fn manifest_of(&self, task: &dyn Task, files: &[ExternalFile], inputs: &[(Role, NodeIndex)]) -> Manifest {
-        let file =
-            |file: &ExternalFile| FileField { role: file.role.into(), digest: file.digest, path: file.path.clone() };
         let input = |(role, place): &(Role, NodeIndex)| {
             let node = &self.graph[*place];
             InputField { role: (*role).into(), key: node.recipe, task: node.id.to_string() }
         };
-        Manifest::new(task, files.iter().map(file).collect(), inputs.iter().map(input).collect())
+        Manifest::new(task, files.iter().map(FileField::from).collect(), inputs.iter().map(input).collect())
     }
 }
 

@@ -49,7 +49,7 @@ impl StudyNote {
     /// The note about the study in `file`; empty if there is none that can be read.
     #[must_use]
     pub fn read(store: &Store, file: &Path) -> Self {
-        store.study_note(&note_name(file)).unwrap_or_default()
+        store.study_note(&place_digest(file)).unwrap_or_default()
     }
 
     /// The note as it is after a run of `plan`, which stood as `assessment` says before.
@@ -79,7 +79,7 @@ impl StudyNote {
     /// # Errors
     /// If the cache cannot be written to.
     pub fn write(&self, store: &Store) -> Result<(), StoreError> {
-        store.note_study(&note_name(&self.file), self)
+        store.note_study(&place_digest(&self.file), self)
     }
 
     /// The output digests that this note vouches for, by recipe key: those whose artifact is whole.
@@ -96,8 +96,9 @@ impl StudyNote {
     }
 }
 
-/// The note's name: it belongs to a place on disk, whatever the study calls itself.
-fn note_name(file: &Path) -> Digest {
+/// What a study is known by in a cache: the place of its file, whatever it calls itself.
+#[must_use]
+pub fn place_digest(file: &Path) -> Digest {
     Digest::of(full(file).as_os_str().as_encoded_bytes())
 }
 

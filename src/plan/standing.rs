@@ -7,7 +7,10 @@ use super::{Manifest, Plan, StudyNote, TaskId};
 use crate::store::{Digest, Store};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
 /// One field of a key that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -239,9 +242,8 @@ fn reason(plan: &Plan, place: NodeIndex, store: &Store, last: &StudyNote, mut ru
 
 /// Fields of the task itself that differ; a differing input key is the input's own change, so it is told there.
 fn changes(old: &Manifest, new: &Manifest) -> Vec<Change> {
-    let (old_fields, new_fields) = (old.fields(), new.fields());
-    let own = |name: &&String| !name.starts_with("input ") && !name.ends_with(".length") && !name.ends_with(".size");
-    let names: std::collections::BTreeSet<&String> = old_fields.keys().chain(new_fields.keys()).filter(own).collect();
+    let (old_fields, new_fields) = (old.own_fields(), new.own_fields());
+    let names: BTreeSet<&String> = old_fields.keys().chain(new_fields.keys()).collect();
     names
         .into_iter()
         .filter(|name| old_fields.get(*name) != new_fields.get(*name))

@@ -1,7 +1,7 @@
 //! Numbers to colours.
 //!
 //! This file owns the two colour maps and [`Ramp`], the mapping of a range of numbers onto one of them. It knows no
-//! figure; `heatmap.rs` and `mosaic.rs` use it.
+//! figure; `charts/`, `legend.rs` and `mosaic.rs` use it.
 //!
 //! Both maps can be told apart with any kind of colour vision and in grey.
 

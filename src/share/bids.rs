@@ -103,6 +103,15 @@ pub struct Exported {
     pub size_bytes: u64,
 }
 
+impl Exported {
+    /// One file more.
+    fn count(&mut self, path: &Path) -> Result<(), ExportError> {
+        self.size_bytes += fs::metadata(path).map_err(io_error("read", path))?.len();
+        self.n_files += 1;
+        Ok(())
+    }
+}
+
 /// Writes the results of a study, cells in its order, as BIDS derivatives into a folder that is new or empty. `programs` are those that
 /// computed them; `tell` hears of every map that is copied, with its size.
 ///
@@ -138,7 +147,7 @@ pub fn export_bids(
     if study.cells.len() > 1 {
         let path = whole.join("cells.tsv");
         cells_table(study, cells).write(&path)?;
-        exported.n_files += 1;
+        exported.count(&path)?;
     }
     if target.exists() {
         fs::remove_dir(target).map_err(io_error("replace", target))?;
@@ -258,9 +267,7 @@ impl Dataset<'_> {
     }
 
     fn count(&mut self, path: &Path) -> Result<(), ExportError> {
-        self.exported.size_bytes += fs::metadata(path).map_err(io_error("read", path))?.len();
-        self.exported.n_files += 1;
-        Ok(())
+        self.exported.count(path)
     }
 }
 

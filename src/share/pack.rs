@@ -14,7 +14,7 @@
 use super::{
     Lock,
     archive::{ARCHIVE_VERSION, Content, Entry, INDEX, Index, Missing, is_folder_name},
-    lock::{external_files, input_name},
+    lock::{external_files, input_name, lock_path},
     relocate::{Personal, RelocateError, Relocated, STUDY_FOLDER},
     ro_crate::{Crate, CrateFile, FileKind, PackedRun},
 };
@@ -152,7 +152,8 @@ impl Packing<'_> {
         let mut contents: BTreeMap<String, Content> =
             moved.texts.iter().map(|(path, text)| (path.clone(), Content::Bytes(text.clone().into_bytes()))).collect();
         let lock = self.moved_lock(&moved, &inputs)?;
-        let lock_file = format!("{}.lock.toml", moved.study_file.trim_end_matches(".toml"));
+        // Where whoever unpacks it looks for it.
+        let lock_file = slashes(&lock_path(Path::new(&moved.study_file)));
         contents.insert(lock_file.clone(), Content::Bytes(lock.to_text().into_bytes()));
         let mut known: BTreeMap<String, (u64, Digest)> = BTreeMap::new();
         for input in inputs.iter().filter(|input| input.is_packed) {

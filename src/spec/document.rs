@@ -122,6 +122,16 @@ impl Node {
         }
     }
 
+    /// The file that each of its values was written in, in their order.
+    #[must_use]
+    pub fn sources(&self) -> Vec<usize> {
+        match &self.value {
+            Value::Table(table) => table.values().flat_map(Self::sources).collect(),
+            Value::List(items) => items.iter().flat_map(Self::sources).collect(),
+            _ => vec![self.place.source],
+        }
+    }
+
     /// The same without positions, as the types of a study are read from.
     #[must_use]
     pub fn plain(&self) -> toml::Value {
@@ -149,25 +159,26 @@ pub struct Document {
 }
 
 impl Document {
-    /// The innermost node on a path that was written, if any.
-    fn nearest(&self, path: &FieldPath) -> Option<&Node> {
-        let mut table = Some(&self.root);
-        let mut list: Option<&Vec<Node>> = None;
-        let mut found = None;
-        for step in &path.0 {
+    /// The nodes on a path, the outermost first, as far as they were written.
+    fn nodes<'a>(&'a self, path: &FieldPath) -> impl Iterator<Item = &'a Node> {
+        let (mut table, mut list): (Option<&Table>, Option<&Vec<Node>>) = (Some(&self.root), None);
+        path.0.iter().map_while(move |step| {
             let node = match step {
-                Step::Key(key) => table.and_then(|table| table.get(key)),
-                Step::Index(index) => list.and_then(|list| list.get(*index)),
+                Step::Key(key) => table?.get(key)?,
+                Step::Index(index) => list?.get(*index)?,
             };
-            let Some(node) = node else { break };
-            found = Some(node);
             (table, list) = match &node.value {
                 Value::Table(table) => (Some(table), None),
                 Value::List(list) => (None, Some(list)),
                 _ => (None, None),
             };
-        }
-        found
+            Some(node)
+        })
+    }
+
+    /// The innermost node on a path that was written, if any.
+    fn nearest(&self, path: &FieldPath) -> Option<&Node> {
+        self.nodes(path).last()
     }
 
     /// The text that was written at exactly this path, if it is one.
@@ -189,21 +200,7 @@ impl Document {
     /// Whether something was written at exactly this path.
     #[must_use]
     pub fn has(&self, path: &FieldPath) -> bool {
-        let mut table = Some(&self.root);
-        let mut list: Option<&Vec<Node>> = None;
-        for step in &path.0 {
-            let node = match step {
-                Step::Key(key) => table.and_then(|table| table.get(key)),
-                Step::Index(index) => list.and_then(|list| list.get(*index)),
-            };
-            let Some(node) = node else { return false };
-            (table, list) = match &node.value {
-                Value::Table(table) => (Some(table), None),
-                Value::List(list) => (None, Some(list)),
-                _ => (None, None),
-            };
-        }
-        true
+        self.nodes(path).count() == path.0.len()
     }
 
     /// The bytes of the value at a path, or of the nearest part of the path that was written.

@@ -152,7 +152,6 @@ impl<'a> Walk<'a> {
                 self.name_of_list(text, &names, &one_of_forms(&forms, &names), path, span);
             }
             (Value::Table(table), [_, ..]) => self.one_key(&fitting, table, path, span),
-            (_, [only]) => self.value(only, value, path),
             (_, [first, ..]) => self.value(first, value, path),
             (_, []) => {
                 let expected = one_of_forms(&forms, &names);

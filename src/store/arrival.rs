@@ -3,10 +3,14 @@
 //! What has arrived lies in `partial/` under the artifact's name, each file under the digest that it will have, so that an
 //! interrupted transfer goes on from its length. Knows no network: whoever moves bytes hands them in.
 
-use super::{Digest, OutputFile, Record, Store, StoreError, hash_file, io_error, lock::Lock, publish::remove_tree};
+use super::{
+    Digest, OutputFile, Record, Store, StoreError, hash_file, io_error,
+    lock::Lock,
+    publish::{remove_file, remove_tree},
+};
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -73,11 +77,7 @@ impl Arrival {
     /// # Errors
     /// If it cannot be removed.
     pub fn discard(&self, file: &OutputFile) -> Result<(), StoreError> {
-        let path = self.path(file);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(error)),
-            _ => Ok(()),
-        }
+        remove_file(&self.path(file)).map(drop)
     }
 
     /// Moves the files of a record, all whole, to where they belong in `folder`.

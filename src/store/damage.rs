@@ -4,7 +4,7 @@
 //! computed and a person can look at what happened. Whoever moves it holds a lock and looks again first, so that a copy
 //! which another process made anew meanwhile stays.
 
-use super::{Digest, OutputFile, Store, StoreError, hash_file, io_error, lock::Lock, record::digest_of};
+use super::{Digest, OutputFile, Record, Store, StoreError, hash_file, io_error, lock::Lock, record::digest_of};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -186,16 +186,30 @@ impl Store {
         Ok(Some(Damage { faults, aside }))
     }
 
+    /// What is wrong with the record of a key, if there is one.
+    ///
+    /// # Errors
+    /// If the system, not the record, stands in the way.
+    pub(super) fn record_fault(&self, key: &Digest) -> Result<Option<Fault>, StoreError> {
+        let path = self.record_path(key);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Record::from_bytes(&bytes, key).err().map(|why| Fault::Record { why })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_of_the_system(&error) => Err(io_error("read", &path)(error)),
+            Err(error) => Ok(Some(Fault::Record { why: error.to_string() })),
+        }
+    }
+
     /// Moves the record of a key if there is one that does not read.
     ///
     /// # Errors
-    /// If it cannot be moved.
+    /// If it can be neither looked at nor moved.
     pub fn set_aside_record(&self, key: &Digest) -> Result<Option<Damage>, StoreError> {
-        if self.record_fault(key).is_none() {
+        if self.record_fault(key)?.is_none() {
             return Ok(None);
         }
         let _lock = self.artifact_lock(key)?;
-        let Some(fault) = self.record_fault(key) else { return Ok(None) };
+        let Some(fault) = self.record_fault(key)? else { return Ok(None) };
         let aside = self.move_aside(&self.record_path(key), &format!("record-{key}"), ".json")?;
         Ok(Some(Damage { faults: vec![fault], aside }))
     }
@@ -240,25 +254,28 @@ fn list(folder: &Path) -> (BTreeMap<String, u64>, Vec<Fault>) {
     (files, faults)
 }
 
-/// A file that cannot be read is damaged, unless the system has run out of something or may answer the next time.
-fn unreadable(path: &str, error: StoreError) -> Result<Fault, StoreError> {
+/// Whether an error says nothing of a file: the system has run out of something, or may answer the next time.
+fn is_of_the_system(error: &io::Error) -> bool {
     const NO_MEMORY: i32 = 12;
     const FILE_TABLE_FULL: i32 = 23;
     const TOO_MANY_OPEN_FILES: i32 = 24;
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::WouldBlock
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::StaleNetworkFileHandle
+    ) || matches!(error.raw_os_error(), Some(NO_MEMORY | FILE_TABLE_FULL | TOO_MANY_OPEN_FILES))
+}
+
+/// A file that cannot be read is damaged, unless the system stands in the way.
+fn unreadable(path: &str, error: StoreError) -> Result<Fault, StoreError> {
     match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             Ok(Fault::Missing { path: path.to_owned() })
         }
-        StoreError::Io { source, .. }
-            if !matches!(
-                source.kind(),
-                io::ErrorKind::Interrupted
-                    | io::ErrorKind::TimedOut
-                    | io::ErrorKind::WouldBlock
-                    | io::ErrorKind::ResourceBusy
-                    | io::ErrorKind::StaleNetworkFileHandle
-            ) && !matches!(source.raw_os_error(), Some(NO_MEMORY | FILE_TABLE_FULL | TOO_MANY_OPEN_FILES)) =>
-        {
+        StoreError::Io { source, .. } if !is_of_the_system(&source) => {
             Ok(Fault::Unreadable { path: path.to_owned(), why: source.to_string() })
         }
         error => Err(error),

@@ -7,7 +7,7 @@
 use super::{
     Digest, StoreError, hash_file, io_error,
     seal::{sealed, unsealed},
-    write_atomic,
+    write_whole,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -170,7 +170,7 @@ impl FileDigests {
             return Ok(());
         }
         let files = self.memos.lock().expect("no holder panics").clone();
-        write_atomic(&self.root, &self.root.join(MEMO), &sealed(&Memos { files }))
+        write_whole(&self.root, &self.root.join(MEMO), &sealed(&Memos { files }))
     }
 }
 

@@ -22,7 +22,6 @@ mod hash;
 mod lease;
 mod lend;
 mod lock;
-#[cfg(unix)]
 mod notes;
 mod owed;
 mod publish;
@@ -208,16 +207,6 @@ impl Store {
         Record::from_bytes(&fs::read(self.record_path(key)).ok()?, key).ok()
     }
 
-    /// What is wrong with the record of a key, if there is one.
-    #[must_use]
-    pub fn record_fault(&self, key: &Digest) -> Option<Fault> {
-        match fs::read(self.record_path(key)) {
-            Ok(bytes) => Record::from_bytes(&bytes, key).err().map(|why| Fault::Record { why }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(Fault::Record { why: error.to_string() }),
-        }
-    }
-
     /// Waits until no one else computes `content`, then holds the right to compute it until the claim is dropped; gives
     /// nothing once `give_up` says so.
     ///
@@ -234,7 +223,7 @@ impl Store {
     pub fn remember(&self, record: &Record) -> Result<(), StoreError> {
         let bytes = record.to_bytes();
         for key in [&record.content, &record.recipe] {
-            write_atomic(&self.root, &self.record_path(key), &bytes)?;
+            write_whole(&self.root, &self.record_path(key), &bytes)?;
         }
         Ok(())
     }
@@ -242,14 +231,6 @@ impl Store {
     fn record_path(&self, key: &Digest) -> PathBuf {
         self.root.join(record_name(key))
     }
-}
-
-/// Writes a file somewhere in the cache at `root` so that a reader sees it whole or not at all.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_whole(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    write_atomic(root, path, bytes)
 }
 
 /// Where an artifact lies in any cache.
@@ -289,7 +270,10 @@ pub fn write_under(prefix: &str, mode: u32) -> tempfile::Builder<'_, '_> {
 /// Writes a file of the cache at `root` so that a reader sees the old bytes or the new ones, never a part.
 ///
 /// What a killed writer leaves lies in `partial/`, where a collection finds it.
-pub(crate) fn write_atomic(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_whole(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let partial = root.join("partial");
     let make = || write_under(WRITING, 0o666).tempfile_in(&partial);
     let made = make().or_else(|_| fs::create_dir_all(&partial).and_then(|()| make()));

@@ -2,8 +2,9 @@
 
 use super::{
     Digest, Store, StoreError, io_error,
+    publish::remove_file,
     seal::{sealed, unsealed},
-    write_atomic,
+    write_whole,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -26,7 +27,7 @@ impl Store {
     /// # Errors
     /// If the note cannot be written.
     pub fn note_study<T: Serialize>(&self, name: &Digest, note: &T) -> Result<(), StoreError> {
-        write_atomic(self.root(), &self.study_path(name), &sealed(note))
+        write_whole(self.root(), &self.study_path(name), &sealed(note))
     }
 
     /// Every note about a study.
@@ -42,7 +43,7 @@ impl Store {
     /// # Errors
     /// If it cannot be written.
     pub fn pin<T: Serialize>(&self, name: &Digest, note: &T) -> Result<(), StoreError> {
-        write_atomic(self.root(), &self.pin_path(name), &sealed(note))
+        write_whole(self.root(), &self.pin_path(name), &sealed(note))
     }
 
     /// Lets a pinned note go; says whether there was one.
@@ -50,11 +51,7 @@ impl Store {
     /// # Errors
     /// If it cannot be removed.
     pub fn unpin(&self, name: &Digest) -> Result<bool, StoreError> {
-        let path = self.pin_path(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            removed => removed.map(|()| true).map_err(io_error("remove", &path)),
-        }
+        remove_file(&self.pin_path(name))
     }
 
     /// Every pinned note.

@@ -2,10 +2,9 @@
 //!
 //! Knows neither who is promised what nor how it gets there. Losing these files loses no result, only the promise.
 
-use super::{Digest, Store, StoreError, io_error};
+use super::{Digest, Store, StoreError, io_error, publish::remove_file};
 use std::{
     fs::{self, File},
-    io,
     path::PathBuf,
 };
 
@@ -35,11 +34,7 @@ impl Store {
     /// # Errors
     /// If the note cannot be removed.
     pub fn settle(&self, whom: &Digest, recipe: &Digest) -> Result<(), StoreError> {
-        let path = self.owed_folder(whom).join(recipe.to_string());
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(error)),
-            _ => Ok(()),
-        }
+        remove_file(&self.owed_folder(whom).join(recipe.to_string())).map(drop)
     }
 
     fn owed_folder(&self, whom: &Digest) -> PathBuf {

@@ -154,6 +154,14 @@ pub(super) fn remove_tree(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Removes a file; says whether it was there.
+pub(super) fn remove_file(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true).map_err(io_error("remove", path)),
+    }
+}
+
 fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     // Windows cannot open a folder as a file; its rename is durable enough without.
     #[cfg(unix)]

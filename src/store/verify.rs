@@ -47,7 +47,7 @@ impl Store {
             let damage = if set_aside {
                 self.set_aside_record(key)?
             } else {
-                self.record_fault(key).map(|fault| Damage { faults: vec![fault], aside: None })
+                self.record_fault(key)?.map(|fault| Damage { faults: vec![fault], aside: None })
             };
             Ok(damage.map(|damage| Verdict { path: item.path.clone(), name: *key, damage }))
         });

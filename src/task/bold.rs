@@ -136,8 +136,7 @@ fn run_of_dataset(root: &Path, subject: &str, run: &str) -> Result<RunFiles, Tas
 
 /// The volumes that an artifact of this kind kept, ascending.
 pub(super) fn kept_volumes(artifact: &Path) -> Result<Vec<usize>, TaskError> {
-    let table = Table::read(&artifact.join(VOLUMES))?;
-    Ok(table.integers("volume")?.into_iter().flatten().filter_map(|volume| usize::try_from(volume).ok()).collect())
+    Ok(Table::read(&artifact.join(VOLUMES))?.counts("volume")?)
 }
 
 /// What the preparation left out.

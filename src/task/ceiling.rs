@@ -152,8 +152,7 @@ pub(super) struct VoxelCeiling {
 /// Ceiling and normalised score of every row of an artifact.
 pub(super) fn read_ceilings(artifact: &Path) -> Result<Vec<VoxelCeiling>, TaskError> {
     let table = Table::read(&artifact.join(CEILINGS))?;
-    let place = |voxel: Option<i32>| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default();
-    let voxels = table.integers("voxel")?.into_iter().map(place);
+    let voxels = table.counts("voxel")?.into_iter();
     let (ceilings, normalised) = (table.numbers("ceiling")?, table.numbers("r_norm")?);
     let row = |((voxel, ceiling), r_norm)| VoxelCeiling { voxel, ceiling, r_norm };
     Ok(voxels.zip(ceilings).zip(normalised).map(row).collect())

@@ -3,7 +3,7 @@
 //! A stimulus is known by its content. What an earlier shard of the same network has computed is taken over, and within a shard
 //! a content that comes twice is computed once: a stimulus' units do not depend on the company that it is computed in.
 
-use super::{Compute, Kind, TaskError, Workbench, frames::frame_name, stimuli::IMAGES};
+use super::{Compute, Kind, TaskError, Workbench, frames::frame_name, listed, stimuli::IMAGES};
 use crate::{
     format::{npy::MatrixReader, npy::MatrixWriter, tsv::Table},
     model::{Device, ExportedModule, Network, RunOptions, UNITS_FILE},
@@ -32,9 +32,6 @@ pub(super) const COMPUTED: &str = "computed";
 
 /// The status of a row of zeros, whose image could not be read.
 pub(super) const UNREADABLE: &str = "unreadable";
-
-/// Names that a warning lists before it counts.
-const LISTED: usize = 5;
 
 /// Extracts one shard: images, texts, or an image with a text in each row. The graph is the input `network`; its weights are
 /// the input `weights`, or stand at a place of their own.
@@ -279,10 +276,8 @@ impl Extract {
         matrix.finish()?;
         rows.write(&bench.out.join(ROWS))?;
         if !masked.is_empty() {
-            let listed = masked.iter().take(LISTED).copied().collect::<Vec<_>>().join("; ");
-            let more = if masked.len() > LISTED { " and others" } else { "" };
-            let message =
-                format!("{} images count as not shown, since they cannot be read: {listed}{more}", masked.len());
+            let (n, listed) = (masked.len(), listed(&masked, "; "));
+            let message = format!("{n} images count as not shown, since they cannot be read: {listed}");
             bench.warn("images-masked", message);
         }
         Ok(())

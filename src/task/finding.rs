@@ -399,7 +399,7 @@ pub fn read_findings(artifact: &Path) -> Result<Vec<Finding>, TaskError> {
     let number = |name: &str| table.numbers(name);
     let (value, low, high) = (number("value")?, number("low")?, number("high")?);
     let (null_mean, null_sd, p, q) = (number("null_mean")?, number("null_sd")?, number("p")?, number("q")?);
-    let n = table.integers("n")?;
+    let n = table.counts("n")?;
     let column = |name| table.require(name);
     let (statistic, model, part) = (column("statistic")?, column("model")?, column("part")?);
     let (network, absent) = (column("network")?, column("absent")?);
@@ -416,7 +416,7 @@ pub fn read_findings(artifact: &Path) -> Result<Vec<Finding>, TaskError> {
             model: cells[model].clone(),
             part: cells[part].clone(),
             network: cells[network].clone(),
-            n: n[at].and_then(|n| usize::try_from(n).ok()).unwrap_or_default(),
+            n: n[at],
             value: value[at],
             interval: low[at].zip(high[at]),
             null: null_mean[at].zip(null_sd[at]),

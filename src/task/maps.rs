@@ -394,17 +394,16 @@ fn by_part(
 ) -> Result<Vec<(String, VoxelValues)>, TaskError> {
     let part = table.require(part)?;
     let of_model = model.map(|model| Ok::<_, TaskError>((table.require("model")?, model))).transpose()?;
-    let (voxels, values) = (table.integers("voxel")?, table.numbers(column)?);
+    let (voxels, values) = (table.counts("voxel")?, table.numbers(column)?);
     let mut parts: Vec<(String, VoxelValues)> = Vec::new();
     for (row, cells) in table.rows().iter().enumerate() {
-        let is_meant = of_model.is_none_or(|(place, model)| cells[place] == model);
-        let Some(voxel) = voxels[row].and_then(|voxel| usize::try_from(voxel).ok()).filter(|_| is_meant) else {
+        if of_model.is_some_and(|(place, model)| cells[place] != model) {
             continue;
-        };
+        }
         // Rows of a part are neighbours, or nearly: the last one is looked at first.
         match parts.iter_mut().rev().find(|(name, _)| *name == cells[part]) {
-            Some((_, map)) => map.push((voxel, values[row])),
-            None => parts.push((cells[part].clone(), vec![(voxel, values[row])])),
+            Some((_, map)) => map.push((voxels[row], values[row])),
+            None => parts.push((cells[part].clone(), vec![(voxels[row], values[row])])),
         }
     }
     Ok(parts)

@@ -7,6 +7,7 @@
 use super::{
     Compute, Kind, TaskError, Workbench,
     extract::{COMPUTED, Image, ROWS, UNITS, UNREADABLE, digest_of_file, image_paths, plain},
+    listed,
 };
 use crate::{
     format::{npy::MatrixWriter, tsv::MISSING, tsv::Table},
@@ -16,9 +17,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
-
-/// Names that a warning lists before it counts.
-const LISTED: usize = 5;
 
 /// Measures one shard: appearances of images, or of texts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -194,12 +192,10 @@ fn digest_of(own: &str, before: Option<&str>, position: Option<Position>) -> Str
 
 fn warn_of_masks(bench: &Workbench<'_>, unreadable: &[String], n_without_motion: usize) {
     if !unreadable.is_empty() {
-        let listed = unreadable.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
-        let more = if unreadable.len() > LISTED { " and others" } else { "" };
-        let n = unreadable.len();
+        let (n, listed) = (unreadable.len(), listed(unreadable, "; "));
         bench.warn(
             "images-masked",
-            format!("{n} appearances of images count as not shown, since they cannot be read: {listed}{more}"),
+            format!("{n} appearances of images count as not shown, since they cannot be read: {listed}"),
         );
     }
     if n_without_motion > 0 {

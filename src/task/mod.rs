@@ -255,13 +255,6 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError>;
 }
 
-/// Joins matrices along an axis.
-fn joined(axis: Axis, parts: &[Array2<f32>]) -> Result<Array2<f32>, TaskError> {
-    let views: Vec<ArrayView2<'_, f32>> = parts.iter().map(|part| part.view()).collect();
-    concatenate(axis, &views)
-        .map_err(|error| TaskError::Unanswerable(format!("results that belong together differ in shape: {error}")))
-}
-
 impl<T: Compute> Task for T {
     fn kind(&self) -> Kind {
         T::KIND
@@ -294,4 +287,18 @@ impl<T: Compute> Task for T {
     fn compute(&self, bench: &Workbench<'_>) -> Result<(), TaskError> {
         Compute::compute(self, bench)
     }
+}
+
+/// Joins matrices along an axis.
+fn joined(axis: Axis, parts: &[Array2<f32>]) -> Result<Array2<f32>, TaskError> {
+    let views: Vec<ArrayView2<'_, f32>> = parts.iter().map(|part| part.view()).collect();
+    concatenate(axis, &views)
+        .map_err(|error| TaskError::Unanswerable(format!("results that belong together differ in shape: {error}")))
+}
+
+/// The first few of the names that a caveat lists.
+fn listed(names: &[impl AsRef<str>], separator: &str) -> String {
+    const MOST: usize = 5;
+    let first: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
+    first.join(separator) + if names.len() > MOST { " and others" } else { "" }
 }

@@ -304,9 +304,7 @@ pub(super) struct Features {
 pub(super) fn read_patterns(artifact: &Path) -> Result<Features, TaskError> {
     let matrix = read_matrix(&artifact.join(PATTERNS))?;
     let table = Table::read(&artifact.join(SAMPLES))?;
-    let place = |value: Option<i32>| value.and_then(|value| usize::try_from(value).ok()).unwrap_or_default();
-    let (runs, volumes) = (table.integers("run")?, table.integers("volume")?);
-    let samples = runs.into_iter().map(place).zip(volumes.into_iter().map(place)).collect();
+    let samples = table.counts("run")?.into_iter().zip(table.counts("volume")?).collect();
     Ok(Features { matrix, samples })
 }
 

@@ -274,9 +274,8 @@ fn planted_pairs(truth: &Path, patterns: &Path) -> Result<BTreeMap<Pair, Sign>, 
 
 /// The patterns of every row, the lower one first.
 fn pairs_of(table: &Table) -> Result<Vec<Pair>, TaskError> {
-    let place = |value: &Option<i32>| value.and_then(|value| usize::try_from(value).ok()).unwrap_or_default();
-    let (k, j) = (table.integers("k")?, table.integers("j")?);
-    Ok(k.iter().zip(&j).map(|(k, j)| (place(k).min(place(j)), place(k).max(place(j)))).collect())
+    let (k, j) = (table.counts("k")?, table.counts("j")?);
+    Ok(k.into_iter().zip(j).map(|(k, j)| (k.min(j), k.max(j))).collect())
 }
 
 /// The voxel of every row of a planted table, by its indices; absent where the study does not use it.

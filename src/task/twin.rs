@@ -1,15 +1,12 @@
 //! Writes the untrained twin of a model as a folder, so that an export reads it as it reads the model.
 
-use super::{Compute, Kind, TaskError, Workbench};
+use super::{Compute, Kind, TaskError, Workbench, listed};
 use crate::model::{OpenModel, Twin, write_twin};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What the twin consists of, in the artifact.
 pub const TWIN: &str = "twin.json";
-
-/// Names that a warning lists before it counts.
-const LISTED: usize = 5;
 
 /// Draws the weights of a twin. The model is the input `weights`, or the external files `weights`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,13 +44,11 @@ impl Compute for DrawTwin {
         let names: Vec<&str> = names.iter().filter_map(|name| name.to_str()).filter(|name| *name != TWIN).collect();
         let facts = write_twin(&OpenModel::open(place)?, self.twin, &names, bench.out)?;
         if !facts.own_deviation.is_empty() {
-            let n = facts.own_deviation.len();
-            let listed = facts.own_deviation.iter().take(LISTED).map(|name| format!("`{name}`"));
-            let listed = listed.collect::<Vec<_>>().join(", ");
-            let more = if n > LISTED { " and others" } else { "" };
+            let names: Vec<String> = facts.own_deviation.iter().map(|name| format!("`{name}`")).collect();
+            let (n, listed) = (names.len(), listed(&names, ", "));
             let message = format!(
                 "{n} tensors are drawn with the standard deviation of the trained ones, since it is not known how they begin: \
-                 {listed}{more}"
+                 {listed}"
             );
             bench.warn("own-deviation", message);
         }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{SIMULATED, World, runtime};
-use serde_json::Value;
+use serde_json::json;
 
 #[test]
 fn init_writes_a_study_that_checks() {
@@ -16,7 +16,8 @@ fn init_writes_a_study_that_checks() {
 fn init_for_files_writes_a_study_that_only_lacks_the_files() {
     let world = World::empty();
     world.hebb("init --from files mine.toml").exits(0).prints(&["mine.toml"]);
-    let found: Vec<Value> = json(&world.hebb("check mine.toml --format json").exits(2).stdout);
+    let found = world.hebb("check mine.toml --format json").exits(2).json();
+    let found = found.as_array().expect("a list");
     assert!(!found.is_empty());
     for one in found {
         assert!(one["message"].as_str().expect("a message").starts_with("there is no `"), "{one}");
@@ -46,12 +47,13 @@ fn check_says_what_a_study_is_and_makes_nothing() {
 #[test]
 fn check_tells_editors_where_every_mistake_is() {
     let world = World::simulated();
-    assert_eq!(json::<Vec<Value>>(&world.hebb("check study.toml --format json").exits(0).stdout), Vec::<Value>::new());
+    assert_eq!(world.hebb("check study.toml --format json").exits(0).json(), json!([]));
     world.replace("study.toml", "n_patterns = 4", "n_pattern = 4");
     world.replace("study.toml", "alphas = [1, 10, 100]", "alphas = [1, 10, 'ä', 0.5]");
     let answer = world.hebb("check study.toml --format json").exits(2);
     assert_eq!(answer.stderr, "");
-    let found: Vec<Value> = json(&answer.stdout);
+    let found = answer.json();
+    let found = found.as_array().expect("a list");
     let line = |text: &str| 1 + SIMULATED.lines().position(|line| line.starts_with(text)).expect("in the study");
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0]["file"], "study.toml");
@@ -92,7 +94,7 @@ fn plan_lists_what_never_ran_and_computes_nothing() {
 #[test]
 fn plan_as_json_counts_what_it_lists() {
     let world = World::simulated();
-    let plan: Value = json(&world.hebb("plan study.toml --json").exits(0).stdout);
+    let plan = world.hebb("plan study.toml --json").exits(0).json();
     assert_eq!(plan["study"], "tiny");
     let tasks = plan["tasks"].as_array().expect("a list");
     let counts = |name: &str| plan["counts"][name].as_u64().expect("a count");
@@ -135,7 +137,7 @@ fn plan_after_an_edit_names_the_field_with_its_old_and_new_value() {
 #[test]
 fn the_graph_declares_every_task_that_it_connects() {
     let world = World::simulated();
-    let plan: Value = json(&world.hebb("plan study.toml --json").exits(0).stdout);
+    let plan = world.hebb("plan study.toml --json").exits(0).json();
     let n_tasks = plan["tasks"].as_array().expect("a list").len();
 
     let dot = world.hebb("graph study.toml").exits(0).stdout;
@@ -184,7 +186,7 @@ fn without_its_engine_a_run_says_how_to_get_it() {
 #[test]
 fn schema_prints_the_schema() {
     let world = World::empty();
-    let printed: Value = json(&world.hebb("schema").exits(0).stdout);
+    let printed = world.hebb("schema").exits(0).json();
     assert_eq!(printed, hebb::spec::schema());
 }
 
@@ -229,10 +231,6 @@ fn usage_that_is_not_understood_ends_with_two_and_says_what_is() {
     world.hebb("--help").exits(0).prints(&["init", "check", "plan", "run", "status", "graph", "schema", "doctor"]);
     world.hebb("--version").exits(0).prints(&[env!("CARGO_PKG_VERSION")]);
     world.is_untouched();
-}
-
-fn json<T: serde::de::DeserializeOwned>(text: &str) -> T {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]

@@ -5,13 +5,9 @@ use std::fs;
 use super::{World, runtime};
 use serde_json::Value;
 
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
 /// Ids of the study's runs, the latest first.
 fn runs(world: &World) -> Vec<String> {
-    let list = json(&world.hebb("status study.toml --runs --json").exits(0).stdout);
+    let list = world.hebb("status study.toml --runs --json").exits(0).json();
     list.as_array().expect("a list").iter().map(|run| run["run"].as_str().expect("an id").to_owned()).collect()
 }
 
@@ -26,7 +22,7 @@ fn a_task_is_explained_before_and_after_it_ran_and_after_an_edit() {
     answer.prints(&["standing  cached", "used by   ", "result    ", "scores.tsv", "hebb 0.1.0"]);
 
     world.replace("study.toml", "alphas = [1, 10, 100]", "alphas = [1, 20, 2000]");
-    let explained = json(&world.hebb("explain study.toml encode/sub-01/clip/patterns --json").exits(0).stdout);
+    let explained = world.hebb("explain study.toml encode/sub-01/clip/patterns --json").exits(0).json();
     assert_eq!(explained["standing"], "runs");
     let changes = explained["reason"]["changed"].as_array().expect("a list");
     assert_eq!(changes.len(), 2, "every changed field: {changes:?}");
@@ -46,7 +42,7 @@ fn a_task_is_explained_before_and_after_it_ran_and_after_an_edit() {
 #[test]
 fn external_files_are_explained_with_digest_and_size() {
     let Some(world) = World::recorded() else { return };
-    let explained = json(&world.hebb("explain study.toml bold/sub-02/run-3 --json").exits(0).stdout);
+    let explained = world.hebb("explain study.toml bold/sub-02/run-3 --json").exits(0).json();
     let files = explained["files"].as_array().expect("a list");
     assert!(!files.is_empty());
     for file in files {
@@ -90,14 +86,14 @@ fn two_runs_are_compared_by_fields_tasks_and_scores() {
     assert!(!answer.stdout.contains("NOT REPRODUCIBLE"), "{answer:?}");
     world.hebb(&format!("diff {first} {second} --exit-code")).exits(1);
     world.hebb(&format!("diff {first} {first} --exit-code")).exits(0).prints(&["no difference: 42 tasks"]);
-    let all = json(&world.hebb(&format!("diff {first} {second} --json")).exits(0).stdout);
-    let some = json(&world.hebb(&format!("diff {first} {second} --json --tolerance 0.01")).exits(0).stdout);
+    let all = world.hebb(&format!("diff {first} {second} --json")).exits(0).json();
+    let some = world.hebb(&format!("diff {first} {second} --json --tolerance 0.01")).exits(0).json();
     let n_scores = |answer: &Value| answer["results"][0]["scores"].as_array().expect("a list").len();
     assert!(n_scores(&some) < n_scores(&all), "{some}");
 
     // The same as studies, and a study against a run.
     world.write("before.toml", before);
-    let files = json(&world.hebb("diff before.toml study.toml --json").exits(0).stdout);
+    let files = world.hebb("diff before.toml study.toml --json").exits(0).json();
     for part in ["fields", "tasks", "results"] {
         assert_eq!(files[part], all[part], "{part}");
     }

@@ -21,10 +21,6 @@ fn tasks<'a>(lines: &'a [Value], event: &str) -> BTreeSet<&'a str> {
     lines.iter().filter(|line| line["event"] == event).map(|line| line["task"].as_str().expect("a task")).collect()
 }
 
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
 #[test]
 fn events_tell_all_that_the_summary_counts_and_run_what_was_planned() {
     let Some(_) = runtime() else { return };
@@ -33,7 +29,7 @@ fn events_tell_all_that_the_summary_counts_and_run_what_was_planned() {
         if let Some((old, new)) = edit {
             world.replace("study.toml", old, new);
         }
-        let plan = json(&world.hebb("plan study.toml --json").exits(0).stdout);
+        let plan = world.hebb("plan study.toml --json").exits(0).json();
         let planned: BTreeSet<&str> = plan["tasks"]
             .as_array()
             .expect("a list")
@@ -78,7 +74,7 @@ fn failed_and_blocked_tasks_are_events_and_status_says_why_afterwards() {
     let answer = world.hebb("status study.toml").exits(0);
     let answer = answer.prints(&["\nfailed\n  bold/sub-02/run-3: ", BOLD, "1 failed", "no results yet"]);
     assert!(!answer.stdout.contains("running"), "{answer:?}");
-    let status = json(&world.hebb("status study.toml --json").exits(0).stdout);
+    let status = world.hebb("status study.toml --json").exits(0).json();
     assert_eq!((&status["state"], &status["failed"][0]["task"]), (&"idle".into(), &"bold/sub-02/run-3".into()));
     let bold = status["kinds"].as_array().expect("a list").iter().find(|row| row["kind"] == "bold").expect("there");
     assert_eq!((&bold["failed"], &bold["cached"], &bold["total"]), (&1.into(), &5.into(), &6.into()));
@@ -114,7 +110,7 @@ fn started(world: &World) -> (Child, Value) {
         assert!(child.try_wait().expect("a child").is_none(), "it ended before it was looked at");
         let logs = fs::read_dir(world.path("cache/runs")).into_iter().flatten().count();
         if logs > 0 {
-            let status = json(&world.hebb("status study.toml --json").exits(0).stdout);
+            let status = world.hebb("status study.toml --json").exits(0).json();
             if status["live"]["running"].as_array().is_some_and(|tasks| !tasks.is_empty()) {
                 return (child, status);
             }
@@ -144,13 +140,13 @@ fn another_process_sees_a_run_live_and_then_killed_and_the_next_goes_on() {
 
     child.kill().expect("it still runs");
     child.wait().expect("it ends");
-    let status = json(&world.hebb("status study.toml --json").exits(0).stdout);
+    let status = world.hebb("status study.toml --json").exits(0).json();
     assert_eq!(status["state"], "killed");
     assert_eq!(status["killed"]["pid"], child.id());
     world.hebb("status study.toml").exits(0).prints(&["was killed after ", "the next run goes on from there"]);
     world.write("study.toml", super::SIMULATED);
     world.hebb("run study.toml").exits(0);
-    assert_eq!(json(&world.hebb("status study.toml --json").exits(0).stdout)["state"], "idle");
+    assert_eq!(world.hebb("status study.toml --json").exits(0).json()["state"], "idle");
 }
 
 #[test]
@@ -185,7 +181,7 @@ fn a_plan_knows_times_of_like_tasks_and_losing_them_costs_nothing_else() {
         let tasks = plan["tasks"].as_array().expect("a list");
         (tasks.iter().filter(|task| task["estimated_s"].is_f64()).count(), tasks.len())
     };
-    let plan = json(&world.hebb("plan study.toml --json --jobs 2").exits(0).stdout);
+    let plan = world.hebb("plan study.toml --json --jobs 2").exits(0).json();
     assert_eq!(known(&plan), (17, 17));
     let forecast = |name: &str| plan["forecast"][name].as_f64().expect("a number");
     assert!(forecast("chain_s") <= forecast("wall_s") && forecast("wall_s") <= forecast("work_s"), "{plan}");
@@ -199,9 +195,9 @@ fn a_plan_knows_times_of_like_tasks_and_losing_them_costs_nothing_else() {
 
     // A study of another name in the same cache is compared by kind and size.
     world.write("other.toml", world.text("study.toml"));
-    assert_eq!(known(&json(&world.hebb("plan other.toml --json").exits(0).stdout)), (17, 17));
+    assert_eq!(known(&world.hebb("plan other.toml --json").exits(0).json()), (17, 17));
     world.write("cache/times.json", "{ torn");
-    let plan = json(&world.hebb("plan other.toml --json").exits(0).stdout);
+    let plan = world.hebb("plan other.toml --json").exits(0).json();
     assert_eq!((known(&plan), &plan["forecast"]["unknown"]), ((0, 17), &17.into()));
     world.hebb("run other.toml").exits(0);
 }
@@ -209,7 +205,7 @@ fn a_plan_knows_times_of_like_tasks_and_losing_them_costs_nothing_else() {
 #[test]
 fn without_its_engine_a_plan_says_what_is_blocked_and_by_what() {
     let world = World::simulated();
-    let plan = json(&world.hebb("plan study.toml --json --onnxruntime nowhere.so").exits(0).stdout);
+    let plan = world.hebb("plan study.toml --json --onnxruntime nowhere.so").exits(0).json();
     let blocked = |task: &str| {
         let tasks = plan["tasks"].as_array().expect("a list");
         tasks.iter().find(|one| one["task"] == task).unwrap_or_else(|| panic!("{task}"))["blocked"].clone()

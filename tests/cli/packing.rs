@@ -103,6 +103,11 @@ fn equal_studies_give_equal_archives_and_a_damaged_one_is_refused() {
     world.write("cut.hebb.tar.zst", &bytes[..bytes.len() / 2]);
     world.hebb("run cut.hebb.tar.zst").exits(2).says(&["is refused"]);
     assert!(!world.path("out").exists() && !world.path("tiny").exists());
+    // A study's file may have any name: its lock goes with it.
+    fs::copy(world.path("study.toml"), world.path("tiny.study")).expect("copied");
+    world.hebb("pack tiny.study -o named.hebb.tar.zst").exits(0);
+    world.hebb("unpack named.hebb.tar.zst -o named").exits(0);
+    assert!(world.path("named/study/tiny.study").is_file() && world.path("named/study/tiny.lock.toml").is_file());
 }
 
 #[test]

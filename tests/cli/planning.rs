@@ -7,14 +7,10 @@ use std::{collections::BTreeMap, fs};
 /// What each task is recorded to take.
 const TAKES_S: f64 = 2.0;
 
-fn read(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
-
 /// A study whose tasks, but those of kinds named here, are known to take [`TAKES_S`] each; and how many tasks it has.
 fn timed(unknown: &[&str]) -> (World, usize) {
     let world = World::simulated();
-    let plan = read(&world.hebb("plan study.toml --json").exits(0).stdout);
+    let plan = world.hebb("plan study.toml --json").exits(0).json();
     let tasks = plan["tasks"].as_array().expect("tasks");
     let mut samples: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for task in tasks {
@@ -30,7 +26,7 @@ fn timed(unknown: &[&str]) -> (World, usize) {
 }
 
 fn cluster(world: &World, options: &str) -> Value {
-    read(&world.hebb(&format!("plan study.toml --json --cluster {options}")).exits(0).stdout)["cluster"].take()
+    world.hebb(&format!("plan study.toml --json --cluster {options}")).exits(0).json()["cluster"].take()
 }
 
 fn number(value: &Value) -> f64 {
@@ -134,7 +130,7 @@ fn a_finished_study_has_nothing_to_run_unless_it_is_planned_afresh() {
     world.hebb("run study.toml").exits(0);
     world.hebb("plan study.toml --cluster").exits(0).prints(&["nothing to run", "`--fresh`"]);
     assert_eq!(cluster(&world, "4")["n_tasks"], 0);
-    let plan = read(&world.hebb("plan study.toml --json").exits(0).stdout);
+    let plan = world.hebb("plan study.toml --json").exits(0).json();
     let fresh = cluster(&world, "4 --fresh");
     assert_eq!(fresh["n_tasks"], plan["counts"]["cached"], "all of them");
     assert!(number(&fresh["work_s"]) > 0.0 && fresh["unknown"].as_object().expect("kinds").is_empty(), "{fresh}");

@@ -192,3 +192,19 @@ fn the_files_that_are_damaged_here_make_a_good_study() {
     world.hebb("run study.toml").exits(0).prints(&["results: results/recorded/report.html"]);
     world.has_whole_cache();
 }
+
+#[test]
+fn numbers_of_an_option_that_mean_nothing() {
+    let world = World::empty();
+    for arguments in [
+        "run study.toml --memory=-1",
+        "run study.toml --memory=nan",
+        "diff one two --tolerance=nan",
+        "models verify one --against bf16 --tolerance=-0.1",
+        "models verify one --against bf16 --n-stimuli=0",
+    ] {
+        let option = arguments.rsplit(' ').next().and_then(|last| last.split('=').next()).expect("an option");
+        world.hebb(arguments).exits(2).says(&["invalid value", option]);
+        world.is_untouched();
+    }
+}

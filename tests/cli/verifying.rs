@@ -39,10 +39,6 @@ fn verify(world: &World, arguments: &str) -> Answer {
     answer
 }
 
-fn json(answer: &Answer) -> Value {
-    serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:#?}"))
-}
-
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().expect("a list").iter().map(|text| text.as_str().expect("text").to_owned()).collect()
 }
@@ -86,7 +82,7 @@ fn forge(world: &World, task: &str, file: &str, change: impl FnOnce(String) -> S
 
 /// Where a task's result lies, and its record.
 fn record(world: &World, store: &Store, task: &str) -> (PathBuf, Record) {
-    let answer = json(&world.hebb(&format!("explain study.toml {task} --json")).exits(0));
+    let answer = world.hebb(&format!("explain study.toml {task} --json")).exits(0).json();
     let key = answer["recipe"].as_str().unwrap_or_else(|| panic!("{answer:#}"));
     let record = store.lookup(&key.parse().expect("a digest")).expect("it ran");
     (store.artifact(&record.output), record)
@@ -105,7 +101,7 @@ fn a_study_gives_the_same_bytes_again_on_any_number_of_threads_and_leaves_no_tra
         assert!(last.ends_with(&format!(", {} bit-identical", words[1])), "{last}");
     }
     let runs = world.hebb("status study.toml --runs --json").exits(0);
-    assert_eq!(json(&runs).as_array().expect("runs").len(), 1, "only the run itself is remembered");
+    assert_eq!(runs.json().as_array().expect("runs").len(), 1, "only the run itself is remembered");
 
     // A lock says the same, also where the cache holds nothing; then whatever a task needs is made first.
     world.hebb("lock study.toml").exits(0);
@@ -113,7 +109,7 @@ fn a_study_gives_the_same_bytes_again_on_any_number_of_threads_and_leaves_no_tra
     fs::remove_dir_all(world.path("cache")).expect("removable");
     fs::create_dir_all(world.path("cache")).expect("writable");
     world.hebb("plan study.toml").exits(0);
-    let answer = json(&verify(&world, "--sample 1 --seed 3 --json").exits(0));
+    let answer = verify(&world, "--sample 1 --seed 3 --json").exits(0).json();
     assert_eq!(answer["n_drawn"], 1);
     assert!(verdicts(&answer).values().all(|verdict| verdict == "identical"), "{answer:#}");
 }
@@ -122,7 +118,7 @@ fn a_study_gives_the_same_bytes_again_on_any_number_of_threads_and_leaves_no_tra
 fn a_sample_is_drawn_by_the_seed_and_nothing_else_is_computed() {
     let Some(world) = ran() else { return };
     let drawn = |arguments: &str| {
-        let answer = json(&verify(&world, &format!("{arguments} --json")).exits(0));
+        let answer = verify(&world, &format!("{arguments} --json")).exits(0).json();
         assert_eq!(answer["agrees"], true);
         verdicts(&answer).into_keys().collect::<Vec<_>>()
     };
@@ -174,7 +170,7 @@ fn a_forged_result_is_named_and_what_follows_is_told_apart() {
     fs::remove_dir_all(world.path("fresh")).expect("removable");
     forget_users(&world, task);
     world.hebb("run study.toml").exits(0);
-    let answer = json(&verify(&world, "--json").exits(1));
+    let answer = verify(&world, "--json").exits(1).json();
     assert_eq!(texts(&answer["begins_with"]), [task]);
     let verdicts = verdicts(&answer);
     assert_eq!(verdicts[task], "different");
@@ -186,7 +182,7 @@ fn a_forged_result_is_named_and_what_follows_is_told_apart() {
 
     // A sample that has nothing to do with it agrees; one that only follows reads what is expected, and agrees as well.
     let agreeing = (0..).find_map(|seed| {
-        let answer = json(&verify(&world, &format!("--sample 1 --seed {seed} --json")));
+        let answer = verify(&world, &format!("--sample 1 --seed {seed} --json")).json();
         (self::verdicts(&answer).contains_key("report")).then_some(answer)
     });
     let report = agreeing.expect("seeds do not end");
@@ -257,7 +253,7 @@ fn a_damaged_input_is_noticed_made_anew_and_left_where_it_is() {
 
     // Some seed draws what reads the patterns and not the patterns themselves.
     let answer = (0..).find_map(|seed| {
-        let answer = json(&verify(&world, &format!("--sample 1 --seed {seed} --json")).exits(0));
+        let answer = verify(&world, &format!("--sample 1 --seed {seed} --json")).exits(0).json();
         verdicts(&answer).contains_key("encode/sub-01/clip/patterns").then_some(answer)
     });
     let answer = answer.expect("seeds do not end");
@@ -290,7 +286,7 @@ fn a_task_that_fails_ends_with_an_error_that_names_it() {
     let answer = answer.says(&["error: `extract/clip/vision", "could not be computed again: ", "scene-00005.png"]);
     let last = answer.stdout.lines().last().expect("an answer");
     assert!(last.contains(" failed, ") && last.ends_with(" blocked"), "{last}");
-    let answer = json(&verify(&world, "--json").exits(1));
+    let answer = verify(&world, "--json").exits(1).json();
     assert_eq!(answer["agrees"], false);
     assert!(answer["failed"][0]["task"].as_str().expect("text").starts_with("extract/clip/vision"), "{answer:#}");
 }

@@ -109,6 +109,23 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What a command answers.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
+        Self {
+            status: output.status.code().expect("the program was not killed"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// What was printed, which is JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
     /// The same, if it ended with this exit code.
     #[track_caller]
     pub(crate) fn exits(self, status: i32) -> Self {
@@ -244,18 +261,6 @@ impl World {
                 let found = hash_file(&artifact.join(&file.path)).expect("readable");
                 assert_eq!(found, file.digest, "{}", file.path);
             }
-        }
-    }
-}
-
-impl Answer {
-    pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().expect("the program starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
-        Self {
-            status: output.status.code().expect("the program was not killed"),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
         }
     }
 }

@@ -107,26 +107,9 @@ fn fixture() -> Fixture {
     Fixture::read(&model_folder().join("fixture.json"))
 }
 
-/// Loads the ONNX Runtime that `HEBB_ONNXRUNTIME` names, or one under `.engines/onnxruntime`.
-///
-/// False, with a word on stderr, where there is none: a test then has nothing to run on. In CI that is a failure.
+/// Loads the ONNX Runtime that tests run on; false, with a word on stderr, where there is none.
 pub(crate) fn runtime() -> bool {
-    let named = std::env::var_os("HEBB_ONNXRUNTIME").map(PathBuf::from);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".engines/onnxruntime");
-    let found = named.or_else(|| {
-        let entries = std::fs::read_dir(folder).ok()?;
-        let mut libraries: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.to_string_lossy().contains("libonnxruntime.so"))
-            .collect();
-        libraries.sort();
-        libraries.pop()
-    });
-    let Some(path) = found else {
-        assert!(std::env::var_os("CI").is_none(), "no ONNX Runtime, which every test has in CI; see `make setup`");
-        eprintln!("skipped: no ONNX Runtime; set HEBB_ONNXRUNTIME to libonnxruntime.so");
-        return false;
-    };
+    let Some(path) = crate::cli::world::runtime() else { return false };
     assert!(!hebb::model::load_runtime(&path).unwrap().is_empty());
     true
 }

@@ -128,6 +128,39 @@ fn read_text(text: &str) -> Result<hebb::spec::Study, SpecError> {
 }
 
 #[test]
+fn a_path_that_one_cell_writes_elsewhere_is_read_there() {
+    let folder = tempfile::tempdir().expect("writable");
+    let words = |within: &str, text: &str| {
+        fs::create_dir_all(folder.path().join(within)).expect("writable");
+        for run in 1..=3 {
+            let table = format!("onset\tduration\ttext\n0\t4\t{text} {run}\n8\t4\ta cat\n16\t4\ta cow\n24\t4\ta hen\n");
+            fs::write(folder.path().join(within).join(format!("words-{run}.tsv")), table).expect("writable");
+        }
+    };
+    words("base", "a dog");
+    words("base/swept", "an owl");
+    let base = fs::read_to_string(Path::new(SPECS).join("valid/words_only.toml")).expect("a study");
+    fs::write(folder.path().join("base/base.toml"), base.replace("../files/", "")).expect("writable");
+    let swept = r#"include = "../base.toml"
+
+[study]
+name = "swept"
+
+[sweep.grid]
+"units.reduce" = ["mean", "max"]
+
+[[sweep.override]]
+when = { "units.reduce" = "max" }
+set = { "stimuli.tables.path" = "words-{run}.tsv" }
+"#;
+    let file = folder.path().join("base/swept/swept.toml");
+    fs::write(&file, swept).expect("writable");
+    let study = read_study(&file).unwrap_or_else(|error| panic!("{error}"));
+    let first: Vec<&str> = study.cells.iter().map(|cell| cell.design.schedule.texts[0].as_str()).collect();
+    assert_eq!(first, ["a dog 1", "an owl 1"]);
+}
+
+#[test]
 fn nesting_without_end_is_refused() {
     for text in
         [format!("a = {}", "[".repeat(100_000)), format!("a = {}", "{b = ".repeat(100_000)), "[a.".repeat(50_000)]

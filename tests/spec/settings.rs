@@ -80,6 +80,16 @@ fn settings_of_wrong_form_are_refused_for_one_reason() {
 }
 
 #[test]
+fn settings_that_editors_refuse_are_refused_here() {
+    let listed = fs::read_to_string("tests/specs/settings/wrong-in-form.txt").expect("committed");
+    let invalid: Vec<String> =
+        files("invalid").iter().map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
+    for name in listed.lines() {
+        assert!(invalid.iter().any(|known| known == name), "`{name}` is no file of `invalid`");
+    }
+}
+
+#[test]
 fn the_file_that_editors_are_tried_with_is_the_one_that_the_readme_shows() {
     let tried = fs::read_to_string("tests/specs/settings/valid/every_key.toml").expect("committed");
     assert_eq!(tried, example());

@@ -2,7 +2,8 @@
 //!
 //! A row is a test: the field, what is written instead, the tasks that are computed. Tasks that follow from them and turn
 //! out to have the same input as before are not computed; that is part of the claim. Fields of studies that read files
-//! are in `files.rs`, `films.rs`, `pictures.rs` and `laboratory.rs`, those of a METER in `meter.rs`; `fields.rs` fails if a field of the schema is in neither.
+//! are in `files.rs`, `films.rs`, `pictures.rs` and `laboratory.rs`, those of a METER in `meter.rs`; `fields.rs` fails if a field
+//! of the schema is in none.
 
 use super::bench::{Bench, Ids};
 

@@ -235,17 +235,28 @@ fn on_surfaces(bold: &str) -> String {
     format!("{}{bold}\n\n{atlas}\n\n[preparation]\nhigh_pass_s = 128.0\n\n{}", &text[..start], &text[end..])
 }
 
-#[test]
-fn surfaces_are_one_study_wherever_they_lie() {
-    if !crate::model::runtime() {
-        return;
-    }
-    let bids = "[bold.bids]\nfolder = \"surfaces\"\nseries = \"grayordinates\"\nsubjects = [\"sub-01\", \"sub-02\"]\nacquisition = \"a\"\n\
-                direction = \"AP\"\nresolution = \"2\"\ndensity = \"91k\"";
-    let bench = Bench::new(&on_files());
+/// Where series on surfaces lie in a BIDS folder.
+const ON_SURFACES: &str = r#"[bold.bids]
+folder = "surfaces"
+series = "grayordinates"
+subjects = ["sub-01", "sub-02"]
+acquisition = "a"
+direction = "AP"
+resolution = "2"
+density = "91k""#;
+
+/// The tiny study on surfaces, which has not run; absent where there is nothing to run it with.
+fn surfaces() -> Option<Bench> {
+    let bench = crate::model::runtime().then(|| Bench::new(&on_files()))?;
     bench.write_inputs();
     write_surfaces(bench.folder());
-    bench.write(&on_surfaces(bids));
+    bench.write(&on_surfaces(ON_SURFACES));
+    Some(bench)
+}
+
+#[test]
+fn surfaces_are_one_study_wherever_they_lie() {
+    let Some(bench) = surfaces() else { return };
     let ran = bench.run();
     assert_eq!(ran.computed, ran.all, "{:?}", ran.failed);
 
@@ -286,25 +297,17 @@ fn surfaces_are_one_study_wherever_they_lie() {
         ("density = \"91k\"", "density = \"170k\""),
         ("density = \"91k\"", "density = \"91k\"\necho = \"2\""),
     ] {
-        bench.write(&on_surfaces(&bids.replace(from, to)));
+        bench.write(&on_surfaces(&ON_SURFACES.replace(from, to)));
         assert!(bench.plan().to_run().contains_key("bold/sub-01/run-1"), "{to}");
     }
-    let text = on_surfaces(bids).replace("map = \"fine\"", "map = \"coarse\"");
+    let text = on_surfaces(ON_SURFACES).replace("map = \"fine\"", "map = \"coarse\"");
     bench.write(&text);
     assert!(bench.plan().to_run().contains_key("mask/sub-01"));
 }
 
 #[test]
 fn maps_on_surfaces_are_exported_as_they_are() {
-    if !crate::model::runtime() {
-        return;
-    }
-    let bids = "[bold.bids]\nfolder = \"surfaces\"\nseries = \"grayordinates\"\nsubjects = [\"sub-01\", \"sub-02\"]\nacquisition = \"a\"\n\
-                direction = \"AP\"\nresolution = \"2\"\ndensity = \"91k\"";
-    let bench = Bench::new(&on_files());
-    bench.write_inputs();
-    write_surfaces(bench.folder());
-    bench.write(&on_surfaces(bids));
+    let Some(bench) = surfaces() else { return };
     let study = bench.folder().join("study.toml").display().to_string();
     printed(program(bench.folder(), &["run", &study]));
     printed(program(bench.folder(), &["export-bids", &study, "dataset"]));

@@ -5,12 +5,12 @@
 
 use super::open;
 use crate::{
-    cli::{Shared, answer, engines, error::CliError},
+    cli::{Shared, answer, engines, error::CliError, words::from_zero},
     model::{Device, Kind, Module, Network, OpenModel, Reduce, RunOptions, Stimulus, UnitSelection, export_alone},
     stimulus::{Generate, Scenes},
 };
 use clap::{Args, ValueEnum};
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3, ArrayView2, s};
 use std::{path::Path, process::ExitCode};
 
 /// Arguments of `hebb models verify`.
@@ -22,11 +22,11 @@ pub(super) struct Verify {
     #[arg(long, default_value = "unoptimised")]
     against: Against,
     /// The largest difference that is let through, relative to the largest unit of a layer.
-    #[arg(long, default_value_t = 1e-4)]
+    #[arg(long, default_value_t = 1e-4, value_parser = from_zero)]
     tolerance: f64,
     /// Made-up scenes that are shown.
-    #[arg(long, default_value_t = 4)]
-    n_stimuli: usize,
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    n_stimuli: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,11 +75,12 @@ impl Verify {
     fn shown(&self, model: &OpenModel) -> Result<Shown, CliError> {
         let folder = tempfile::tempdir().map_err(CliError::file("create", std::env::temp_dir()))?;
         let scenes = Scenes::new(0, 224);
-        let captions = Generate::made(0, self.n_stimuli).events(0);
+        let n_stimuli = self.n_stimuli as usize;
+        let captions = Generate::made(0, n_stimuli).events(0);
         let takes_images = model.architecture().modules().iter().any(|module| module.stimulus() != Stimulus::Text);
         let mut images = Vec::new();
-        for index in 0..if takes_images { self.n_stimuli } else { 0 } {
-            let path = scenes.draw(index, folder.path()).map_err(|error| CliError::Results(Box::new(error.into())))?;
+        for index in 0..if takes_images { n_stimuli } else { 0 } {
+            let path = scenes.draw(index, folder.path()).map_err(|error| CliError::MadeUp(Box::new(error.into())))?;
             images.push(model.preprocessor()?.load(&path)?);
         }
         Ok(Shown { images, texts: captions.into_iter().filter_map(|event| event.text).collect() })
@@ -110,15 +111,22 @@ impl Verify {
         for layer in &network.module().layers {
             let range = s![.., column..column + layer.n_units];
             column += layer.n_units;
-            let scale = first.slice(range).iter().fold(f32::MIN_POSITIVE, |scale, unit| scale.max(unit.abs()));
-            let pairs = first.slice(range).into_iter().zip(second.slice(range));
-            let difference = pairs.map(|(one, other)| (one - other).abs()).fold(0f32, f32::max) / scale;
-            if f64::from(difference) >= worst.0 {
-                worst = (f64::from(difference), layer.layer);
+            let difference = difference(first.slice(range), second.slice(range));
+            if difference >= worst.0 {
+                worst = (difference, layer.layer);
             }
         }
         Ok(worst)
     }
+}
+
+/// How far the units of a layer are apart, relative to the largest of the first; without end where one of them is no number.
+fn difference(first: ArrayView2<'_, f32>, second: ArrayView2<'_, f32>) -> f64 {
+    let scale = first.iter().fold(f32::MIN_POSITIVE, |scale, unit| scale.max(unit.abs()));
+    let apart = first.iter().zip(&second).map(|(one, other)| (one - other).abs() / scale);
+    // The maximum of floats passes over what is no number, which would count as no difference.
+    let largest = apart.fold(0f32, |largest, apart| largest.max(if apart.is_finite() { apart } else { f32::INFINITY }));
+    largest.into()
 }
 
 fn units(folder: &Path, options: RunOptions, shown: &Shown) -> Result<(Array2<f32>, Network), CliError> {
@@ -129,4 +137,29 @@ fn units(folder: &Path, options: RunOptions, shown: &Shown) -> Result<(Array2<f3
         Stimulus::Pair => network.run_pairs(&shown.images, &shown.texts)?,
     };
     Ok((units, network))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_difference_is_a_share_of_the_largest_unit() {
+        let (first, second) = (array![[1.0f32, -4.0], [2.0, 0.0]], array![[1.0f32, -3.0], [2.0, 0.5]]);
+        assert_eq!(difference(first.view(), second.view()), 0.25);
+        assert_eq!(difference(first.view(), first.view()), 0.0);
+        let zeros = Array2::zeros((2, 2));
+        assert_eq!(difference(zeros.view(), zeros.view()), 0.0);
+    }
+
+    #[test]
+    fn units_that_are_no_numbers_are_beyond_any_tolerance() {
+        let whole = array![[1.0f32, 2.0]];
+        for broken in [array![[f32::NAN, 2.0]], array![[1.0, f32::INFINITY]]] {
+            assert_eq!(difference(whole.view(), broken.view()), f64::INFINITY);
+            assert_eq!(difference(broken.view(), whole.view()), f64::INFINITY);
+            assert_eq!(difference(broken.view(), broken.view()), f64::INFINITY);
+        }
+    }
 }

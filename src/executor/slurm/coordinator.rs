@@ -240,7 +240,7 @@ impl Coordinator<'_> {
     /// Submits what waits, as far as the queue has room.
     fn submit(&mut self, tell: &mut Tell<'_>) -> Result<(), SlurmError> {
         if self.schedule.is_stopped() {
-            return self.stop(tell);
+            return self.stop();
         }
         if self.waiting.is_empty() {
             return Ok(());
@@ -346,9 +346,9 @@ impl Coordinator<'_> {
     }
 
     /// The run ends at a failure: what waits is not submitted, jobs that wait are cancelled, those that run may end.
-    fn stop(&mut self, tell: &mut Tell<'_>) -> Result<(), SlurmError> {
+    fn stop(&mut self) -> Result<(), SlurmError> {
         for (given, _) in std::mem::take(&mut self.waiting) {
-            self.schedule.settle(&given, Ended::Cancelled, tell);
+            self.schedule.take_back(&given);
         }
         let mut unwanted = Vec::new();
         for live in self.live.values_mut() {
@@ -362,7 +362,7 @@ impl Coordinator<'_> {
                 element.is_unwanted = true;
                 unwanted.extend(id);
                 for given in std::mem::take(&mut element.given).into_values() {
-                    self.schedule.settle(&given, Ended::Cancelled, tell);
+                    self.schedule.take_back(&given);
                 }
             }
         }

@@ -15,6 +15,7 @@
 use super::{SlurmError, batch::Resources, fate::Tries};
 use crate::{
     executor::{Outcome, compute::Owner},
+    plan::place_digest,
     store::{Damage, Digest, Record, StoreError, write_whole},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -105,10 +106,8 @@ impl ClusterFolder {
     /// Of the study in `file`, in a cache.
     #[must_use]
     pub fn of(cache: &Path, file: &Path) -> Self {
-        let full = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let study = Digest::of(full.as_os_str().as_encoded_bytes()).short();
         let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_owned());
-        Self { root: cache.join("cluster").join(study), cache }
+        Self { root: cache.join("cluster").join(place_digest(file).short()), cache }
     }
 
     /// Of an array that a worker was handed.

@@ -64,7 +64,7 @@ impl Live {
 /// Time that a cluster has to end the jobs of a run that was cancelled.
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
 
-/// Cancels these arrays and waits until the cluster says that none of their jobs waits or runs, while `go_on` says so.
+/// Cancels these arrays and waits until the cluster says that none of their jobs waits or runs, for as long as that may take it.
 ///
 /// Gives how many were found, and whether all are known to be over.
 pub(super) fn cancel_all(names: &[&str], poll: Duration) -> Result<(usize, bool), SlurmError> {

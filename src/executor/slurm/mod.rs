@@ -1,9 +1,9 @@
 //! Ready tasks -> job arrays on a Slurm cluster, over a cache that its nodes share.
 //!
 //! The loop of `coordinator.rs` hands out what `schedule.rs` says may start, as the local one does, but to jobs, and `watch.rs` sees
-//! what comes back: `batch.rs` packs tasks and says what each job asks for, `script.rs` writes what is submitted, `queue.rs` calls Slurm's commands, and
-//! `fate.rs` tells apart what can become of a job. `worker.rs` is the other side, on a node. What they leave each other are
-//! files in the cache (`folder.rs`).
+//! what comes back: `batch.rs` packs tasks and says what each job asks for, `script.rs` writes what is submitted, `queue.rs` calls
+//! Slurm's commands, and `fate.rs` tells apart what can become of a job. `worker.rs` is the other side, on a node. What they leave
+//! each other are files in the cache (`folder.rs`).
 //!
 //! Nothing that Slurm says counts as a result: a task is done when its worker has reported so, and its result was published by
 //! the store, whole, under its key. So a job that runs twice, or long after anyone waits for it, does no harm. A coordinator may

@@ -88,7 +88,7 @@ fn pattern(folder: &Path) -> String {
 
 /// Why a folder cannot stand in a line of a script, if it cannot.
 pub(super) fn unfit(folder: &Path) -> Option<&'static str> {
-    let text = folder.to_str()?;
+    let Some(text) = folder.to_str() else { return Some("bytes that are no text") };
     if text.contains(['\n', '\r']) {
         return Some("a line break");
     }
@@ -139,5 +139,12 @@ mod tests {
     fn folders_that_no_line_can_hold_are_known() {
         assert_eq!(unfit(Path::new("/a b/ä%")), None);
         assert!(unfit(Path::new("/a\nb")).is_some() && unfit(Path::new("/a\"b")).is_some());
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            // A script is text: it would name another folder.
+            let unreadable = Path::new(std::ffi::OsStr::from_bytes(b"/a\xff"));
+            assert_eq!(unfit(unreadable), Some("bytes that are no text"));
+        }
     }
 }

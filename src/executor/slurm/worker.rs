@@ -68,10 +68,18 @@ pub fn work(
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| place.show_life(&alive, &ended));
-        let worked = place.compute_all(&orders, store, cancelled, &alive, tell);
-        ended.store(true, Ordering::Relaxed);
-        worked
+        let _ends = Ends(&ended);
+        place.compute_all(&orders, store, cancelled, &alive, tell)
     })
+}
+
+/// Says that a worker has ended, also when a panic ends it: one that showed life for ever would keep its job to the limit.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What came of one order.

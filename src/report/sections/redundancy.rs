@@ -74,10 +74,10 @@ fn panel(number: usize, result: &Redundancy) -> Markup {
                     Some(figure) => (figure.draw(html! {
                         p.caption {
                             (number::counted(result.redundant.len(), "pair overlaps", "pairs overlap"))
-                            " more than rotated maps do (family-wise p \u{2264} 0.05); lines are as wide as Dice is large."
+                            " more than chance gives (family-wise p \u{2264} 0.05); lines are as wide as Dice is large."
                         }
                     })),
-                    None => p.fine { "No pair overlaps more than rotated maps do (family-wise p \u{2264} 0.05)." },
+                    None => p.fine { "No pair overlaps more than chance gives (family-wise p \u{2264} 0.05)." },
                 }
             }
         }

@@ -10,11 +10,11 @@ use crate::{
         mask::VoxelSelection,
         prepare::Preparation,
         regions::rules::check_rules,
-        simulate::{SHORTEST_RUN, SimulateError, Simulation},
+        simulate::{LONGEST_RUN, SHORTEST_RUN, SimulateError, Simulation},
     },
     spec::{
         document::FieldPath,
-        schema::{nearest, quoted},
+        schema::{quoted, suggestion},
         study::{Model, Subjects},
         written::{Atlas as WrittenAtlas, Bold, Simulate},
     },
@@ -165,6 +165,14 @@ impl Check<'_, '_> {
             self.wrong_with_hint(&path, message, "too few volumes", hint);
             return None;
         }
+        if let Some(longest) = n_tr.iter().copied().max().filter(|longest| *longest > LONGEST_RUN) {
+            let path = FieldPath::of("bold.simulate.repetition_time_s");
+            let message =
+                format!("a run has {longest} volumes, expected at most {LONGEST_RUN}, as NIfTI-1 counts them");
+            let hint = "show fewer stimuli in each run, or see whether the onsets of a table are in seconds";
+            self.wrong_with_hint(&path, message, "too many volumes", hint);
+            return None;
+        }
         let repetition_time_s = simulate.repetition_time_s;
         let subjects = Subjects::Simulated {
             names: simulate.subjects.clone(),
@@ -180,14 +188,8 @@ impl Check<'_, '_> {
         for (name, planted) in &brain.networks {
             let path = FieldPath::of("bold.simulate.brain.networks").key(name);
             if !known.contains(&name.as_str()) {
-                let hint = nearest(name, &known)
-                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
-                self.wrong_with_hint(
-                    &path,
-                    format!("the schematic atlas has no network `{name}`"),
-                    "unknown network",
-                    hint,
-                );
+                let message = format!("the schematic atlas has no network `{name}`");
+                self.wrong_with_hint(&path, message, "unknown network", suggestion(name, &known));
             }
             self.branch(&path, &planted.module, &planted.layers, driver);
             if let Some(also) = &planted.also {
@@ -199,10 +201,8 @@ impl Check<'_, '_> {
             for (index, name) in
                 patterns.networks.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str()))
             {
-                let hint = nearest(name, &known)
-                    .map_or(format!("it has {}", quoted(&known)), |near| format!("did you mean `{near}`?"));
                 let message = format!("the schematic atlas has no network `{name}`");
-                self.wrong_with_hint(&list.index(index), message, "unknown network", hint);
+                self.wrong_with_hint(&list.index(index), message, "unknown network", suggestion(name, &known));
             }
         }
     }
@@ -235,10 +235,8 @@ impl Check<'_, '_> {
             );
         }
         for (index, name) in chosen.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
-            let hint = nearest(name, known)
-                .map_or(format!("it has {}", quoted(known)), |near| format!("did you mean `{near}`?"));
             let message = format!("the atlas has no network `{name}`");
-            self.wrong_with_hint(&list.index(index), message, "not in the atlas", hint);
+            self.wrong_with_hint(&list.index(index), message, "not in the atlas", suggestion(name, known));
         }
     }
 }

@@ -115,7 +115,8 @@ impl Check<'_, '_> {
         schedule: &Schedule,
     ) -> Option<Model> {
         let path = FieldPath::of("models").key(&name);
-        if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_') {
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        if name.is_empty() || !name.chars().all(fits) {
             self.wrong(
                 &path,
                 format!("`{name}` is no name for a model, expected letters, digits, `-` and `_`"),

@@ -19,7 +19,7 @@ use crate::{
     },
     spec::{
         document::FieldPath,
-        schema::{nearest, quoted},
+        schema::{quoted, suggestion},
         study::{RecordedSubject, Subjects},
         written::{Atlas as WrittenAtlas, Bids, Hcp, Matrices},
     },
@@ -410,10 +410,8 @@ impl Check<'_, '_> {
                     // Tables of one study have the same columns: the first that lacks one is told.
                     let is_told = self.found.iter().any(|found| found.span == span);
                     if !is_told && !columns.iter().any(|column| names(pattern, column)) {
-                        let hint = nearest(pattern, &columns)
-                            .map_or(format!("it has {}", quoted(&columns)), |near| format!("did you mean `{near}`?"));
                         let message = format!("`{pattern}` names no column of `{}`", file.display());
-                        self.wrong_with_hint(&place, message, "no such column", hint);
+                        self.wrong_with_hint(&place, message, "no such column", suggestion(pattern, &columns));
                     }
                 }
             }

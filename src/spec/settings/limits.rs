@@ -52,11 +52,10 @@ fn shown(letter: char) -> String {
     }
 }
 
-fn wrong_entries(
-    document: &Document,
-    path: &FieldPath,
-    wrong: fn(&str) -> Option<(&'static str, &'static str)>,
-) -> Vec<Diagnostic> {
+/// What is wrong with an entry of a list, as a message goes on behind its path, and what to do about it.
+type Wrong = (String, String);
+
+fn wrong_entries(document: &Document, path: &FieldPath, wrong: fn(&str) -> Option<Wrong>) -> Vec<Diagnostic> {
     let entries = (0..).map(|index| path.index(index)).take_while(|entry| document.has(entry));
     let told = entries.filter_map(|entry| {
         let (what, hint) = wrong(document.text(&entry)?)?;
@@ -70,25 +69,71 @@ fn breaks_line(text: &str) -> bool {
     text.chars().any(|letter| letter.is_control() && letter != '\t')
 }
 
-fn wrong_option(text: &str) -> Option<(&'static str, &'static str)> {
+fn wrong_option(text: &str) -> Option<Wrong> {
+    let wrong = |what: &str, hint: &str| Some((what.to_owned(), hint.to_owned()));
     if breaks_line(text) {
-        return Some(("holds a line break or another control character", "give each option an entry of its own"));
+        return wrong("holds a line break or another control character", "give each option an entry of its own");
     }
-    let named =
-        text.strip_prefix("--").is_some_and(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()));
-    (!named).then_some((
-        "is no option that begins with `--`",
-        "write the long form with its value after an equals sign, as `--exclude=n13`",
-    ))
+    let name = text.strip_prefix("--").filter(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    let Some(name) = name else {
+        let hint = "write the long form with its value after an equals sign, as `--exclude=n13`";
+        return wrong("is no option that begins with `--`", hint);
+    };
+    let name = name.split(['=', ' ']).next().unwrap_or_default();
+    // `sbatch` takes the beginning of an option's name for the whole.
+    let own = |known: &&(&str, Instead)| known.0 == name || known.0.starts_with(name);
+    let (own, instead) = OWN_OPTIONS.iter().find(own)?;
+    let hint = match instead {
+        Instead::Field(field) => format!("set `{field}` in its place"),
+        Instead::Nothing => "take it out: every job is submitted with one that hebb needs".to_owned(),
+    };
+    Some((format!("sets `--{own}`, which hebb sets itself"), hint))
 }
 
-fn wrong_setup(text: &str) -> Option<(&'static str, &'static str)> {
+/// What to write in place of an option of [`OWN_OPTIONS`].
+enum Instead {
+    /// This field of the same table.
+    Field(&'static str),
+    /// Nothing.
+    Nothing,
+}
+
+/// Options of `sbatch` that every job has from hebb, or that would undo one of them: a second one would win over it. That of GPUs
+/// is none of them, since it may have to name their type.
+const OWN_OPTIONS: [(&str, Instead); 23] = [
+    ("account", Instead::Field("account")),
+    ("array", Instead::Nothing),
+    ("chdir", Instead::Nothing),
+    ("constraint", Instead::Field("constraint")),
+    ("cpus-per-task", Instead::Field("cpus")),
+    ("dependency", Instead::Nothing),
+    ("error", Instead::Nothing),
+    ("job-name", Instead::Nothing),
+    ("mem", Instead::Field("memory_gb")),
+    ("mem-per-cpu", Instead::Field("memory_gb")),
+    ("mem-per-gpu", Instead::Field("memory_gb")),
+    ("no-requeue", Instead::Nothing),
+    ("nodes", Instead::Nothing),
+    ("ntasks", Instead::Nothing),
+    ("open-mode", Instead::Nothing),
+    ("output", Instead::Nothing),
+    ("parsable", Instead::Nothing),
+    ("partition", Instead::Field("partition")),
+    ("qos", Instead::Field("qos")),
+    ("requeue", Instead::Nothing),
+    ("time", Instead::Field("time_limit_min")),
+    ("wait", Instead::Nothing),
+    ("wrap", Instead::Nothing),
+];
+
+fn wrong_setup(text: &str) -> Option<Wrong> {
+    let wrong = |what: &str, hint: &str| Some((what.to_owned(), hint.to_owned()));
     if breaks_line(text) {
-        return Some(("holds a line break or another control character", "give each line an entry of its own"));
+        return wrong("holds a line break or another control character", "give each line an entry of its own");
     }
     // A backslash that is not itself escaped would make the next line of the script a part of this one.
     let n_backslashes = text.len() - text.trim_end_matches('\\').len();
-    (n_backslashes % 2 == 1).then_some(("ends with a backslash", "write the whole command in one entry"))
+    if n_backslashes % 2 == 1 { wrong("ends with a backslash", "write the whole command in one entry") } else { None }
 }
 
 /// Every number of the settings as a whole that another makes impossible.
@@ -201,6 +246,42 @@ mod tests {
                 let text = format!("[{table}]\noptions = [{value}]\n");
                 refuses(&text, &[&format!("`{table}.options[0]` holds a line break")]);
             }
+        }
+    }
+
+    #[test]
+    fn options_that_every_job_has_are_no_further_ones() {
+        for table in ["execution.slurm", "execution.slurm.kinds.extract"] {
+            for (value, own, hint) in [
+                ("--array=1-9", "array", "take it out"),
+                ("--output=here.log", "output", "take it out"),
+                ("--error=here.log", "error", "take it out"),
+                ("--job-name=mine", "job-name", "take it out"),
+                ("--parsable", "parsable", "take it out"),
+                ("--wait", "wait", "take it out"),
+                ("--wrap=true", "wrap", "take it out"),
+                ("--dependency=afterok:1", "dependency", "take it out"),
+                ("--chdir=/", "chdir", "take it out"),
+                ("--requeue", "requeue", "take it out"),
+                ("--no-requeue", "no-requeue", "take it out"),
+                ("--mem=8G", "mem", "set `memory_gb` in its place"),
+                ("--time 10", "time", "set `time_limit_min` in its place"),
+                ("--arr=1-9", "array", "take it out"),
+                ("--part=gpu", "partition", "set `partition` in its place"),
+            ] {
+                let text = format!("[{table}]\noptions = ['--nice=1', '{value}']\n");
+                let message = format!("`{table}.options[1]` sets `--{own}`, which hebb sets itself");
+                refuses(&text, &[&message, "not possible here", hint]);
+            }
+        }
+    }
+
+    #[test]
+    fn options_whose_names_begin_alike_are_taken() {
+        for value in
+            ["--nodelist=n1", "--time-min=5", "--mem-bind=local", "--wait-all-nodes=1", "--export=NONE", "--no-kill"]
+        {
+            assert_eq!(told(&[&format!("[execution.slurm]\noptions = ['{value}']\n")]), None);
         }
     }
 

@@ -193,16 +193,12 @@ struct NetworkRow {
 impl NetworkTable {
     fn of(table: &Table) -> Result<Self, TaskError> {
         let (features, network) = (table.require("features")?, table.require("network")?);
-        let n_voxels = table.integers("n_voxels")?;
+        let n_voxels = table.counts("n_voxels")?;
         let numbers = |name: &str| table.numbers(name);
         let (mean, median, share) = (numbers("mean_r")?, numbers("median_r")?, numbers("significant_share")?);
         let row = |(at, cells): (usize, &Vec<String>)| {
-            let row = NetworkRow {
-                n_voxels: index(n_voxels[at]).unwrap_or_default(),
-                mean: mean[at],
-                median: median[at],
-                significant_share: share[at],
-            };
+            let row =
+                NetworkRow { n_voxels: n_voxels[at], mean: mean[at], median: median[at], significant_share: share[at] };
             ((cells[features].clone(), cells[network].clone()), row)
         };
         Ok(Self { rows: table.rows().iter().enumerate().map(row).collect() })
@@ -216,7 +212,7 @@ impl NetworkTable {
 /// R2 of every band in every network: mean over its voxels of the share that the band has of the joint prediction's R2.
 fn bands_by_network(pair: &Pair<'_>, artifact: &Path) -> Result<Table, TaskError> {
     let (bands, scores) = (Table::read(&artifact.join(BANDS))?, Table::read(&artifact.join(SCORES))?);
-    let voxels = scored_voxels(&bands)?;
+    let voxels = bands.counts("voxel")?;
     let by_network =
         |values: Vec<Option<f64>>| by_network(pair.voxels, &voxels.iter().copied().zip(values).collect::<Vec<_>>());
     let joint = by_network(scores.numbers("r2")?);
@@ -263,11 +259,6 @@ fn percentiles(mut values: Vec<f64>) -> Option<[f64; 5]> {
         let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
         low + (high - low) * place.fract()
     }))
-}
-
-fn scored_voxels(table: &Table) -> Result<Vec<usize>, TaskError> {
-    let place = |voxel: Option<i32>| voxel.and_then(|voxel| usize::try_from(voxel).ok()).unwrap_or_default();
-    Ok(table.integers("voxel")?.into_iter().map(place).collect())
 }
 
 /// Caveats as the page tells them: equal ones of many tasks in one line.

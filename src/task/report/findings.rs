@@ -1,6 +1,6 @@
 //! From findings to tables, and to the rows that the page shows.
 
-use super::{Gather, columns, contents::index};
+use super::{Gather, columns};
 use crate::{
     format::tsv::Table,
     report::{FindingRow, Page, Value},
@@ -91,7 +91,7 @@ fn group_rows(table: &Table) -> Result<Vec<FindingRow>, TaskError> {
     let number = |name: &str| table.numbers(name);
     let (mean, low, high, chance) = (number("mean")?, number("low")?, number("high")?, number("null_mean")?);
     let (p, q) = (number("flip_p")?, number("q")?);
-    let n_subjects = table.integers("n_subjects")?;
+    let n_subjects = table.counts("n_subjects")?;
     let mut rows = Vec::new();
     for (at, cells) in table.rows().iter().enumerate() {
         let is_of_layer = cells[statistic] == Statistic::Prediction.name() && cells[part].contains('/');
@@ -106,7 +106,7 @@ fn group_rows(table: &Table) -> Result<Vec<FindingRow>, TaskError> {
         rows.push(FindingRow {
             statistic: known.name().to_owned(),
             meaning: known.meaning().to_owned(),
-            subject: format!("group of {}", index(n_subjects[at]).unwrap_or_default()),
+            subject: format!("group of {}", n_subjects[at]),
             model: cells[model].clone(),
             part: cells[part].clone(),
             network: cells[network].clone(),

@@ -95,15 +95,14 @@ pub(super) fn redundancy_of(pair: &Pair<'_>, artifact: &Path) -> Result<Redundan
     let table = Table::read(&artifact.join(redundancy::NETWORKS))?;
     let name = table.require("network")?;
     let (n_voxels, n_driven, n_shared) =
-        (table.integers("n_voxels")?, table.integers("n_driven")?, table.integers("n_shared")?);
-    let count = |value: Option<i32>| index(value).unwrap_or_default();
+        (table.counts("n_voxels")?, table.counts("n_driven")?, table.counts("n_shared")?);
     let networks =
         table.rows().iter().enumerate().filter(|(_, cells)| cells[name] != ALL_NETWORKS).map(|(row, cells)| {
             SharedVoxels {
                 network: cells[name].clone(),
-                n_voxels: count(n_voxels[row]),
-                n_driven: count(n_driven[row]),
-                n_shared: count(n_shared[row]),
+                n_voxels: n_voxels[row],
+                n_driven: n_driven[row],
+                n_shared: n_shared[row],
             }
         });
     let none = "no pattern drives a voxel";
