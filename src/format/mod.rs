@@ -16,6 +16,8 @@
 //! | [`onnx`] | ONNX protobuf messages |
 //! | [`torch`] | PyTorch checkpoints, without running what they pickle |
 //! | [`mapped`] | files in memory that may be cut short meanwhile |
+//! | [`memory`] | how much memory one thing out of a file may take |
+//! | [`secret`] | texts without the secrets in them |
 
 pub mod annex;
 pub mod bids;
@@ -23,9 +25,11 @@ pub mod cifti;
 pub mod hcp;
 pub mod mapped;
 pub mod matrices;
+pub mod memory;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;
 pub mod runs;
+pub mod secret;
 pub mod torch;
 pub mod tsv;

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::error::ModelError;
+use crate::format::memory::{afford, afford_json};
 
 /// The most that a configuration or an index may hold. Honest ones stay below 1 MB.
 pub const CONFIG_LIMIT_BYTES: u64 = 16 << 20;
@@ -28,6 +29,7 @@ pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, ModelError
     if size_bytes > limit_bytes {
         return Err(too_large(size_bytes));
     }
+    afford(path, size_bytes.into(), || format!("{size_bytes} bytes"))?;
     let mut bytes = Vec::new();
     // Pipes and growing files report a size that means nothing, hence the second bound.
     let n_read = file.take(limit_bytes + 1).read_to_end(&mut bytes);
@@ -49,6 +51,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
 /// The file cannot be read, is larger, or is not JSON of this type.
 pub fn read_json_within<T: DeserializeOwned>(path: &Path, limit_bytes: u64) -> Result<T, ModelError> {
     let bytes = read_bounded(path, limit_bytes)?;
+    afford_json(path, &bytes)?;
     serde_json::from_slice(&bytes).map_err(|error| ModelError::malformed(path, error))
 }
 

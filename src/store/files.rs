@@ -9,6 +9,7 @@ use super::{
     seal::{sealed, unsealed},
     write_atomic,
 };
+use crate::format::memory::read_within;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -108,7 +109,7 @@ impl FileDigests {
         let memos = if rehash {
             BTreeMap::new()
         } else {
-            fs::read(root.join(MEMO))
+            read_within(&root.join(MEMO), LARGEST_NOTE_BYTES)
                 .ok()
                 .and_then(|bytes| unsealed(&bytes).ok())
                 .map_or_else(BTreeMap::new, |memo: Memos| memo.files)

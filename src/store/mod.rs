@@ -38,6 +38,7 @@ pub use files::{FileDigest, FileDigests};
 pub use foreign::LARGEST_RECORD_BYTES;
 pub use hash::hash_file;
 use lease::{LASTS, Leases, nobody_elsewhere};
+use crate::format::memory::read_within;
 pub use lend::Lent;
 pub use lock::Held;
 pub use notes::Listed;
@@ -205,13 +206,13 @@ impl Store {
     /// The record of a key whether or not its artifact is still there: what the key stood for, for explanations.
     #[must_use]
     pub fn remembered(&self, key: &Digest) -> Option<Record> {
-        Record::from_bytes(&fs::read(self.record_path(key)).ok()?, key).ok()
+        Record::from_bytes(&read_within(&self.record_path(key), LARGEST_RECORD_BYTES).ok()?, key).ok()
     }
 
     /// What is wrong with the record of a key, if there is one.
     #[must_use]
     pub fn record_fault(&self, key: &Digest) -> Option<Fault> {
-        match fs::read(self.record_path(key)) {
+        match read_within(&self.record_path(key), LARGEST_RECORD_BYTES) {
             Ok(bytes) => Record::from_bytes(&bytes, key).err().map(|why| Fault::Record { why }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(Fault::Record { why: error.to_string() }),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::format::memory::TooMuch;
+
 /// Largest table read; the longest confounds tables are some tens of megabytes.
 pub(super) const MAX_TABLE_BYTES: u64 = 1 << 28;
 
@@ -27,6 +29,9 @@ pub enum TsvError {
         /// Its length.
         found_bytes: u64,
     },
+    /// It is larger than the memory for it.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// The text is not UTF-8.
     #[error("`{}` line {line} is not UTF-8: save it again with that encoding", path.display())]
     Encoding {
