@@ -1,7 +1,7 @@
 //! The program as a user meets it: what it prints, its exit codes, what it leaves on disk.
 //!
 //! `commands` takes every command, `printing` colours and pipes, `refused` and `damaged` bad input: what is found before
-//! anything runs, and what only running finds; `following` looks at a run from another process, `viewing` at `hebb view`, `sharing` at locks, `packing` at archives, `planning` at clusters on paper, `verifying` at `hebb verify`, `remotes` at shared caches, `repeating` at what changes no byte, `models` at
+//! anything runs, and what only running finds; `following` looks at a run from another process, `viewing` at `hebb view`, `sharing` at locks, `secrets` at what is never told and who may read what is written, `packing` at archives, `planning` at clusters on paper, `verifying` at `hebb verify`, `remotes` at shared caches, `repeating` at what changes no byte, `models` at
 //! models, `settings` at those of a user and a site, `comparing` at what runs left. Each test has a [`World`] of its own.
 
 mod commands;
@@ -18,6 +18,7 @@ mod refused;
 mod remotes;
 mod repeating;
 mod settings;
+mod secrets;
 mod sharing;
 mod verifying;
 mod viewing;
