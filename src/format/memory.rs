@@ -115,6 +115,9 @@ pub fn read_within(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
     bytes_within(path, file, told_bytes, most_bytes)
 }
 
+/// Bytes that room is made for at first where nothing is known of a file's length.
+const SMALLEST_ROOM: usize = 1 << 13;
+
 fn bytes_within(path: &Path, file: impl Read, told_bytes: u64, most_bytes: u64) -> io::Result<Vec<u8>> {
     let too_long = |bytes: u64| {
         let message = format!("it has {bytes} bytes or more, expected at most {most_bytes}");
@@ -125,11 +128,20 @@ fn bytes_within(path: &Path, file: impl Read, told_bytes: u64, most_bytes: u64) 
     }
     let budget = budget_bytes();
     within(budget, path, told_bytes.into(), || format!("{told_bytes} bytes")).map_err(io::Error::other)?;
-    let mut bytes = Vec::new();
-    bytes.reserve_exact(usize::try_from(told_bytes).unwrap_or(0));
-    let limit_bytes = most_bytes.min(budget);
     // One byte more, so that a file that goes on is not taken for one that ends there.
-    file.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    let limit = usize::try_from(most_bytes.min(budget).saturating_add(1)).unwrap_or(usize::MAX);
+    let (mut file, mut bytes) = (file, Vec::new());
+    let mut room = usize::try_from(told_bytes).unwrap_or(0).saturating_add(1).max(SMALLEST_ROOM);
+    loop {
+        // Room doubles as it is filled, and never beyond the limit.
+        room = room.min(limit - bytes.len());
+        bytes.reserve_exact(room);
+        let n_read = file.by_ref().take(room as u64).read_to_end(&mut bytes)?;
+        if n_read < room || bytes.len() == limit {
+            break;
+        }
+        room = bytes.len();
+    }
     let found_bytes = bytes.len() as u64;
     if found_bytes > most_bytes {
         return too_long(found_bytes);

@@ -6,6 +6,7 @@
 
 use super::{
     Digest, StoreError, hash_file, io_error,
+    notes::LARGEST_NOTE_BYTES,
     seal::{sealed, unsealed},
     write_atomic,
 };

@@ -9,13 +9,29 @@ use std::{
 use flate2::{Compression, write::GzEncoder, write::ZlibEncoder};
 
 pub(super) fn gzip(mut bytes: impl Read) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     std::io::copy(&mut bytes, &mut encoder).expect("compressible");
     encoder.finish().expect("compressible")
 }
 
-pub(super) fn zeros(n_bytes: u64) -> impl Read {
+fn zeros(n_bytes: u64) -> impl Read {
     std::io::repeat(0).take(n_bytes)
+}
+
+/// These bytes and so many MiB of zeros, compressed to some kilobytes each.
+pub(super) fn swelling(begin: &[u8], n_mib: usize) -> Vec<u8> {
+    let zeros = gzip(zeros(1 << 20));
+    [gzip(begin), zeros.repeat(n_mib)].concat()
+}
+
+/// Bytes that do not shrink.
+pub(super) fn noise(n_bytes: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..n_bytes).map(|_| next()).collect()
 }
 
 /// A file of so many zeros that takes no room on the disk, behind some bytes.
@@ -100,7 +116,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 fn zlib(n_bytes: u64) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     std::io::copy(&mut zeros(n_bytes), &mut encoder).expect("compressible");
     encoder.finish().expect("compressible")
 }
@@ -117,10 +133,10 @@ pub(super) fn swelling_profile(n_bytes: u64) -> Vec<u8> {
     chunk(b"iCCP", &[b"p\0\0", &zlib(n_bytes)[..]].concat())
 }
 
-/// A JPEG with the largest sides there are, and no pixels.
+/// A JPEG with nearly the largest sides that are decoded, and no pixels.
 pub(super) fn jpeg() -> Vec<u8> {
     let table = [&b"\xff\xdb\x00\x43\x00"[..], &[1; 64]].concat();
-    let frame = b"\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00";
+    let frame = b"\xff\xc0\x00\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00";
     let scan = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x00\x03\x00\x00\x3f\x00";
     [b"\xff\xd8", &table[..], frame, scan, &[0; 8], b"\xff\xd9"].concat()
 }

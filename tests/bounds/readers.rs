@@ -30,7 +30,7 @@ use hebb::{
 };
 
 use super::{
-    files::{archive, bmp, cifti, gif, gzip, jpeg, nifti1, nifti2, npy, png, series_xml, sparse, swelling_profile, tiff, webp, write, zeros, zip},
+    files::{archive, bmp, cifti, gif, gzip, jpeg, nifti1, nifti2, noise, npy, png, series_xml, sparse, swelling, swelling_profile, tiff, webp, write, zip},
     watch::watched,
 };
 
@@ -149,20 +149,20 @@ const CASES: &[Case] = &[
     Case {
         name: "nifti/bomb",
         make: |path| {
-            let header = nifti1([3, 512, 512, 256, 1, 1, 1, 1], 2, 8);
-            write(path, gzip(std::io::Read::chain(header.as_slice(), zeros(64 << 20))));
+            let header = nifti1([3, 512, 512, 80, 1, 1, 1, 1], 2, 8);
+            write(path, swelling(&header, 20));
         },
         read: |path| told(read_volume(path)),
-        says: &["volumes of 512 x 512 x 256 voxels", "budget of 16777216"],
+        says: &["volumes of 512 x 512 x 80 voxels", "budget of 16777216"],
     },
     Case {
         name: "nifti/bomb-of-labels",
         make: |path| {
-            let header = nifti1([3, 512, 512, 256, 1, 1, 1, 1], 2, 8);
-            write(path, gzip(std::io::Read::chain(header.as_slice(), zeros(64 << 20))));
+            let header = nifti1([3, 512, 512, 80, 1, 1, 1, 1], 2, 8);
+            write(path, swelling(&header, 20));
         },
         read: |path| told(read_labels(path)),
-        says: &["volumes of 512 x 512 x 256 voxels", "budget of 16777216"],
+        says: &["volumes of 512 x 512 x 80 voxels", "budget of 16777216"],
     },
     Case {
         name: "nifti2/dims",
@@ -194,7 +194,7 @@ const CASES: &[Case] = &[
             let mut header = nifti2([3, 1, 1, 1, 1, 1, 1, 1], 544 + n_bytes, 0);
             header.extend((n_bytes as i32).to_le_bytes());
             header.extend([6, 0, 0, 0]);
-            write(path, gzip(std::io::Read::chain(header.as_slice(), zeros(n_bytes as u64))));
+            write(path, swelling(&header, 64));
         },
         read: |path| told(read_extensions(path)),
         says: &["a header extension of 67108856 bytes", "budget"],
@@ -221,12 +221,8 @@ const CASES: &[Case] = &[
         name: "cifti/points-that-a-compressed-file-has-not",
         make: |path| {
             // As many bytes that do not shrink as let the rest be promised.
-            let mut state = 1_u32;
-            let noise: Vec<u8> = (0..100_000).map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 24) as u8
-            });
-            write(path, gzip(cifti(&series_xml("4000000", "2,2,2"), 4_000_000, 1).iter().copied().chain(noise).collect::<Vec<u8>>().as_slice()));
+            let bytes = [cifti(&series_xml("4000000", "2,2,2"), 4_000_000, 1), noise(100_000)].concat();
+            write(path, gzip(bytes.as_slice()));
         },
         read: |path| {
             let mut reader = CiftiReader::open(path).map_err(|error| error.to_string())?;
@@ -257,7 +253,7 @@ const CASES: &[Case] = &[
         name: "torch/zip-entries",
         make: |path| write(path, zip(1 << 60)),
         read: |path| told(TorchFile::open(path)),
-        says: &["damaged"],
+        says: &["no whole checkpoint"],
     },
     Case {
         name: "torch/text-of-a-pickle",
@@ -267,7 +263,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "torch/depth",
-        make: |path| write(path, [&b"\x80\x02"[..], &b"]".repeat(DEEP), &b"a".repeat(DEEP - 1), b"."].concat()),
+        make: |path| write(path, [&b"\x80\x02"[..], &b"]".repeat(DEEP / 5), &b"a".repeat(DEEP / 5 - 1), b"."].concat()),
         read: |path| told(TorchFile::open(path)),
         says: &[],
     },
@@ -307,7 +303,7 @@ const CASES: &[Case] = &[
     Case {
         name: "model/config-depth",
         make: |path| {
-            std::fs::create_dir(path).expect("writable");
+            model(path);
             write(&path.join("config.json"), "[".repeat(DEEP));
         },
         read: |path| told(OpenModel::open(path)),
@@ -316,7 +312,7 @@ const CASES: &[Case] = &[
     Case {
         name: "model/config-length",
         make: |path| {
-            std::fs::create_dir(path).expect("writable");
+            model(path);
             sparse(&path.join("config.json"), b"{", 1 << 40);
         },
         read: |path| told(OpenModel::open(path)),
@@ -325,7 +321,7 @@ const CASES: &[Case] = &[
     Case {
         name: "model/config-of-many-entries",
         make: |path| {
-            std::fs::create_dir(path).expect("writable");
+            model(path);
             write(&path.join("config.json"), format!("[{}[]]", "[],".repeat(300_000)));
         },
         read: |path| told(OpenModel::open(path)),
@@ -340,13 +336,13 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "image/png-beyond-the-budget",
-        make: |path| write(path, png(4000, 4000, b"", 4000 * 12_001)),
+        make: |path| write(path, png(4000, 4000, b"", 100)),
         read: |path| told(decode(path)),
         says: &["4000 by 4000 pixels", "budget of 16777216"],
     },
     Case {
         name: "image/png-profile",
-        make: |path| write(path, png(2, 2, &swelling_profile(64 << 20), 14)),
+        make: |path| write(path, png(2, 2, &swelling_profile(20 << 20), 14)),
         read: |path| told(decode(path)),
         says: &[],
     },
@@ -354,11 +350,11 @@ const CASES: &[Case] = &[
         name: "image/jpeg",
         make: |path| write(path, jpeg()),
         read: |path| told(decode(path)),
-        says: &["65535 by 65535 pixels"],
+        says: &["65000 by 65000 pixels"],
     },
-    Case { name: "image/gif", make: |path| write(path, gif()), read: |path| told(decode(path)), says: &["GIF"] },
+    Case { name: "image/gif", make: |path| write(path, gif()), read: |path| told(decode(path)), says: &["65535 by 65535 pixels"] },
     Case { name: "image/bmp", make: |path| write(path, bmp()), read: |path| told(decode(path)), says: &["60000 by 60000"] },
-    Case { name: "image/tiff", make: |path| write(path, tiff()), read: |path| told(decode(path)), says: &["TIFF"] },
+    Case { name: "image/tiff", make: |path| write(path, tiff()), read: |path| told(decode(path)), says: &["60000 by 60000 pixels"] },
     Case { name: "image/webp", make: |path| write(path, webp()), read: |path| told(decode(path)), says: &["image"] },
     Case {
         name: "image/device-without-end",
@@ -444,9 +440,9 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "store/record-depth",
-        make: |path| record(path, |file| write(file, "[".repeat(DEEP))),
+        make: |path| record(path, |file| write(file, format!("{{\"a\": {}", "[".repeat(DEEP)))),
         read: |path| fault(path),
-        says: &["recursion limit"],
+        says: &["Record"],
     },
     Case {
         name: "store/family-length",
@@ -536,6 +532,12 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// A model's folder with weights of no tensor.
+fn model(folder: &Path) {
+    std::fs::create_dir(folder).expect("writable");
+    write(&folder.join("model.safetensors"), [&2_u64.to_le_bytes()[..], b"{}"].concat());
+}
+
 /// A cache with one record, of this file.
 fn record(cache: &Path, make: impl Fn(&Path)) {
     let file = cache.join(record_name(&Digest::of(b"key")));
@@ -563,7 +565,7 @@ fn read_alone(case: &Case) {
         assert!(refused.contains(words), "`{words}` is not in: {}", refused.chars().take(2000).collect::<String>());
     }
     assert!(asked.largest <= LARGEST && asked.most <= MOST, "{asked:?}");
-    println!("{}: {asked:?}", case.name);
+    println!("\n{}: {asked:?}", case.name);
 }
 
 #[test]
