@@ -71,7 +71,10 @@ fn place(cache: &Path) -> PathBuf {
 impl Times {
     /// What is known in a cache; nothing if there is no readable file.
     pub(super) fn read(cache: &Path) -> Self {
-        read_within(&place(cache), MOST_BYTES).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        read_within(&place(cache), MOST_BYTES)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Adds these samples to what the file holds by now, since other runs write it too. A file that cannot be written is

@@ -171,7 +171,8 @@ mod tests {
         assert!(within(1000, path, 1000, || unreachable!("nothing is refused")).is_ok());
         let refused = within(2_000_000_000, path, 4_000_000_000_000, || "a matrix".to_owned()).unwrap_err();
         let text = refused.to_string();
-        for part in ["`a.npy` holds a matrix", "4000000000000 bytes", "4000.000 GB", "2.000 GB", "`hebb run --memory GB`"]
+        for part in
+            ["`a.npy` holds a matrix", "4000000000000 bytes", "4000.000 GB", "2.000 GB", "`hebb run --memory GB`"]
         {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -14,8 +14,18 @@ const SHORTEST: usize = 6;
 
 /// Ends of the names of variables that hold a secret, in capitals.
 const SECRET_NAMES: [&str; 12] = [
-    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY", "ACCOUNT_KEY",
-    "SAS_KEY", "CREDENTIALS",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "API_KEY",
+    "APIKEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "ACCOUNT_KEY",
+    "SAS_KEY",
+    "CREDENTIALS",
 ];
 
 /// Values that must not be shown.
@@ -85,7 +95,9 @@ pub fn masked(text: &str) -> Cow<'_, str> {
 
 /// Letters that end an address in running text, by where addresses stand.
 fn ends_address(letter: char) -> bool {
-    letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '\'' | '`' | '<' | '>' | '|' | '\\' | '^' | '{' | '}')
+    letter.is_whitespace()
+        || letter.is_control()
+        || matches!(letter, '"' | '\'' | '`' | '<' | '>' | '|' | '\\' | '^' | '{' | '}')
 }
 
 fn replaced(text: &str, with: impl Fn(&str) -> String) -> Cow<'_, str> {
@@ -140,7 +152,8 @@ pub fn assigned(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('=') {
         let before = text[..at].trim_end_matches(' ');
-        let name_at = before.rfind(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').map_or(0, |at| at + 1);
+        let name_at =
+            before.rfind(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').map_or(0, |at| at + 1);
         if !is_secret_name(&before[name_at..]) {
             continue;
         }
@@ -154,7 +167,9 @@ pub fn assigned(text: &str) -> Vec<(usize, usize)> {
                 (begin + 1, begin + 1 + inside.find([quote, '\n']).unwrap_or(inside.len()))
             }
             None => {
-                let ends = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ';' | '&' | '|' | ',' | '\\');
+                let ends = |letter: char| {
+                    letter.is_whitespace() || matches!(letter, '"' | '\'' | ';' | '&' | '|' | ',' | '\\')
+                };
                 (begin, begin + rest.find(ends).unwrap_or(rest.len()))
             }
         };
@@ -176,7 +191,10 @@ mod tests {
         for (text, shown) in [
             ("`https://me:pass@host/a`", "`https://***@host/a`"),
             ("https://t0ken@host:8/a?sig=x&y#z", "https://***@host:8/a?***"),
-            ("error for url (http://h/a?sig=x), twice: http://h/b?c.", "error for url (http://h/a?***), twice: http://h/b?***."),
+            (
+                "error for url (http://h/a?sig=x), twice: http://h/b?c.",
+                "error for url (http://h/a?***), twice: http://h/b?***.",
+            ),
             ("http://a@b@c/x", "http://***@c/x"),
             ("http://h#frag", "http://h#***"),
             ("http://h/a? b", "http://h/a? b"),
@@ -211,6 +229,8 @@ mod tests {
             assert_eq!(masked(text), masked_text);
             assert_eq!(masked(text).len(), text.len());
         }
-        assert!(is_secret_name("hf_token") && is_secret_name("AZURE_STORAGE_SAS_KEY") && !is_secret_name("context_length"));
+        assert!(
+            is_secret_name("hf_token") && is_secret_name("AZURE_STORAGE_SAS_KEY") && !is_secret_name("context_length")
+        );
     }
 }

@@ -23,13 +23,13 @@ pub use error::HubError;
 pub use name::HubModel;
 pub use settings::HubSettings;
 
+use crate::format::{memory::read_within, secret::hidden};
 use cache::Snapshot;
 use client::{Client, Failure, Request};
 use download::Download;
 use files::{
     CONFIG, MOST_INDEX_BYTES, MOST_TEXT_BYTES, MOST_WEIGHT_BYTES, OPTIONAL, WEIGHTS, choose_weights, is_index, shards,
 };
-use crate::format::{memory::read_within, secret::hidden};
 use serde::Deserialize;
 use std::{
     collections::BTreeSet,

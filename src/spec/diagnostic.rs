@@ -170,7 +170,11 @@ impl SpecErrors {
                 let place = AnnotationKind::Primary.span(span).label(diagnostic.label.as_str());
                 let group = Level::ERROR
                     .primary_title(diagnostic.message.as_str())
-                    .element(Snippet::source(texts[diagnostic.span.source].as_ref()).path(source.name.as_str()).annotation(place))
+                    .element(
+                        Snippet::source(texts[diagnostic.span.source].as_ref())
+                            .path(source.name.as_str())
+                            .annotation(place),
+                    )
                     .elements(diagnostic.note.as_deref().map(|note| Level::NOTE.message(note)))
                     .elements(diagnostic.hint.as_deref().map(|hint| Level::HELP.message(hint)));
                 renderer.render(&[group])

@@ -32,7 +32,8 @@ pub(super) fn read_document(
 ) -> Result<Document, SpecError> {
     let home = whole(folder_of(path));
     let mut files = Files { schema, home, may, sources: Vec::new(), open: Vec::new(), found: Vec::new() };
-    let text = read_text_within(path, MOST_BYTES).map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
+    let text =
+        read_text_within(path, MOST_BYTES).map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
     let root = files.read(path, text);
     let sources = files.sources.into();
     match root {

@@ -79,7 +79,7 @@ impl Holder {
     /// a holder that is not known.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
         let mut bytes = Vec::new();
-        match fs::File::open(path).and_then(|file| file.take(LONGEST as u64).read_to_end(&mut bytes)) {
+        match File::open(path).and_then(|file| file.take(LONGEST as u64).read_to_end(&mut bytes)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map(drop).map_err(io_error("read", path))?,
         }

@@ -30,6 +30,7 @@ mod record;
 mod seal;
 mod verify;
 
+use crate::format::memory::read_within;
 pub use arrival::{Arrival, ArrivingFile};
 pub use collect::{Artifact, Collection, Inventory, Item, Roots, Unreached};
 pub use damage::{Damage, Fault};
@@ -38,7 +39,6 @@ pub use files::{FileDigest, FileDigests};
 pub use foreign::LARGEST_RECORD_BYTES;
 pub use hash::hash_file;
 use lease::{LASTS, Leases, nobody_elsewhere};
-use crate::format::memory::read_within;
 pub use lend::Lent;
 pub use lock::Held;
 pub use notes::Listed;

@@ -88,7 +88,9 @@ fn list<T: DeserializeOwned>(folder: &Path) -> Result<Vec<Listed<T>>, StoreError
         let path = entry.map_err(io_error("read", folder))?.path();
         let name = path.file_stem().map(|name| name.to_string_lossy().parse());
         if let Some(Ok(name)) = name {
-            let note = read_within(&path, LARGEST_NOTE_BYTES).map_err(|error| error.to_string()).and_then(|bytes| unsealed(&bytes));
+            let note = read_within(&path, LARGEST_NOTE_BYTES)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| unsealed(&bytes));
             notes.push((name, path, note));
         }
     }

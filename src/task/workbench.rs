@@ -205,7 +205,7 @@ const MOST_JSON_BYTES: u64 = 1 << 30;
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TaskError> {
     let bytes = read_within(path, MOST_JSON_BYTES).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
     let wrong = |source| TaskError::Io { path: path.to_owned(), source };
-    afford_json(path, &bytes).map_err(|error| wrong(std::io::Error::other(error)))?;
+    afford_json(path, &bytes).map_err(|error| wrong(io::Error::other(error)))?;
     serde_json::from_slice(&bytes).map_err(|error| wrong(error.into()))
 }
 

@@ -142,7 +142,8 @@ pub(super) fn jpeg() -> Vec<u8> {
 }
 
 pub(super) fn gif() -> Vec<u8> {
-    b"GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;".to_vec()
+    b"GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"
+        .to_vec()
 }
 
 pub(super) fn bmp() -> Vec<u8> {
@@ -172,7 +173,8 @@ pub(super) fn tiff() -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0".to_vec();
     bytes.extend((tags.len() as u16).to_le_bytes());
     for (tag, kind, value) in tags {
-        bytes.extend([&tag.to_le_bytes()[..], &kind.to_le_bytes(), &1_u32.to_le_bytes(), &value.to_le_bytes()].concat());
+        bytes
+            .extend([&tag.to_le_bytes()[..], &kind.to_le_bytes(), &1_u32.to_le_bytes(), &value.to_le_bytes()].concat());
     }
     bytes.extend([0; 4]);
     bytes

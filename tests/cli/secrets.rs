@@ -29,9 +29,14 @@ fn quoting(status: &'static str, location: Option<String>) -> (String, Arc<Mutex
             // A client that goes away is none of the server's business.
             let n_bytes = stream.read(&mut bytes).unwrap_or(0);
             let asked = String::from_utf8_lossy(&bytes[..n_bytes]).into_owned();
-            let body = format!("<Error><Code>InvalidToken</Code><Token-0>{TOKEN}</Token-0><Key>{KEY}</Key>{asked}</Error>");
+            let body =
+                format!("<Error><Code>InvalidToken</Code><Token-0>{TOKEN}</Token-0><Key>{KEY}</Key>{asked}</Error>");
             let location = location.as_ref().map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
-            let quoted = asked.lines().find(|line| line.to_lowercase().starts_with("authorization")).unwrap_or("none").to_owned();
+            let quoted = asked
+                .lines()
+                .find(|line| line.to_lowercase().starts_with("authorization"))
+                .unwrap_or("none")
+                .to_owned();
             log.lock().expect("no holder panics").push(asked);
             let _ = write!(
                 stream,
@@ -72,7 +77,10 @@ fn command(world: &World, arguments: &str, address: &str) -> Command {
     fs::create_dir_all(world.path("home")).expect("writable");
     command.env("HOME", world.path("home")).env("HF_HOME", world.path("home/hf"));
     command.env("AWS_ACCESS_KEY_ID", "plainName").env("AWS_SECRET_ACCESS_KEY", KEY).env("AWS_SESSION_TOKEN", TOKEN);
-    command.env("AWS_ENDPOINT_URL", format!("http://user:{KEY}@{address}")).env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "x");
+    command
+        .env("AWS_ENDPOINT_URL", format!("http://user:{KEY}@{address}"))
+        .env("AWS_ALLOW_HTTP", "true")
+        .env("AWS_REGION", "x");
     command.env("AZURE_STORAGE_ACCOUNT_NAME", "lab").env("AZURE_STORAGE_SAS_KEY", format!("sv=2020&sig={KEY}"));
     command.env("AZURE_ENDPOINT", format!("http://{address}")).env("AZURE_ALLOW_HTTP", "true");
     command.env("AZURE_STORAGE_TOKEN", TOKEN);
@@ -87,7 +95,9 @@ fn a_shared_cache_that_refuses_learns_no_secret_into_any_message_or_file() {
         return;
     }
     let elsewhere = format!("http://127.0.0.1:9/x?sig={ANSWERED}");
-    for (status, location) in [("400 Bad Request", None), ("403 Forbidden", None), ("301 Moved Permanently", Some(elsewhere))] {
+    for (status, location) in
+        [("400 Bad Request", None), ("403 Forbidden", None), ("301 Moved Permanently", Some(elsewhere))]
+    {
         let (address, heard) = quoting(status, location);
         for remote in ["s3://lab/hebb".to_owned(), "az://box/hebb".to_owned(), format!("http://{address}/shared")] {
             let world = World::empty();
@@ -96,7 +106,12 @@ fn a_shared_cache_that_refuses_learns_no_secret_into_any_message_or_file() {
             let mut run = command(&world, "run study.toml --trust --events events.jsonl", &address);
             let answer = Answer::of(&mut run).exits(0).says(&["warning: ", "without it"]);
             hides(&world, &answer, &[]);
-            for more in ["lock study.toml", "pack study.toml -o x.hebb.tar.zst --license MIT", "status study.toml --json", "doctor"] {
+            for more in [
+                "lock study.toml",
+                "pack study.toml -o x.hebb.tar.zst --license MIT",
+                "status study.toml --json",
+                "doctor",
+            ] {
                 hides(&world, &Answer::of(&mut command(&world, more, &address)), &[]);
             }
         }
@@ -137,7 +152,9 @@ fn a_hub_that_refuses_learns_no_token_into_any_message() {
 #[test]
 fn secrets_in_a_study_or_in_settings_are_refused_and_not_shown() {
     let world = World::empty();
-    for remote in [format!("s3://me:{KEY}@lab/x"), format!("https://host/x?sig={KEY}"), format!("file://me:{KEY}@host/x")] {
+    for remote in
+        [format!("s3://me:{KEY}@lab/x"), format!("https://host/x?sig={KEY}"), format!("file://me:{KEY}@host/x")]
+    {
         world.write("study.toml", format!("{SIMULATED}\n[cache]\nremote = \"{remote}\"\n"));
         for arguments in ["check study.toml", "check study.toml --format json", "plan study.toml", "run study.toml"] {
             let answer = world.hebb(arguments).exits(2);
@@ -145,7 +162,10 @@ fn secrets_in_a_study_or_in_settings_are_refused_and_not_shown() {
         }
     }
     world.write("study.toml", SIMULATED);
-    world.write("settings.toml", format!("[execution]\nexecutor = \"slurm\"\n\n[execution.slurm]\nsetup = [\"export HF_TOKEN={TOKEN}\"]\n"));
+    world.write(
+        "settings.toml",
+        format!("[execution]\nexecutor = \"slurm\"\n\n[execution.slurm]\nsetup = [\"export HF_TOKEN={TOKEN}\"]\n"),
+    );
     for arguments in ["slurm script study.toml", "run study.toml", "doctor"] {
         let answer = world.hebb(&format!("--settings settings.toml {arguments}")).exits(2);
         assert!(answer.stderr.contains("sets a variable with the name of a secret"), "{answer:#?}");
@@ -179,9 +199,12 @@ fn what_is_written_is_as_open_as_the_user_lets_new_files_be() {
     }
     for mask in [0o077_u32, 0o022, 0o000] {
         let world = World::simulated();
-        for arguments in
-            ["run study.toml --events events.jsonl", "lock study.toml", "pack study.toml -o x.hebb.tar.zst --license MIT", "unpack x.hebb.tar.zst -o out"]
-        {
+        for arguments in [
+            "run study.toml --events events.jsonl",
+            "lock study.toml",
+            "pack study.toml -o x.hebb.tar.zst --license MIT",
+            "unpack x.hebb.tar.zst -o out",
+        ] {
             let mut command = world.command(arguments);
             // SAFETY: `umask` may be called between fork and exec.
             unsafe {

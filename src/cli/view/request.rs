@@ -128,7 +128,9 @@ impl Request {
 
 /// Whether this is the address that the server has itself: of a name the letters' case and a last full stop say nothing.
 fn is_ours(host: &str, port: u16) -> bool {
-    let Some((name, told)) = host.rsplit_once(':').or_else(|| (port == 80).then_some((host, "80"))) else { return false };
+    let Some((name, told)) = host.rsplit_once(':').or_else(|| (port == 80).then_some((host, "80"))) else {
+        return false;
+    };
     let is_port = told.len() <= 5 && told.bytes().all(|byte| byte.is_ascii_digit()) && told.parse() == Ok(port);
     let name = name.to_ascii_lowercase();
     is_port && matches!(name.as_str(), "127.0.0.1" | "localhost" | "localhost.")
@@ -171,8 +173,21 @@ mod tests {
         assert_eq!(decoded("n=4%2Calpha=1/report.html"), Some("n=4,alpha=1/report.html".into()));
         assert_eq!(decoded("%252e%252e/x"), Some("%2e%2e/x".into()), "taken out once, and no way upwards then");
         for bad in [
-            "../secret", "a/../../b", "/etc/passwd", "%2e%2e/secret", ".%2e/secret", "%2fetc", "a%", "a%2", "a%zz", "%ff", "a%+1",
-            "..\\secret", "%2e%2e%5csecret", "a%00.html", "a\u{7f}",
+            "../secret",
+            "a/../../b",
+            "/etc/passwd",
+            "%2e%2e/secret",
+            ".%2e/secret",
+            "%2fetc",
+            "a%",
+            "a%2",
+            "a%zz",
+            "%ff",
+            "a%+1",
+            "..\\secret",
+            "%2e%2e%5csecret",
+            "a%00.html",
+            "a\u{7f}",
         ] {
             assert_eq!(decoded(bad), None, "{bad}");
         }
@@ -184,9 +199,24 @@ mod tests {
             assert_eq!(asked(&format!("GET / HTTP/1.1\r\nHost:{host}")), Ok("/".to_owned()), "{host}");
         }
         for host in [
-            "", "evil.example", "evil.example:8123", "127.0.0.1", "localhost", "127.0.0.1:81", "127.0.0.1:08123a", "[::1]:8123",
-            "127.0.0.1.:8123", "127.1:8123", "0.0.0.0:8123", "localhost.evil.example:8123", "evil.localhost:8123",
-            "me@localhost:8123", "localhost:8123:8123", "localhost:+8123", "localhost..:8123", "localhost:8123, evil.example",
+            "",
+            "evil.example",
+            "evil.example:8123",
+            "127.0.0.1",
+            "localhost",
+            "127.0.0.1:81",
+            "127.0.0.1:08123a",
+            "[::1]:8123",
+            "127.0.0.1.:8123",
+            "127.1:8123",
+            "0.0.0.0:8123",
+            "localhost.evil.example:8123",
+            "evil.localhost:8123",
+            "me@localhost:8123",
+            "localhost:8123:8123",
+            "localhost:+8123",
+            "localhost..:8123",
+            "localhost:8123, evil.example",
         ] {
             assert_eq!(asked(&format!("GET / HTTP/1.1\r\nHost: {host}")), Err(403), "{host}");
         }

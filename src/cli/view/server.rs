@@ -253,7 +253,10 @@ mod tests {
         }
         assert!(!page.contains("Access-Control") && !page.contains("sandbox"));
         let head = sent(text(200, "application/json", "{}".to_owned()), true);
-        assert!(head.contains("Content-Length: 2\r\n") && head.ends_with("\r\n\r\n") && head.contains("sandbox"), "{head}");
+        assert!(
+            head.contains("Content-Length: 2\r\n") && head.ends_with("\r\n\r\n") && head.contains("sandbox"),
+            "{head}"
+        );
         assert!(sent(refused((405, "no\n")), false).contains("Allow: GET, HEAD\r\n"));
     }
 

@@ -13,11 +13,11 @@
 //! `STUDY` is the digest of the study file's place.
 
 use super::{SlurmError, batch::Resources, fate::Tries};
+use crate::format::memory::read_within;
 use crate::{
     executor::{Outcome, compute::Owner},
     store::{Damage, Digest, Record, StoreError, write_whole},
 };
-use crate::format::memory::read_within;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeSet,

@@ -5,12 +5,12 @@ use super::{
     folder::{Alive, ClusterFolder, MOST_BYTES, Report, Reported, read},
 };
 use crate::{
-    format::memory::read_within,
     executor::{
         Input, Order, PAUSES, RunError,
         compute::{Ended, Job, News},
         trust::Trust,
     },
+    format::memory::read_within,
     store::{Digest, Store},
 };
 use serde_json::Value;

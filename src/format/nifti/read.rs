@@ -222,7 +222,9 @@ impl VolumeReader {
         let stored_bytes = N_BUFFERS.min(info.n_volumes) as u128 * info.datatype.size_bytes() as u128;
         let n_voxels = info.n_voxels() as u128;
         let [x, y, z] = info.shape;
-        afford(&info.path, n_voxels * (stored_bytes + more_bytes as u128), || format!("volumes of {x} x {y} x {z} voxels"))?;
+        afford(&info.path, n_voxels * (stored_bytes + more_bytes as u128), || {
+            format!("volumes of {x} x {y} x {z} voxels")
+        })?;
         Ok(())
     }
 

@@ -71,7 +71,8 @@ impl MatrixReader {
         // In Fortran order the block is turned into a second one.
         let n_copies = if self.body.fortran_order { 2 } else { 1 };
         afford(&self.body.path, n_values * (n_copies * size_of::<f32>()) as u128, || {
-            let (n_rows, n_columns) = if self.body.fortran_order { (inner.len(), outer.len()) } else { (outer.len(), inner.len()) };
+            let (n_rows, n_columns) =
+                if self.body.fortran_order { (inner.len(), outer.len()) } else { (outer.len(), inner.len()) };
             format!("a block of {n_rows} x {n_columns} numbers")
         })?;
         let mut values = vec![0.0; outer.len() * inner.len()];

@@ -172,29 +172,29 @@ impl<'s> Client<'s> {
     /// What follows from an error of the connection. Some of them quote the address, which may be one that was signed for us.
     fn failure(&self, error: ureq::Error) -> Failure {
         let told = |error: &dyn std::fmt::Display| self.secrets.hidden_in(&error.to_string());
-    let passing = |reason| Failure::Passing { reason, pause: None };
-    match error {
-        // Of what the system says of a connection, only that it broke may be otherwise next time.
-        ureq::Error::Io(error) => match error.kind() {
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::WouldBlock => passing(told(&error)),
-            _ => Failure::Unreachable { reason: told(&error) },
-        },
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
-        | ureq::Error::Tls(_)
-        | ureq::Error::Rustls(_)
-        | ureq::Error::BadUri(_)
-        | ureq::Error::InvalidProxyUrl
-        | ureq::Error::ConnectProxyFailed(_) => Failure::Unreachable { reason: told(&error) },
-        _ => passing(told(&error)),
+        let passing = |reason| Failure::Passing { reason, pause: None };
+        match error {
+            // Of what the system says of a connection, only that it broke may be otherwise next time.
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::WouldBlock => passing(told(&error)),
+                _ => Failure::Unreachable { reason: told(&error) },
+            },
+            ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+            | ureq::Error::BadUri(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::ConnectProxyFailed(_) => Failure::Unreachable { reason: told(&error) },
+            _ => passing(told(&error)),
+        }
     }
-}
 
     pub(super) fn no_answer(&self, url: &str, found: impl Into<String>, expected: impl Into<String>) -> HubError {
         let (found, expected) = (self.secrets.hidden_in(&found.into()), expected.into());

@@ -42,7 +42,11 @@ impl HubSettings {
         let cache = folder(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).unwrap_or_else(|| home.join("hub"));
         let saved = || {
             let path = folder(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token"));
-            if is_true(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) { None } else { read_text_within(&path, MOST_TOKEN_BYTES).ok() }
+            if is_true(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) {
+                None
+            } else {
+                read_text_within(&path, MOST_TOKEN_BYTES).ok()
+            }
         };
         let token = text(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(saved);
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| ENDPOINT.to_owned());

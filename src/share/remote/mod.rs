@@ -100,7 +100,8 @@ impl Remote {
     /// If the folder is not there, or the environment has not what the service needs. With `may_write`, a folder is made.
     pub fn open(address: &RemoteAddress, may_write: bool) -> Result<Self, RemoteError> {
         let secrets = open::secrets();
-        let away = |why: String| RemoteError::Away { remote: plain(&address.name), why: plain(&secrets.hidden_in(&why)) };
+        let away =
+            |why: String| RemoteError::Away { remote: plain(&address.name), why: plain(&secrets.hidden_in(&why)) };
         let objects = open::objects(address, may_write).map_err(away)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| away(error.to_string()))?;
@@ -165,7 +166,8 @@ impl Remote {
         match self.wait(PATIENCE, read)? {
             Ok(Ok(bytes)) => Ok(Some(bytes)),
             Ok(Err(size)) => {
-                Err(self.refused(object, format!("it has {size} bytes or more, expected at most {LARGEST_RECORD_BYTES}")))
+                Err(self
+                    .refused(object, format!("it has {size} bytes or more, expected at most {LARGEST_RECORD_BYTES}")))
             }
             Err(ObjectError::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.away(&error)),
@@ -190,7 +192,11 @@ impl Remote {
 
     fn refused(&self, object: &str, why: String) -> RemoteError {
         self.refused.lock().expect("no holder panics").insert(object.to_owned());
-        RemoteError::Refused { remote: self.name.clone(), object: plain(object), why: plain(&self.secrets.hidden_in(&why)) }
+        RemoteError::Refused {
+            remote: self.name.clone(),
+            object: plain(object),
+            why: plain(&self.secrets.hidden_in(&why)),
+        }
     }
 
     fn path(&self, object: &str) -> ObjectPath {

@@ -5,8 +5,8 @@ use super::slurm::SlurmSettings;
 use crate::{
     format::secret::assigned,
     spec::{
-    diagnostic::Diagnostic,
-    document::{Document, FieldPath},
+        diagnostic::Diagnostic,
+        document::{Document, FieldPath},
     },
 };
 
