@@ -143,7 +143,7 @@ mod tests {
                 "task",
             ],
         ),
-        ("executor", &["plan", "spec", "store", "task"]),
+        ("executor", &["format", "plan", "spec", "store", "task"]),
         ("plan", &["brain", "format", "math", "model", "spec", "stimulus", "store", "task"]),
         ("task", &["brain", "format", "math", "model", "report", "spec", "stimulus"]),
         ("spec", &["brain", "format", "math", "model", "stimulus"]),

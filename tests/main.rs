@@ -1,5 +1,6 @@
 //! Everything that needs several modules, files on disk or the program itself; one binary, so that it links once.
 
+mod bounds;
 mod brain;
 mod cli;
 #[cfg(target_os = "linux")]

@@ -42,7 +42,7 @@ pub fn run(bytes: &[u8]) {
         let _ = record.size_bytes();
         true
     });
-    assert_eq!(is_remembered, store.record_fault(&key).is_none());
+    assert_eq!(is_remembered, store.record_fault(&key).expect("readable").is_none());
     assert!(is_remembered || store.lookup(&key).is_none());
     for place in ["studies", "pins"] {
         put(&folder.path().join(place).join(key.to_string()).with_extension("json"));

@@ -27,6 +27,7 @@ use ndarray::Array2;
 use super::mask::VoxelTable;
 use crate::format::bids::RunFiles;
 use crate::format::hcp::{is_movement, read_movement};
+use crate::format::memory::afford;
 use crate::format::runs::LONGEST_REPETITION_TIME_S;
 use crate::format::tsv::Table;
 
@@ -123,7 +124,11 @@ pub fn prepare_source<'a>(
     if let Some(fwhm_mm) = preparation.smoothing_fwhm_mm {
         source.smooth(fwhm_mm)?;
     }
-    let mut series = Array2::zeros((kept.len(), source.n_voxels()));
+    let (n_kept, n_voxels) = (kept.len(), source.n_voxels());
+    afford(run.series, n_kept as u128 * n_voxels as u128 * size_of::<f32>() as u128, || {
+        format!("a series of {n_kept} volumes x {n_voxels} studied voxels")
+    })?;
+    let mut series = Array2::zeros((n_kept, n_voxels));
     source.read(&kept, series.view_mut())?;
     let unusable = clean::clean(&mut series, &basis, preparation.detrend, preparation.scale);
     Ok(BoldRun {
@@ -170,6 +175,12 @@ pub fn regression<'a>(
         Some(path) => Some(Table::read(path)?),
         None => return Err(PrepareError::NoConfounds { run: run.name.to_owned() }),
     };
+    // A header may promise as many volumes as it likes; what each takes here is a number for every regressor.
+    let n_columns = table.as_ref().map_or(0, |table| table.columns().len()) as u128
+        + preparation.high_pass_s.map_or(0, |high_pass_s| clean::n_cosines(n_tr, repetition_time_s, high_pass_s));
+    afford(run.series, n_tr as u128 * (n_columns + 4) * 3 * size_of::<f64>() as u128, || {
+        format!("{n_tr} volumes with some {n_columns} regressors")
+    })?;
     let kept = samples::kept_samples(&run, table.as_ref(), n_tr, repetition_time_s, preparation)?;
     let confounds = table.map_or(Ok(Vec::new()), |table| confounds::select(&table, preparation, &kept))?;
     let (names, mut regressors): (Vec<String>, Vec<Vec<f64>>) = confounds.into_iter().unzip();

@@ -5,7 +5,6 @@ use crate::executor::slurm::ClusterFolder;
 use std::{
     env,
     fs::{self, File},
-    io::Write,
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
     time::Duration,
@@ -35,8 +34,9 @@ pub(super) fn start(study: &Path, shared: &Shared) -> Result<ExitCode, CliError>
     loop {
         if let Some(status) = child.try_wait().map_err(CliError::file("wait for", &program))? {
             // It had nothing to run, or said what is wrong.
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            std::io::stderr().write_all(text.as_bytes())?;
+            if let Ok(mut said) = File::open(&log) {
+                std::io::copy(&mut said, &mut std::io::stderr())?;
+            }
             return Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
         }
         if runs.unended().iter().any(|run| run.is_alive && run.process() == Some(child.id())) {

@@ -13,7 +13,7 @@ use super::{
     run::{Ended, told},
 };
 use crate::{
-    format::tsv::Table,
+    format::{memory::read_text_within, tsv::Table},
     plan::Standing,
     report::{
         Drawer, Engine, Failure, Figure, OutputFile, Page, Provenance, Task, TaskState, figures, render, render_failure,
@@ -32,7 +32,7 @@ use crate::{
 use petgraph::graph::NodeIndex;
 use std::{
     collections::HashSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -282,7 +282,7 @@ fn inner(error: TaskError) -> CliError {
 
 fn is_shown(folder: &Path, stamp: &str, what: &str) -> bool {
     let expected = Digest::of(what.as_bytes()).to_string();
-    fs::read_to_string(folder.join(stamp)).is_ok_and(|shown| shown == expected)
+    read_text_within(&folder.join(stamp), 1024).is_ok_and(|shown| shown == expected)
 }
 
 fn show(folder: &Path, stamp: &str, what: &str) -> Result<(), CliError> {
@@ -310,8 +310,9 @@ fn copy_into(from: &Path, to: &Path) -> Result<(), CliError> {
         if entry.file_type().is_dir() {
             fs::create_dir_all(&target).map_err(CliError::file("create", &target))?;
         } else {
-            let bytes = fs::read(entry.path()).map_err(CliError::file("read", entry.path()))?;
-            fs::write(&target, bytes).map_err(CliError::file("write", &target))?;
+            let mut file = fs::File::open(entry.path()).map_err(CliError::file("read", entry.path()))?;
+            let mut copy = fs::File::create(&target).map_err(CliError::file("write", &target))?;
+            io::copy(&mut file, &mut copy).map_err(CliError::file("write", &target))?;
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     executor::{self, Event, Limits, Options, Outcome, Summary, Upstream},
+    format::memory::set_budget_bytes,
     model::Device,
     plan::Standing,
     report::FailedTask,
@@ -84,16 +85,19 @@ pub(super) struct RunLimits {
     /// Tasks at once, and threads in all.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Resources")]
     jobs: Option<u16>,
-    /// Gigabytes for all tasks that run at once.
+    /// Gigabytes for all tasks that run at once; a file that holds one thing larger than that is refused.
     #[arg(long, value_name = "GB", value_parser = from_zero, help_heading = "Resources")]
     memory: Option<f64>,
 }
+
+/// What one thing out of a file may always take: as much as the program with its libraries.
+pub(super) const LEAST_BUDGET_BYTES: u64 = 256_000_000;
 
 /// Share of the memory that is available which tasks may plan with.
 const MEMORY_SHARE: f64 = 0.8;
 
 impl RunLimits {
-    /// Sets the number of threads of the process and gives what the executor may use: the first thing that a command does,
+    /// Sets the number of threads of the process and how much one thing out of a file may take, and gives what the executor may use: the first thing that a command does,
     /// since whoever first works in parallel settles how many threads there are.
     ///
     /// # Panics
@@ -105,6 +109,7 @@ impl RunLimits {
             .build_global()
             .expect("a command settles its threads before it uses any");
         let memory_bytes = self.given_memory_bytes().unwrap_or_else(default_budget_bytes);
+        set_budget_bytes(memory_bytes.max(LEAST_BUDGET_BYTES));
         Limits { tasks, memory_bytes }
     }
 

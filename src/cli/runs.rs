@@ -15,6 +15,7 @@ use super::{
     events::{Line, Moment, Sums},
 };
 use crate::{
+    format::memory::{read_text_within, read_within},
     plan::place_digest,
     store::{Digest, write_under},
     task::Kind,
@@ -112,7 +113,7 @@ impl StudyRuns {
     /// Records of runs that ended, the latest last.
     pub(super) fn records(&self) -> Vec<Kept> {
         let read = |path: PathBuf| {
-            let record = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+            let record = serde_json::from_slice(&read_within(&path, MOST_BYTES).ok()?).ok()?;
             Some(Kept { record, path })
         };
         self.files("json").into_iter().filter_map(read).collect()
@@ -164,6 +165,15 @@ impl Unended {
     }
 }
 
+/// Bytes of a run's record, or of its list of tasks.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Bytes of a log that are read at once.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Bytes of a line of a log, at most.
+const LONGEST_LINE: usize = 16 << 20;
+
 /// Reads a log that grows.
 pub(super) struct Follow {
     file: File,
@@ -176,15 +186,24 @@ pub(super) struct Follow {
 impl Follow {
     /// Tells a board every line that has been finished since the last call.
     pub(super) fn catch_up(&mut self, board: &mut Board) -> io::Result<()> {
-        let mut bytes = std::mem::take(&mut self.torn);
         self.file.seek(SeekFrom::Start(self.read))?;
-        self.read += self.file.read_to_end(&mut bytes)? as u64;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.torn = bytes.split_off(whole);
-        for line in String::from_utf8_lossy(&bytes).lines().filter_map(Line::parse) {
-            board.tell(&line);
+        loop {
+            let mut bytes = std::mem::take(&mut self.torn);
+            let n_read = (&self.file).take(PIECE_BYTES).read_to_end(&mut bytes)? as u64;
+            self.read += n_read;
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            self.torn = bytes.split_off(whole);
+            // No line of ours is as long; what is left of one is no line either.
+            if self.torn.len() > LONGEST_LINE {
+                self.torn = Vec::new();
+            }
+            for line in String::from_utf8_lossy(&bytes).lines().filter_map(Line::parse) {
+                board.tell(&line);
+            }
+            if n_read < PIECE_BYTES {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Whether the run's process still lives.
@@ -209,7 +228,7 @@ impl Kept {
 
     /// What every task of the run led to, in plan order; empty if that is gone.
     pub(super) fn tasks(&self) -> Vec<Traced> {
-        let text = fs::read_to_string(self.path.with_extension("tasks")).unwrap_or_default();
+        let text = read_text_within(&self.path.with_extension("tasks"), MOST_BYTES).unwrap_or_default();
         let parse = |line: &str| {
             let mut parts = line.split('\t');
             let task = parts.next()?.to_owned();

@@ -5,12 +5,11 @@
 //! ran can be compared with. Next: `estimate.rs`.
 
 use super::runs::replace_file;
-use crate::{plan::Plan, task::Kind};
+use crate::{format::memory::read_within, plan::Plan, task::Kind};
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -62,6 +61,9 @@ pub(super) struct Times {
     samples: BTreeMap<Kind, Vec<Sample>>,
 }
 
+/// Bytes that the file may have.
+const MOST_BYTES: u64 = 64 << 20;
+
 fn place(cache: &Path) -> PathBuf {
     cache.join("times.json")
 }
@@ -69,7 +71,10 @@ fn place(cache: &Path) -> PathBuf {
 impl Times {
     /// What is known in a cache; nothing if there is no readable file.
     pub(super) fn read(cache: &Path) -> Self {
-        fs::read(place(cache)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        read_within(&place(cache), MOST_BYTES)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Adds these samples to what the file holds by now, since other runs write it too. A file that cannot be written is

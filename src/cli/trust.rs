@@ -3,7 +3,7 @@
 //! Kept in the user's state folder and not in the cache or beside the study, where an archive from a stranger could bring it.
 
 use super::{runs::replace_file, say};
-use crate::{share::unpacked_folder, spec::Demand};
+use crate::{format::memory::read_within, share::unpacked_folder, spec::Demand};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -112,9 +112,12 @@ fn place() -> Option<PathBuf> {
     Some(state.join("hebb/trusted.json"))
 }
 
+/// Bytes that the file may have.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// What was granted so far; a file that cannot be read grants nothing.
 fn read(place: &Path) -> Grants {
-    fs::read(place).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    read_within(place, MOST_BYTES).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use super::{
     words::{are, counted, size},
 };
 use crate::{
+    format::memory::read_within,
     share::{
         Lock, absent_inputs,
-        archive::{Archive, INDEX, Index, printable},
+        archive::{Archive, INDEX, Index, MOST_INDEX_BYTES, printable},
         find_inputs, lock_path, place_input, unpacked_index,
     },
     spec::place::folder_of,
@@ -88,7 +89,9 @@ pub(super) fn is_archive(path: &Path) -> bool {
 pub(super) fn unpacked(path: &Path) -> Result<Unpacked, CliError> {
     let archive = Archive::open(path)?;
     let folder = PathBuf::from(&archive.index.folder);
-    let before = fs::read(folder.join(INDEX)).ok().and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+    let before = read_within(&folder.join(INDEX), MOST_INDEX_BYTES)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
     match before {
         Some(before) if before == archive.index => {}
         _ => unpack(&archive, &folder)?,

@@ -1,8 +1,9 @@
 //! `hebb view`: the page of a study, served to this machine alone, with how far a run is.
 //!
-//! Owns what is answered to which path; `view/server.rs` speaks HTTP. Nothing is written and nothing is started: runs of other
+//! Owns what is answered to which path; `view/server.rs` speaks HTTP, `view/request.rs` says to whom. Nothing is written and nothing is started: runs of other
 //! processes are read from their logs (`runs.rs`), as `hebb status` does.
 
+mod request;
 mod server;
 
 use self::server::{Answer, Loopback};
@@ -88,7 +89,7 @@ fn live_page(study: &Study) -> String {
 /// A file of the results folder, and of nothing above it, whatever the path and links in the folder say.
 fn file(folder: &Path, inside: &str) -> Answer {
     let found = || {
-        let path = folder.join(server::decoded(inside)?).canonicalize().ok()?;
+        let path = folder.join(request::decoded(inside)?).canonicalize().ok()?;
         let is_inside = path.starts_with(folder.canonicalize().ok()?) && path.is_file();
         is_inside.then_some(path)
     };

@@ -1,8 +1,14 @@
 //! `hebb worker`: what a job on a cluster runs. For batch scripts, not for people.
 
-use super::{Shared, engines, error::CliError, run::available_threads, say};
+use super::{
+    Shared, engines,
+    error::CliError,
+    run::{LEAST_BUDGET_BYTES, available_threads},
+    say,
+};
 use crate::{
     executor::slurm::{Worked, work},
+    format::memory::set_budget_bytes,
     store::Store,
 };
 use clap::Args;
@@ -30,6 +36,11 @@ impl WorkerCommand {
             .num_threads(threads)
             .build_global()
             .expect("a command settles its threads before it uses any");
+        // What the job was given; elsewhere than on a cluster, what the machine has.
+        let given_mb = env::var("SLURM_MEM_PER_NODE").ok().and_then(|megabytes| megabytes.parse::<u64>().ok());
+        if let Some(megabytes) = given_mb.filter(|megabytes| *megabytes > 0) {
+            set_budget_bytes(megabytes.saturating_mul(1 << 20).max(LEAST_BUDGET_BYTES));
+        }
         let store = Store::open(&shared.cache)?;
         // A task that needs an engine which is not here says so itself.
         let _ = engines::runtime(shared);

@@ -17,6 +17,8 @@
 //! | [`onnx`] | ONNX protobuf messages |
 //! | [`torch`] | PyTorch checkpoints, without running what they pickle |
 //! | [`mapped`] | files in memory that may be cut short meanwhile |
+//! | [`memory`] | how much memory one thing out of a file may take |
+//! | [`secret`] | texts without the secrets in them |
 
 pub mod annex;
 pub mod bids;
@@ -24,11 +26,13 @@ pub mod cifti;
 pub mod hcp;
 pub mod mapped;
 pub mod matrices;
+pub mod memory;
 pub mod motion;
 pub(crate) mod names;
 pub mod nifti;
 pub mod npy;
 pub mod onnx;
 pub mod runs;
+pub mod secret;
 pub mod torch;
 pub mod tsv;

@@ -17,6 +17,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use ndarray_npy::WriteNpyExt;
 use thiserror::Error;
 
+use super::memory::{TooMuch, afford};
 use body::Body;
 pub use read::MatrixReader;
 pub use write::MatrixWriter;
@@ -68,6 +69,9 @@ pub enum NpyError {
         /// Length that the header implies.
         expected_bytes: u128,
     },
+    /// It is whole, and larger than the memory for it.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// A block outside the matrix was asked for.
     #[error("{axis} {start}..{end} of `{}`, which has {len}", path.display())]
     Range {
@@ -143,6 +147,7 @@ pub fn read_vector(path: &Path) -> Result<Array1<f32>, NpyError> {
     let [n] = body.shape[..] else {
         return Err(body.wrong_dimensions(1));
     };
+    afford(path, n as u128 * size_of::<f32>() as u128, || format!("a vector of {n} numbers"))?;
     let mut values = vec![0.0; n];
     body.read_elements(0, &mut values)?;
     Ok(Array1::from(values))

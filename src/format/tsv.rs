@@ -10,12 +10,18 @@ mod numbers;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::memory::{afford, read_within};
 use error::MAX_TABLE_BYTES;
 pub use error::TsvError;
 pub use numbers::read_numbers;
 
 /// How BIDS writes a missing value.
 pub const MISSING: &str = "n/a";
+/// Bytes that a field takes besides its letters: the text itself, and the smallest piece of memory for its letters.
+const FIELD_BYTES: u128 = (size_of::<String>() + 32) as u128;
+/// Bytes that a line takes besides its fields.
+const LINE_BYTES: u128 = (size_of::<Vec<String>>() + size_of::<u64>()) as u128;
+
 /// A table of text: named columns, rows of as many fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
@@ -146,14 +152,23 @@ impl Table {
     /// Reads a table.
     ///
     /// # Errors
-    /// If the file cannot be read, is not UTF-8, has no header, a repeated column or a row of another length.
+    /// If the file cannot be read, is larger than a table or than the memory for one, is not UTF-8, has no header, a repeated column or a row of another length.
     pub fn read(path: &Path) -> Result<Self, TsvError> {
         let io_error = |source| TsvError::Io { path: path.to_owned(), source };
         let found_bytes = std::fs::metadata(path).map_err(io_error)?.len();
         if found_bytes > MAX_TABLE_BYTES {
             return Err(TsvError::TooLarge { path: path.to_owned(), found_bytes });
         }
-        Table::parse(path, &std::fs::read(path).map_err(io_error)?)
+        let bytes = read_within(path, MAX_TABLE_BYTES).map_err(io_error)?;
+        let (mut n_fields, mut n_lines) = (1_u128, 1_u128);
+        for byte in &bytes {
+            n_fields += u128::from(matches!(byte, b'\t' | b'\n' | b'\r'));
+            n_lines += u128::from(matches!(byte, b'\n' | b'\r'));
+        }
+        // Lists grow by doubling.
+        let needed_bytes = 2 * (bytes.len() as u128 + n_fields * FIELD_BYTES + n_lines * LINE_BYTES);
+        afford(path, needed_bytes, || format!("a table of {n_fields} fields in {n_lines} lines"))?;
+        Table::parse(path, &bytes)
     }
 
     /// Reads a table from bytes; `path` only serves the error messages.

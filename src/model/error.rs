@@ -31,6 +31,10 @@ pub enum ModelError {
         source: std::io::Error,
     },
 
+    /// What a file holds is larger than the memory for it.
+    #[error(transparent)]
+    TooMuch(#[from] crate::format::memory::TooMuch),
+
     /// A file is larger than any honest one of its kind.
     #[error("`{}` has {size_bytes} bytes: expected at most {limit_bytes}", path.display())]
     TooLarge {

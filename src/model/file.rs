@@ -3,13 +3,13 @@
 //! Owns the size limits of JSON files in a model folder. Weights are not read through here: see
 //! `weights.rs`, which maps them.
 
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use super::error::ModelError;
+use crate::format::memory::{afford_json, read_within};
 
 /// The most that a configuration or an index may hold. Honest ones stay below 1 MB.
 pub const CONFIG_LIMIT_BYTES: u64 = 16 << 20;
@@ -22,17 +22,14 @@ pub const TOKENIZER_LIMIT_BYTES: u64 = 128 << 20;
 /// # Errors
 /// The file cannot be read or is larger.
 pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, ModelError> {
-    let file = File::open(path).map_err(ModelError::read(path))?;
-    let size_bytes = file.metadata().map_err(ModelError::read(path))?.len();
-    let too_large = |size_bytes| ModelError::TooLarge { path: path.to_owned(), size_bytes, limit_bytes };
-    if size_bytes > limit_bytes {
-        return Err(too_large(size_bytes));
-    }
-    let mut bytes = Vec::new();
-    // Pipes and growing files report a size that means nothing, hence the second bound.
-    let n_read = file.take(limit_bytes + 1).read_to_end(&mut bytes);
-    let n_read = n_read.map_err(ModelError::read(path))? as u64;
-    if n_read > limit_bytes { Err(too_large(n_read)) } else { Ok(bytes) }
+    read_within(path, limit_bytes).map_err(|error| match error.kind() {
+        // A file that goes on has at least one byte more.
+        io::ErrorKind::FileTooLarge => {
+            let told_bytes = path.metadata().map_or(0, |facts| facts.len());
+            ModelError::TooLarge { path: path.to_owned(), size_bytes: told_bytes.max(limit_bytes + 1), limit_bytes }
+        }
+        _ => ModelError::read(path)(error),
+    })
 }
 
 /// Reads a JSON file of at most [`CONFIG_LIMIT_BYTES`].
@@ -49,6 +46,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
 /// The file cannot be read, is larger, or is not JSON of this type.
 pub fn read_json_within<T: DeserializeOwned>(path: &Path, limit_bytes: u64) -> Result<T, ModelError> {
     let bytes = read_bounded(path, limit_bytes)?;
+    afford_json(path, &bytes)?;
     serde_json::from_slice(&bytes).map_err(|error| ModelError::malformed(path, error))
 }
 

@@ -23,6 +23,7 @@ pub use error::HubError;
 pub use name::HubModel;
 pub use settings::HubSettings;
 
+use crate::format::{memory::read_within, secret::hidden};
 use cache::Snapshot;
 use client::{Client, Failure, Request};
 use download::Download;
@@ -32,8 +33,7 @@ use files::{
 use serde::Deserialize;
 use std::{
     collections::BTreeSet,
-    fs,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -126,6 +126,7 @@ pub fn fetch_model(
         Err(Failure::Lasting(error)) => Err(error),
         Err(Failure::Passing { reason, .. } | Failure::Unreachable { reason }) => {
             let missing = There::look(&snapshot)?.missing;
+            let url = hidden(&url).into_owned();
             Err(HubError::Unreachable { model: model.clone(), url, reason, folder: snapshot.folder(), missing })
         }
     }
@@ -245,11 +246,9 @@ impl There {
 }
 
 fn read_shards(path: &Path) -> Result<BTreeSet<String>, HubError> {
-    let size_bytes = fs::metadata(path).map_err(HubError::file("read", path))?.len();
-    if size_bytes > MOST_INDEX_BYTES {
-        let message = format!("it has {size_bytes} bytes: expected at most {MOST_INDEX_BYTES}");
-        return Err(HubError::Malformed { path: path.to_owned(), message });
-    }
-    let bytes = fs::read(path).map_err(HubError::file("read", path))?;
+    let bytes = read_within(path, MOST_INDEX_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => HubError::Malformed { path: path.to_owned(), message: error.to_string() },
+        _ => HubError::file("read", path)(error),
+    })?;
     shards(&bytes).map_err(|message| HubError::Malformed { path: path.to_owned(), message })
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::error::{ModelError, TensorProblem};
 use super::graph::Part;
 use crate::format::mapped::MappedFile;
+use crate::format::memory::afford;
 use crate::format::onnx::ElementType;
 use crate::format::torch::{self, TorchFile, TorchTensor};
 use find::find;
@@ -240,6 +241,11 @@ impl Weights {
     pub fn floats(&self, part: &Part) -> Result<Vec<f32>, ModelError> {
         self.check(std::slice::from_ref(&part.spec))?;
         let tensor = &self.tensors[&part.spec.name];
+        let n_elements = tensor.shape.iter().map(|&length| length as u128).product::<u128>();
+        // Of a tensor that is not stored in order the bytes are gathered first.
+        let needed_bytes = n_elements * 2 * size_of::<f64>() as u128;
+        let told = || format!("`{}`, a tensor of {n_elements} numbers", part.spec.name);
+        afford(&self.folder.join(&self.files[tensor.file].name), needed_bytes, told)?;
         let bytes = self.bytes(tensor)?;
         let floats = match tensor.element {
             Some(ElementType::F16) => {

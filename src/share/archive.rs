@@ -14,7 +14,10 @@ use self::{
     names::{assert_folder_name, assert_names},
     streams::{Budgeted, Checked},
 };
-use crate::store::{Digest, write_under};
+use crate::{
+    format::memory::afford,
+    store::{Digest, write_under},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     cell::Cell,
@@ -32,7 +35,9 @@ pub const ARCHIVE_VERSION: u32 = 1;
 /// The list of files, first in every archive.
 pub const INDEX: &str = "hebb-archive.json";
 /// Most bytes of the list: a million files have a quarter of that.
-const MOST_INDEX_BYTES: u64 = 1 << 30;
+pub const MOST_INDEX_BYTES: u64 = 1 << 30;
+/// Bytes that a list takes for each of its own once it is understood.
+const MEMORY_PER_INDEX_BYTE: u128 = 4;
 /// Most files.
 const MOST_FILES: usize = 5_000_000;
 /// Most bytes that a tar may spend on one header with its extensions.
@@ -333,6 +338,8 @@ fn walk(path: &Path, visit: &mut Visitor<'_>) -> Result<(), ArchiveError> {
     if size_bytes > MOST_INDEX_BYTES.min(announced(packed_bytes)) {
         return Err(refused(format!("its list has {size_bytes} bytes")));
     }
+    afford(path, u128::from(size_bytes) * MEMORY_PER_INDEX_BYTE, || format!("a list of {size_bytes} bytes"))
+        .map_err(|error| io_error("read", path)(io::Error::other(error)))?;
     budget.set(size_bytes + MOST_HEADER_BYTES);
     let mut list = Vec::new();
     first.read_to_end(&mut list).map_err(no_archive)?;

@@ -5,6 +5,7 @@
 //! for byte.
 
 use crate::{
+    format::memory::{afford, read_text_within},
     plan::{Plan, seeds},
     spec::{
         Study, Subjects,
@@ -24,7 +25,9 @@ use std::{
 /// The revision of the format.
 pub const LOCK_VERSION: u32 = 1;
 /// Most bytes of a lock that are read: a study of a million tasks has a quarter of that.
-const MOST_BYTES: u64 = 1 << 30;
+const MOST_BYTES: u64 = 256 << 20;
+/// Bytes that a lock takes for each of its own while it is understood.
+const MEMORY_PER_BYTE: u128 = 8;
 
 /// What a study led to.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -168,11 +171,13 @@ impl Lock {
     pub fn read(path: &Path) -> Result<Self, LockError> {
         let read = |source| LockError::Read { path: path.to_owned(), source };
         let malformed = |message: String| LockError::Malformed { path: path.to_owned(), message };
-        let size_bytes = fs::metadata(path).map_err(read)?.len();
-        if size_bytes > MOST_BYTES {
-            return Err(malformed(format!("{size_bytes} bytes are more than any lock has")));
-        }
-        let text = fs::read_to_string(path).map_err(read)?;
+        let text = read_text_within(path, MOST_BYTES).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => malformed(format!("{error}: no lock is as long")),
+            _ => read(error),
+        })?;
+        let n_bytes = text.len();
+        let told = || format!("a lock of {n_bytes} bytes");
+        afford(path, n_bytes as u128 * MEMORY_PER_BYTE, told).map_err(|error| read(io::Error::other(error)))?;
         let lock: Self = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         if lock.version != LOCK_VERSION {
             return Err(malformed(format!("its format is {}, expected {LOCK_VERSION}", lock.version)));

@@ -13,12 +13,13 @@
 
 use super::{
     Lock,
-    archive::{ARCHIVE_VERSION, Content, Entry, INDEX, Index, Missing, is_folder_name},
+    archive::{ARCHIVE_VERSION, Content, Entry, INDEX, Index, MOST_INDEX_BYTES, Missing, is_folder_name},
     lock::{external_files, input_name, lock_path},
     relocate::{Personal, RelocateError, Relocated, STUDY_FOLDER},
     ro_crate::{Crate, CrateFile, FileKind, PackedRun},
 };
 use crate::{
+    format::memory::read_within,
     plan::Plan,
     spec::{
         NamedPlace, SpecError, Study,
@@ -34,6 +35,9 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// Bytes of a text among the results that is looked through, at most.
+const MOST_TEXT_BYTES: u64 = 1 << 30;
 
 /// Which results and inputs go along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -311,7 +315,7 @@ impl Packing<'_> {
         if !source.extension().is_some_and(|ending| TEXTS.iter().any(|text| ending == *text)) {
             return Ok(());
         }
-        let bytes = fs::read(source).map_err(io_error("read", source))?;
+        let bytes = read_within(source, MOST_TEXT_BYTES).map_err(io_error("read", source))?;
         match self.personal.found_in(&String::from_utf8_lossy(&bytes)) {
             Some(found) => {
                 Err(PackError::Names { file: file.to_owned(), task: task.to_owned(), found: found.to_owned() })
@@ -438,6 +442,6 @@ pub fn unpacked_folder(study: &Path) -> Option<PathBuf> {
 fn unpacked(study: &Path) -> Option<(PathBuf, Index)> {
     let study = whole(study);
     let root = study.ancestors().skip(1).find(|folder| folder.join(INDEX).is_file())?;
-    let index: Index = serde_json::from_slice(&fs::read(root.join(INDEX)).ok()?).ok()?;
+    let index: Index = serde_json::from_slice(&read_within(&root.join(INDEX), MOST_INDEX_BYTES).ok()?).ok()?;
     (root.join(&index.study_file) == study).then(|| (root.to_owned(), index))
 }

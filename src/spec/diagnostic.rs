@@ -1,5 +1,6 @@
 //! Messages about a study file: what is wrong, where, and what to do. Rendering is `annotate-snippets`' (rustc's own look).
 
+use crate::format::secret::{hidden, masked};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 use std::{
@@ -66,7 +67,7 @@ impl Diagnostic {
     /// A message about a place.
     #[must_use]
     pub fn new(span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { span, message: message.into(), label: label.into(), hint: None, note: None }
+        Self { span, message: hidden(&message.into()).into_owned(), label: label.into(), hint: None, note: None }
     }
 
     /// The same, with what to do about it.
@@ -157,6 +158,8 @@ impl SpecErrors {
     /// The messages as a terminal shows them.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
+        // The lines of a file are shown, and a secret may stand in one, not least because it does not belong there.
+        let texts: Vec<_> = self.sources.iter().map(|source| masked(&source.text)).collect();
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let rendered: Vec<String> = self
             .diagnostics
@@ -167,7 +170,11 @@ impl SpecErrors {
                 let place = AnnotationKind::Primary.span(span).label(diagnostic.label.as_str());
                 let group = Level::ERROR
                     .primary_title(diagnostic.message.as_str())
-                    .element(Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(place))
+                    .element(
+                        Snippet::source(texts[diagnostic.span.source].as_ref())
+                            .path(source.name.as_str())
+                            .annotation(place),
+                    )
                     .elements(diagnostic.note.as_deref().map(|note| Level::NOTE.message(note)))
                     .elements(diagnostic.hint.as_deref().map(|hint| Level::HELP.message(hint)));
                 renderer.render(&[group])

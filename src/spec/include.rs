@@ -11,14 +11,15 @@ use super::{
     place::{folder_of, whole},
     schema::{Schema, nearest},
 };
+use crate::format::memory::read_text_within;
 use serde_json::Value as Json;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Files that one study may consist of: more is a mistake, or meant to exhaust us.
 const MOST_FILES: usize = 64;
+
+/// Bytes that a file of a study, or of settings, may have: nobody writes as much by hand.
+pub(super) const MOST_BYTES: u64 = 4 << 20;
 
 /// Reads a study file and all that it includes.
 ///
@@ -31,7 +32,8 @@ pub(super) fn read_document(
 ) -> Result<Document, SpecError> {
     let home = whole(folder_of(path));
     let mut files = Files { schema, home, may, sources: Vec::new(), open: Vec::new(), found: Vec::new() };
-    let text = fs::read_to_string(path).map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
+    let text =
+        read_text_within(path, MOST_BYTES).map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
     let root = files.read(path, text);
     let sources = files.sources.into();
     match root {
@@ -114,7 +116,7 @@ impl Files<'_> {
             self.found.push(Diagnostic::new(node.place, message, "not without your word").hint(hint));
             return None;
         }
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text_within(&path, MOST_BYTES) {
             Ok(text) => text,
             Err(error) => {
                 let wrong =

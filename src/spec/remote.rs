@@ -67,7 +67,7 @@ impl RemoteAddress {
             "file" if authority.is_empty() => return Ok(Self::folder(PathBuf::from(format!("/{path}")))),
             "file" => {
                 return wrong(
-                    format!("names the host `{authority}`"),
+                    format!("names the host `{}`", authority.rsplit('@').next().unwrap_or_default()),
                     "expected three slashes",
                     "a folder of this machine is `file:///folder`, or its path",
                 );

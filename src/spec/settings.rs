@@ -12,14 +12,14 @@ pub use slurm::{JobSettings, KindSettings, SlurmSettings};
 use super::{
     diagnostic::{Diagnostic, Source, Span, SpecError, SpecErrors},
     document::{Document, Table, parse},
-    include::join,
+    include::{MOST_BYTES, join},
     mismatch::mismatches,
     schema::Schema,
 };
+use crate::format::memory::read_text_within;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -64,7 +64,7 @@ pub fn read_settings(paths: &[PathBuf], kinds: &[&str]) -> Result<Settings, Spec
     let schema = answered(kinds);
     let (mut sources, mut roots, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for path in paths {
-        let text = match fs::read_to_string(path) {
+        let text = match read_text_within(path, MOST_BYTES) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
             Err(source) => return Err(SpecError::Read { path: path.clone(), source }),

@@ -4,7 +4,11 @@
 //! computed and a person can look at what happened. Whoever moves it holds a lock and looks again first, so that a copy
 //! which another process made anew meanwhile stays.
 
-use super::{Digest, OutputFile, Record, Store, StoreError, hash_file, io_error, lock::Lock, record::digest_of};
+use super::{
+    Digest, LARGEST_RECORD_BYTES, OutputFile, Record, Store, StoreError, hash_file, io_error, lock::Lock,
+    record::digest_of,
+};
+use crate::format::memory::read_within;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -190,9 +194,9 @@ impl Store {
     ///
     /// # Errors
     /// If the system, not the record, stands in the way.
-    pub(super) fn record_fault(&self, key: &Digest) -> Result<Option<Fault>, StoreError> {
+    pub fn record_fault(&self, key: &Digest) -> Result<Option<Fault>, StoreError> {
         let path = self.record_path(key);
-        match fs::read(&path) {
+        match read_within(&path, LARGEST_RECORD_BYTES) {
             Ok(bytes) => Ok(Record::from_bytes(&bytes, key).err().map(|why| Fault::Record { why })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if is_of_the_system(&error) => Err(io_error("read", &path)(error)),

@@ -1,7 +1,8 @@
 //! Results that may lend parts of themselves to each other, by what they share. A side index: without it everything is
 //! computed anew, and nothing else is lost.
 
-use super::{Digest, Store};
+use super::{Digest, Store, notes::LARGEST_NOTE_BYTES};
+use crate::format::memory::read_text_within;
 use std::{collections::BTreeSet, fs, io::Write, path::PathBuf};
 
 /// Folder of the index in the cache: a file for each family, a line for each artifact.
@@ -16,7 +17,7 @@ impl Store {
 
     fn members(&self, family: &Digest) -> Vec<Digest> {
         // Lines that were cut short while they were written are no digests.
-        let text = fs::read_to_string(self.family_file(family)).unwrap_or_default();
+        let text = read_text_within(&self.family_file(family), LARGEST_NOTE_BYTES).unwrap_or_default();
         let known: BTreeSet<Digest> = text.lines().filter_map(|line| line.parse().ok()).collect();
         known.into_iter().filter(|output| self.artifact(output).is_dir()).collect()
     }

@@ -6,9 +6,11 @@
 
 use super::{
     Digest, StoreError, hash_file, io_error,
+    notes::LARGEST_NOTE_BYTES,
     seal::{sealed, unsealed},
     write_whole,
 };
+use crate::format::memory::read_within;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -108,7 +110,7 @@ impl FileDigests {
         let memos = if rehash {
             BTreeMap::new()
         } else {
-            fs::read(root.join(MEMO))
+            read_within(&root.join(MEMO), LARGEST_NOTE_BYTES)
                 .ok()
                 .and_then(|bytes| unsealed(&bytes).ok())
                 .map_or_else(BTreeMap::new, |memo: Memos| memo.files)

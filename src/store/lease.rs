@@ -12,7 +12,7 @@ use super::{Digest, StoreError, io_error};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, Weak,
@@ -78,11 +78,12 @@ impl Holder {
     /// The holder that a lease names; absent if nobody has the lease. Text that is being written, or that is none of ours, names
     /// a holder that is not known.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
-        let bytes = match fs::read(path) {
+        let mut bytes = Vec::new();
+        match File::open(path).and_then(|file| file.take(LONGEST as u64).read_to_end(&mut bytes)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.map_err(io_error("read", path))?,
-        };
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST)]).into_owned();
+            read => read.map(drop).map_err(io_error("read", path))?,
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let parts: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split(' ').collect();
         let parsed = match parts[..] {
             [system, process, nonce, beat] => process.parse().ok().zip(beat.parse().ok()).map(|(process, beat)| Self {

@@ -29,6 +29,7 @@ mod record;
 mod seal;
 mod verify;
 
+use crate::format::memory::read_within;
 pub use arrival::{Arrival, ArrivingFile};
 pub use collect::{Artifact, Collection, Inventory, Item, Roots, Unreached};
 pub use damage::{Damage, Fault};
@@ -204,7 +205,7 @@ impl Store {
     /// The record of a key whether or not its artifact is still there: what the key stood for, for explanations.
     #[must_use]
     pub fn remembered(&self, key: &Digest) -> Option<Record> {
-        Record::from_bytes(&fs::read(self.record_path(key)).ok()?, key).ok()
+        Record::from_bytes(&read_within(&self.record_path(key), LARGEST_RECORD_BYTES).ok()?, key).ok()
     }
 
     /// Waits until no one else computes `content`, then holds the right to compute it until the claim is dropped; gives

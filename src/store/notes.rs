@@ -6,11 +6,15 @@ use super::{
     seal::{sealed, unsealed},
     write_whole,
 };
+use crate::format::memory::read_within;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// Bytes of a note, or of an index, that is read: one of a hundred thousand tasks has a tenth of that.
+pub(super) const LARGEST_NOTE_BYTES: u64 = 256 << 20;
 
 /// A note that was looked for by listing a folder: what it holds, or what is wrong with it.
 pub type Listed<T> = (Digest, PathBuf, Result<T, String>);
@@ -19,7 +23,7 @@ impl Store {
     /// Reads what was noted about a study under `name`; absent if nothing readable is there.
     #[must_use]
     pub fn study_note<T: DeserializeOwned>(&self, name: &Digest) -> Option<T> {
-        unsealed(&fs::read(self.study_path(name)).ok()?).ok()
+        unsealed(&read_within(&self.study_path(name), LARGEST_NOTE_BYTES).ok()?).ok()
     }
 
     /// Notes something about a study under `name`.
@@ -81,7 +85,9 @@ fn list<T: DeserializeOwned>(folder: &Path) -> Result<Vec<Listed<T>>, StoreError
         let path = entry.map_err(io_error("read", folder))?.path();
         let name = path.file_stem().map(|name| name.to_string_lossy().parse());
         if let Some(Ok(name)) = name {
-            let note = fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| unsealed(&bytes));
+            let note = read_within(&path, LARGEST_NOTE_BYTES)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| unsealed(&bytes));
             notes.push((name, path, note));
         }
     }

@@ -1,5 +1,6 @@
 //! What a task is handed: input folders and files by role, an empty folder to write in, progress, cancellation, warnings.
 
+use crate::format::memory::{afford_json, read_within};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -194,13 +195,18 @@ impl<'a> Workbench<'a> {
     }
 }
 
+/// Bytes of a JSON file of an artifact, at most.
+const MOST_JSON_BYTES: u64 = 1 << 30;
+
 /// Reads a JSON file of an artifact.
 ///
 /// # Errors
 /// If the file is absent or is not what this version writes.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TaskError> {
-    let bytes = fs::read(path).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|error| TaskError::Io { path: path.to_owned(), source: error.into() })
+    let bytes = read_within(path, MOST_JSON_BYTES).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
+    let wrong = |source| TaskError::Io { path: path.to_owned(), source };
+    afford_json(path, &bytes).map_err(|error| wrong(io::Error::other(error)))?;
+    serde_json::from_slice(&bytes).map_err(|error| wrong(error.into()))
 }
 
 /// The caveats stored with an artifact.

@@ -47,6 +47,12 @@ pub fn cosine_drift(n_tr: usize, repetition_time_s: f64, high_pass_s: f64) -> Re
     Ok((1..=order as usize).map(cosine).collect())
 }
 
+/// How many cosines [`cosine_drift`] has, at most; none where it refuses.
+pub(super) fn n_cosines(n_tr: usize, repetition_time_s: f64, high_pass_s: f64) -> u128 {
+    let order = 2.0 * n_tr as f64 * repetition_time_s / high_pass_s;
+    if order.is_finite() && order > 0.0 { (order as u128 + 1).min(n_tr as u128) } else { 0 }
+}
+
 /// An orthonormal basis (n_samples x rank) of the centred and scaled regressors; no columns where there are none.
 ///
 /// # Errors

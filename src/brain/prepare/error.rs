@@ -9,6 +9,7 @@ use super::super::mask::MaskError;
 use super::clips::ClipError;
 use crate::format::cifti::{CiftiError, PlacesDifference};
 use crate::format::hcp::MovementError;
+use crate::format::memory::TooMuch;
 use crate::format::nifti::NiftiError;
 use crate::format::npy::NpyError;
 use crate::format::tsv::TsvError;
@@ -19,6 +20,9 @@ pub enum PrepareError {
     /// The series is not readable.
     #[error(transparent)]
     Image(#[from] NiftiError),
+    /// The series is larger than the memory for it.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// The CIFTI file is not readable.
     #[error(transparent)]
     Cifti(#[from] CiftiError),

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::PrepareError;
 use super::settings::{Compcor, CompcorMethod, Expansion, Nuisance};
+use crate::format::memory::read_within;
 use crate::format::motion::MOTION_COLUMNS;
 use crate::format::tsv::Table;
 
@@ -90,11 +91,7 @@ struct Description {
 
 fn read_sidecar(path: &Path) -> Result<BTreeMap<String, Description>, PrepareError> {
     let wrong = |reason: String| PrepareError::Sidecar { path: path.to_owned(), reason };
-    let found_bytes = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
-    if found_bytes > MAX_SIDECAR_BYTES {
-        return Err(wrong(format!("it is {found_bytes} bytes long, expected at most {MAX_SIDECAR_BYTES}")));
-    }
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let text = read_within(path, MAX_SIDECAR_BYTES).map_err(|error| wrong(error.to_string()))?;
     // Entries that are no tables describe something else than a column.
     let entries: BTreeMap<String, serde_json::Value> =
         serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;

@@ -13,6 +13,7 @@
 //! `STUDY` is the digest of the study file's place.
 
 use super::{SlurmError, batch::Resources, fate::Tries};
+use crate::format::memory::read_within;
 use crate::{
     executor::{Outcome, compute::Owner},
     plan::place_digest,
@@ -228,9 +229,12 @@ impl ClusterFolder {
     }
 }
 
+/// Bytes of a file between coordinator and workers: orders of ten thousand tasks have a tenth of that.
+pub(super) const MOST_BYTES: u64 = 256 << 20;
+
 /// Reads a file that was written whole; absent if it is not there or is no file of ours.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&read_within(path, MOST_BYTES).ok()?).ok()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

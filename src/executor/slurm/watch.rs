@@ -16,6 +16,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    io::{Read, Seek, SeekFrom},
     path::Path,
     time::{Duration, Instant},
 };
@@ -237,10 +238,16 @@ impl Coordinator<'_> {
 }
 
 /// Bytes of a log that are looked at for why its job ended.
-const LOOKED_AT: usize = 8192;
+const LOOKED_AT: u64 = 8192;
 
 /// The end of a job's log.
 fn end_of(log: &Path) -> String {
-    let bytes = fs::read(log).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LOOKED_AT)..]).into_owned()
+    let mut bytes = Vec::new();
+    // What a job writes has no bound, so the rest of its log is passed over.
+    let _ = fs::File::open(log).and_then(|mut file| {
+        let n_bytes = file.metadata()?.len();
+        file.seek(SeekFrom::Start(n_bytes.saturating_sub(LOOKED_AT)))?;
+        file.take(LOOKED_AT).read_to_end(&mut bytes)
+    });
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     SlurmError,
-    folder::{Alive, ClusterFolder, Report, Reported, read},
+    folder::{Alive, ClusterFolder, MOST_BYTES, Report, Reported, read},
 };
 use crate::{
     executor::{
@@ -10,6 +10,7 @@ use crate::{
         compute::{Ended, Job, News},
         trust::Trust,
     },
+    format::memory::read_within,
     store::{Digest, Store},
 };
 use serde_json::Value;
@@ -54,7 +55,7 @@ pub fn work(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Worked, SlurmError> {
     let path = ClusterFolder::orders(batch, element);
-    let bytes = fs::read(&path).map_err(super::folder::io("read", &path))?;
+    let bytes = read_within(&path, MOST_BYTES).map_err(super::folder::io("read", &path))?;
     let wrong = |why: String| SlurmError::Orders { path: path.clone(), why };
     let orders: Vec<Value> = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let orders = orders.into_iter().map(Order::read).collect::<Result<Vec<_>, _>>();

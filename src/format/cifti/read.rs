@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{CiftiError, EXTENSION_CODE, Maps, Matrix, parse_xml};
+use crate::format::memory::afford;
 use crate::format::nifti::header::Header;
 use crate::format::nifti::read::whole_number;
 use crate::format::nifti::source::{self, Source};
@@ -12,6 +13,9 @@ use crate::format::nifti::{Datatype, Encoding, NiftiError, encoding, read_each};
 
 /// Longest XML that is read; that of the finest grids in use is some megabytes.
 const MAX_XML_BYTES: u64 = 1 << 28;
+/// Bytes that the XML takes for each of its own once it is understood: an empty entry of six letters becomes two texts, in a list that
+/// grows by doubling.
+const MEMORY_PER_XML_BYTE: u128 = 24;
 /// Places that are gathered before they are written into the rows of a matrix: as many floats as a cache line holds.
 const PLACES_PER_BLOCK: usize = 16;
 
@@ -86,6 +90,9 @@ impl CiftiReader {
         let [extension] = &extensions[..] else {
             return Err(not_cifti("it does not have exactly one header extension of code 32, the XML of CIFTI"));
         };
+        let n_xml = extension.bytes.len();
+        let told = || format!("a description in XML of {n_xml} bytes");
+        afford(path, n_xml as u128 * MEMORY_PER_XML_BYTE, told).map_err(NiftiError::from)?;
         let matrix = parse_xml(path, &extension.bytes)?;
         let encoding = encoding(path, &header)?;
 
@@ -126,9 +133,12 @@ impl CiftiReader {
         mut put: impl FnMut(usize, &[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
         self.check_asked(places, maps)?;
-        let (mut values, mut buffer) = (vec![0.0; maps.len()], Vec::new());
+        self.afford(maps.len() as u128, size_of::<f32>())?;
+        let (mut values, mut buffer) = (Vec::new(), Vec::new());
         for (column, &place) in places.iter().enumerate() {
             self.fetch(place, &mut buffer)?;
+            // Only once a place is there: a header may promise what a compressed file does not hold.
+            values.resize(maps.len(), 0.0);
             self.info.encoding.gather(&buffer, maps, &mut values);
             put(column, &values)?;
         }
@@ -149,8 +159,10 @@ impl CiftiReader {
             return Err(NiftiError::Count { path, what: "values of a matrix", found, expected }.into());
         }
         // Neighbouring places go into each row together, as a write to memory for each single value takes far longer.
-        let mut block = vec![0.0; maps.len() * PLACES_PER_BLOCK];
+        self.afford(maps.len() as u128 * PLACES_PER_BLOCK as u128, size_of::<f32>())?;
+        let mut block = Vec::new();
         self.each_place(places, maps, |column, values| {
+            block.resize(maps.len() * PLACES_PER_BLOCK, 0.0);
             let within = column % PLACES_PER_BLOCK;
             block[within * maps.len()..][..maps.len()].copy_from_slice(values);
             if within + 1 == PLACES_PER_BLOCK || column + 1 == places.len() {
@@ -175,6 +187,7 @@ impl CiftiReader {
         let Maps::Labels(maps) = &matrix.maps else {
             return Err(CiftiError::Kind { path, found: matrix.kind(), expected: "labels such as `.dlabel.nii`" });
         };
+        self.afford(maps.len() as u128 * matrix.places.len() as u128, size_of::<i32>())?;
         let known: Vec<BTreeSet<i32>> =
             maps.iter().map(|map| map.labels.iter().map(|label| label.key).chain([0]).collect()).collect();
         let (mut keys, mut buffer) = (vec![Vec::new(); maps.len()], Vec::new());
@@ -191,6 +204,17 @@ impl CiftiReader {
             }
         }
         Ok(keys)
+    }
+
+    /// Whether so many values can be held beside the stored bytes of a place.
+    fn afford(&self, n_values: u128, value_bytes: usize) -> Result<(), CiftiError> {
+        let info = &self.info;
+        let (n_maps, n_places) = (info.n_maps(), info.n_places());
+        let stored_bytes = n_maps as u128 * info.datatype.size_bytes() as u128;
+        let needed_bytes = n_values * value_bytes as u128 + stored_bytes;
+        let told = || format!("{n_maps} maps of {n_places} places");
+        afford(&info.path, needed_bytes, told).map_err(NiftiError::from)?;
+        Ok(())
     }
 
     fn check_asked(&self, places: &[usize], maps: &[usize]) -> Result<(), CiftiError> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::format::memory::read_within;
 use crate::format::motion::{HEAD_RADIUS_MM, MOTION_COLUMNS};
 use crate::format::tsv::{MISSING, Table, TsvError};
 
@@ -77,7 +78,7 @@ pub fn read_movement(path: &Path) -> Result<Table, MovementError> {
     if found_bytes > MAX_BYTES {
         return Err(MovementError::TooLarge { path: path.to_owned(), found_bytes });
     }
-    parse(path, &std::fs::read(path).map_err(io_error)?)
+    parse(path, &read_within(path, MAX_BYTES).map_err(io_error)?)
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Table, MovementError> {

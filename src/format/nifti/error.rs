@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::format::annex::Unfetched;
+use crate::format::memory::TooMuch;
 
 /// What can go wrong with an image.
 #[derive(Debug, Error)]
@@ -49,6 +50,9 @@ pub enum NiftiError {
         /// Bytes of header and data promised, uncompressed.
         promised_bytes: u128,
     },
+    /// It is larger than the memory for it.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// The data end before the last volume.
     #[error("`{}` ends inside volume {volume} of {n_volumes}: it was cut off or damaged ({source})", path.display())]
     Truncated {

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::header::{EXTENDER_BYTES, Header};
 use super::source::{self, Source};
 use super::{NiftiError, io_error};
+use crate::format::memory::afford;
 
 /// Bytes of the length and the code before the contents of an extension.
 pub(in crate::format) const PREFIX_BYTES: usize = 8;
@@ -65,6 +66,7 @@ pub(in crate::format) fn read_each(
         }
         let n_contents = n_bytes - PREFIX_BYTES;
         if wanted(code) {
+            afford(path, n_contents as u128, || format!("a header extension of {n_contents} bytes"))?;
             let mut bytes = Vec::new();
             source.fill(&mut bytes, n_contents).map_err(io_error(path))?;
             extensions.push(Extension { code, bytes });

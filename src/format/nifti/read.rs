@@ -12,6 +12,7 @@ use std::thread;
 use super::header::Header;
 use super::source::{self, Source};
 use super::{NiftiError, NiftiInfo};
+use crate::format::memory::afford;
 
 /// One volume is being read, one waits, one is being looked at.
 const N_BUFFERS: usize = 3;
@@ -37,6 +38,7 @@ fn believe(path: &Path, header: &Header, source: &Source) -> Result<NiftiInfo, N
 /// As [`read_info`], or if the image has several volumes or its data are cut off.
 pub fn read_volume(path: &Path) -> Result<(NiftiInfo, Vec<f32>), NiftiError> {
     let mut reader = single_volume(path)?;
+    reader.afford_volumes(2 * size_of::<f32>())?;
     let mut values = Vec::new();
     reader.each_volume(|_, volume| {
         values = volume.to_vec();
@@ -52,6 +54,7 @@ pub fn read_volume(path: &Path) -> Result<(NiftiInfo, Vec<f32>), NiftiError> {
 pub fn read_labels(path: &Path) -> Result<(NiftiInfo, Vec<i32>), NiftiError> {
     let mut reader = single_volume(path)?;
     let info = reader.info.clone();
+    reader.afford_volumes(size_of::<i32>())?;
     let mut labels = Vec::new();
     reader.each_stored_volume(0..1, |_, bytes| {
         labels.reserve_exact(info.n_voxels());
@@ -143,6 +146,7 @@ impl VolumeReader {
         mut visit: impl FnMut(usize, &[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
         let (encoding, n_volumes, n_voxels) = (self.info.encoding, self.info.n_volumes, self.info.n_voxels());
+        self.afford_volumes(size_of::<f32>())?;
         let mut values = Vec::new();
         self.each_stored_volume(0..n_volumes, |volume, bytes| {
             values.resize(n_voxels, 0.0);
@@ -168,8 +172,8 @@ impl VolumeReader {
         kept: &[usize],
         mut put: impl FnMut(usize, &[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut values = vec![0.0; offsets.len()];
         self.check_asked(offsets, kept)?;
+        let mut values = vec![0.0; offsets.len()];
         let (encoding, mut row) = (self.info.encoding, 0);
         self.each_stored_volume(kept.iter().copied(), |_, bytes| {
             encoding.gather(bytes, offsets, &mut values);
@@ -212,12 +216,25 @@ impl VolumeReader {
         check("volume", kept.last(), self.info.n_volumes)
     }
 
+    /// Whether the buffers can be held, with so many bytes more for each voxel of one volume.
+    fn afford_volumes(&self, more_bytes: usize) -> Result<(), NiftiError> {
+        let info = &self.info;
+        let stored_bytes = N_BUFFERS.min(info.n_volumes) as u128 * info.datatype.size_bytes() as u128;
+        let n_voxels = info.n_voxels() as u128;
+        let [x, y, z] = info.shape;
+        afford(&info.path, n_voxels * (stored_bytes + more_bytes as u128), || {
+            format!("volumes of {x} x {y} x {z} voxels")
+        })?;
+        Ok(())
+    }
+
     /// Hands the stored bytes of some volumes, in ascending order, to `visit`, with the index of the volume.
     fn each_stored_volume<E: From<NiftiError>>(
         &mut self,
         kept: impl Iterator<Item = usize> + Send,
         mut visit: impl FnMut(usize, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.afford_volumes(0)?;
         thread::scope(|scope| {
             let (full_sender, full) = mpsc::channel();
             let (empty_sender, empty) = mpsc::channel();

@@ -7,6 +7,7 @@ use ndarray::Array2;
 
 use super::NpyError;
 use super::body::Body;
+use crate::format::memory::afford;
 
 /// Reads blocks of rows or columns of a matrix in memory proportional to the block.
 pub struct MatrixReader {
@@ -57,7 +58,7 @@ impl MatrixReader {
     /// Reads the rectangle where `rows` and `columns` meet.
     ///
     /// # Errors
-    /// If a range leaves the matrix or the file cannot be read.
+    /// If a range leaves the matrix, the block is larger than the memory for it, or the file cannot be read.
     pub fn block(&mut self, rows: Range<usize>, columns: Range<usize>) -> Result<Array2<f32>, NpyError> {
         self.check("rows", &rows, self.n_rows)?;
         self.check("columns", &columns, self.n_columns)?;
@@ -66,6 +67,14 @@ impl MatrixReader {
             false => (rows, columns, self.n_columns),
             true => (columns, rows, self.n_rows),
         };
+        let n_values = outer.len() as u128 * inner.len() as u128;
+        // In Fortran order the block is turned into a second one.
+        let n_copies = if self.body.fortran_order { 2 } else { 1 };
+        afford(&self.body.path, n_values * (n_copies * size_of::<f32>()) as u128, || {
+            let (n_rows, n_columns) =
+                if self.body.fortran_order { (inner.len(), outer.len()) } else { (outer.len(), inner.len()) };
+            format!("a block of {n_rows} x {n_columns} numbers")
+        })?;
         let mut values = vec![0.0; outer.len() * inner.len()];
         if inner.len() == stride {
             self.body.read_elements(outer.start * stride, &mut values)?;

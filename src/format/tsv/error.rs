@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::format::memory::TooMuch;
 use crate::format::names::listed;
 
 /// Largest table read; the longest confounds tables are some tens of megabytes.
@@ -29,6 +30,9 @@ pub enum TsvError {
         /// Its length.
         found_bytes: u64,
     },
+    /// It is larger than the memory for it.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// The text is not UTF-8.
     #[error("`{}` line {line} is not UTF-8: save it again with that encoding", path.display())]
     Encoding {

@@ -1,6 +1,8 @@
 //! A few columns of a large table as numbers, without making a text of every field.
 
+use super::error::MAX_TABLE_BYTES;
 use super::{MISSING, Table, TsvError};
+use crate::format::memory::{afford, read_within};
 use std::path::Path;
 
 /// The rows of `columns`, `None` where a field is `n/a`.
@@ -10,7 +12,10 @@ use std::path::Path;
 /// # Errors
 /// As [`Table::read`] and [`Table::numbers`].
 pub fn read_numbers<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Vec<[Option<f64>; N]>, TsvError> {
-    let bytes = std::fs::read(path).map_err(|source| TsvError::Io { path: path.to_owned(), source })?;
+    let bytes = read_within(path, MAX_TABLE_BYTES).map_err(|source| TsvError::Io { path: path.to_owned(), source })?;
+    let n_lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    let row_bytes = size_of::<[Option<f64>; N]>();
+    afford(path, 2 * n_lines as u128 * row_bytes as u128, || format!("a table of {n_lines} lines"))?;
     if let Some(rows) = plain_numbers(&bytes, columns) {
         return Ok(rows);
     }

@@ -4,6 +4,7 @@
 //! does beyond this is not needed.
 
 use super::{HubError, HubModel, HubSettings, address::Address};
+use crate::format::secret::{Secrets, hidden};
 use std::{io, time::Duration};
 use ureq::{
     Agent, Body, Timeout,
@@ -56,6 +57,8 @@ pub(super) struct Client<'s> {
     agent: Agent,
     settings: &'s HubSettings,
     model: &'s HubModel,
+    /// What no message may hold, whoever wrote it.
+    secrets: Secrets,
 }
 
 impl<'s> Client<'s> {
@@ -75,7 +78,8 @@ impl<'s> Client<'s> {
             // A proxy elsewhere cannot reach it.
             config = config.proxy(None);
         }
-        Self { agent: config.build().into(), settings, model }
+        let secrets = Secrets::new(settings.token.clone());
+        Self { agent: config.build().into(), settings, model, secrets }
     }
 
     /// The address of a path at the hub.
@@ -87,7 +91,7 @@ impl<'s> Client<'s> {
     pub(super) fn ask(&self, url: &str, request: Request) -> Result<Response<Body>, Failure> {
         let mut address = Address::new(url);
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.ask_there(&address, request).map_err(failure)?;
+            let answer = self.ask_there(&address, request).map_err(|error| self.failure(error))?;
             let status = answer.status().as_u16();
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                 return self.accepted(url, answer);
@@ -123,7 +127,7 @@ impl<'s> Client<'s> {
 
     fn accepted(&self, url: &str, answer: Response<Body>) -> Result<Response<Body>, Failure> {
         let status = answer.status().as_u16();
-        let (model, url) = (self.model.clone(), url.to_owned());
+        let (model, url) = (self.model.clone(), hidden(url).into_owned());
         match status {
             200 | 206 | 416 => Ok(answer),
             401 | 403 => {
@@ -157,6 +161,7 @@ impl<'s> Client<'s> {
     /// Waits before the next attempt; fails if there were enough.
     pub(super) fn pause(&self, attempt: u32, wish: Option<Duration>, reason: &str) -> Result<(), Failure> {
         if attempt >= MOST_ATTEMPTS {
+            let reason = self.secrets.hidden_in(reason);
             return Err(Failure::Unreachable { reason: format!("after {attempt} attempts {reason}") });
         }
         let pause = self.settings.retry_pause * 2u32.pow(attempt - 1);
@@ -164,37 +169,40 @@ impl<'s> Client<'s> {
         Ok(())
     }
 
+    /// What follows from an error of the connection. Some of them quote the address, which may be one that was signed for us.
+    fn failure(&self, error: ureq::Error) -> Failure {
+        let told = |error: &dyn std::fmt::Display| self.secrets.hidden_in(&error.to_string());
+        let passing = |reason| Failure::Passing { reason, pause: None };
+        match error {
+            // Of what the system says of a connection, only that it broke may be otherwise next time.
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::WouldBlock => passing(told(&error)),
+                _ => Failure::Unreachable { reason: told(&error) },
+            },
+            ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+            | ureq::Error::BadUri(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::ConnectProxyFailed(_) => Failure::Unreachable { reason: told(&error) },
+            _ => passing(told(&error)),
+        }
+    }
+
     pub(super) fn no_answer(&self, url: &str, found: impl Into<String>, expected: impl Into<String>) -> HubError {
-        HubError::Answer { url: url.to_owned(), found: found.into(), expected: expected.into() }
+        let (found, expected) = (self.secrets.hidden_in(&found.into()), expected.into());
+        HubError::Answer { url: hidden(url).into_owned(), found, expected }
     }
 }
 
 /// A header's text.
 pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn failure(error: ureq::Error) -> Failure {
-    let passing = |reason| Failure::Passing { reason, pause: None };
-    match error {
-        // Of what the system says of a connection, only that it broke may be otherwise next time.
-        ureq::Error::Io(error) => match error.kind() {
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::WouldBlock => passing(error.to_string()),
-            _ => Failure::Unreachable { reason: error.to_string() },
-        },
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
-        | ureq::Error::Tls(_)
-        | ureq::Error::Rustls(_)
-        | ureq::Error::BadUri(_)
-        | ureq::Error::InvalidProxyUrl
-        | ureq::Error::ConnectProxyFailed(_) => Failure::Unreachable { reason: error.to_string() },
-        _ => passing(error.to_string()),
-    }
 }

@@ -1,7 +1,11 @@
 //! Where the hub is, where its files are kept, and who asks. Owns the usual environment variables' meaning; reads no
 //! environment itself.
 
-use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
+use crate::format::{memory::read_text_within, secret::hidden};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// Bytes of a file with a token.
+const MOST_TOKEN_BYTES: u64 = 1 << 16;
 
 /// The hub that is asked if no other is set.
 const ENDPOINT: &str = "https://huggingface.co";
@@ -38,7 +42,11 @@ impl HubSettings {
         let cache = folder(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).unwrap_or_else(|| home.join("hub"));
         let saved = || {
             let path = folder(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token"));
-            if is_true(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) { None } else { fs::read_to_string(path).ok() }
+            if is_true(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) {
+                None
+            } else {
+                read_text_within(&path, MOST_TOKEN_BYTES).ok()
+            }
         };
         let token = text(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(saved);
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| ENDPOINT.to_owned());
@@ -56,7 +64,7 @@ impl std::fmt::Debug for HubSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A token must not get into a log.
         f.debug_struct("HubSettings")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &hidden(&self.endpoint))
             .field("cache", &self.cache)
             .field("offline", &self.offline)
             .field("has_token", &self.token.is_some())
@@ -67,7 +75,7 @@ impl std::fmt::Debug for HubSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::{fs, path::Path};
 
     fn settings(variables: &[(&str, &str)]) -> HubSettings {
         HubSettings::from_environment(|name| {

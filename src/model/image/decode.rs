@@ -18,12 +18,16 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 use super::super::error::ModelError;
 use super::super::file::read_bounded;
 use super::jpeg;
+use crate::format::memory::{afford_unnamed, budget_bytes};
 
 /// No image has more pixels: decoding one takes at most 1.2 GB, twice that of its RGBA form.
 pub const AREA_LIMIT_PX: u64 = 100_000_000;
 
 /// The most that a decoder may allocate: samples of four channels of 16 bits at the largest area.
 const DECODER_LIMIT_BYTES: u64 = 8 * AREA_LIMIT_PX;
+
+/// Bytes that decoding takes for a pixel: samples of four channels of 16 bits, and those of RGB that come out of them.
+const PIXEL_BYTES: u128 = 12;
 
 /// The most that an image file may hold.
 const FILE_LIMIT_BYTES: u64 = 512 << 20;
@@ -72,7 +76,8 @@ fn check_size(width: u64, height: u64) -> Result<(), String> {
         let limit = AREA_LIMIT_PX / 1_000_000;
         return Err(format!("{width} by {height} pixels: expected at most {limit} million; scale the image down"));
     }
-    Ok(())
+    let needed_bytes = u128::from(width) * u128::from(height) * PIXEL_BYTES;
+    afford_unnamed(needed_bytes, || format!("{width} by {height} pixels"))
 }
 
 fn decode_other(bytes: &[u8]) -> Result<(DynamicImage, Orientation), String> {
@@ -89,7 +94,7 @@ fn decode_other(bytes: &[u8]) -> Result<(DynamicImage, Orientation), String> {
         format!("the {name} data cannot be decoded: {error}")
     };
     let mut limits = Limits::default();
-    limits.max_alloc = Some(DECODER_LIMIT_BYTES);
+    limits.max_alloc = Some(DECODER_LIMIT_BYTES.min(budget_bytes()));
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();

@@ -9,7 +9,7 @@ use super::{
     labels::{Labels, camel, injective, or_missing},
 };
 use crate::{
-    format::{bids::Entities, tsv::Table},
+    format::{bids::Entities, memory::read_text_within, tsv::Table},
     spec::{Design, Subjects, written::Encoding},
     task::{maps::MAPS, report::TABLES},
 };
@@ -236,8 +236,11 @@ fn names(folder: &Path) -> Result<Vec<String>, ExportError> {
     Ok(names)
 }
 
+/// Bytes that the description of a map may have.
+const MOST_SIDECAR_BYTES: u64 = 16 << 20;
+
 fn sidecar(path: &Path) -> Result<Map<String, Value>, ExportError> {
-    let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+    let text = read_text_within(path, MOST_SIDECAR_BYTES).map_err(io_error("read", path))?;
     serde_json::from_str(&text)
         .map_err(|error| ExportError::Result { path: path.to_owned(), problem: error.to_string() })
 }

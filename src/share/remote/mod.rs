@@ -13,9 +13,11 @@ mod push;
 mod transfer;
 
 use crate::{
+    format::secret::{Secrets, hidden},
     spec::RemoteAddress,
     store::{Digest, LARGEST_RECORD_BYTES, Record, StoreError},
 };
+use futures_util::StreamExt;
 use object_store::{Error as ObjectError, GetOptions, ObjectStore, path::Path as ObjectPath};
 pub use push::Pushed;
 use std::{
@@ -39,6 +41,8 @@ pub struct Remote {
     prefix: String,
     runtime: Runtime,
     away: OnceLock<()>,
+    /// What no message may hold, whoever wrote it.
+    secrets: Secrets,
     /// Objects that were not what they should be: what is given to others takes their place.
     refused: Mutex<HashSet<String>>,
 }
@@ -95,12 +99,14 @@ impl Remote {
     /// # Errors
     /// If the folder is not there, or the environment has not what the service needs. With `may_write`, a folder is made.
     pub fn open(address: &RemoteAddress, may_write: bool) -> Result<Self, RemoteError> {
-        let away = |why: String| RemoteError::Away { remote: plain(&address.name), why: plain(&why) };
+        let secrets = open::secrets();
+        let away =
+            |why: String| RemoteError::Away { remote: plain(&address.name), why: plain(&secrets.hidden_in(&why)) };
         let objects = open::objects(address, may_write).map_err(away)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| away(error.to_string()))?;
         let (name, prefix) = (plain(&address.name), address.prefix.clone());
-        Ok(Self { name, objects, prefix, runtime, away: OnceLock::new(), refused: Mutex::default() })
+        Ok(Self { name, objects, prefix, runtime, away: OnceLock::new(), secrets, refused: Mutex::default() })
     }
 
     /// What it is called.
@@ -147,12 +153,21 @@ impl Remote {
             if found.meta.size > LARGEST_RECORD_BYTES {
                 return Ok(Err(found.meta.size));
             }
-            found.bytes().await.map(Ok)
+            // What comes counts, not what was announced.
+            let (mut bytes, mut pieces) = (Vec::new(), found.into_stream());
+            while let Some(piece) = pieces.next().await {
+                bytes.extend_from_slice(&piece?);
+                if bytes.len() as u64 > LARGEST_RECORD_BYTES {
+                    return Ok(Err(bytes.len() as u64));
+                }
+            }
+            Ok(Ok(bytes))
         };
         match self.wait(PATIENCE, read)? {
-            Ok(Ok(bytes)) => Ok(Some(bytes.to_vec())),
+            Ok(Ok(bytes)) => Ok(Some(bytes)),
             Ok(Err(size)) => {
-                Err(self.refused(object, format!("it has {size} bytes, expected at most {LARGEST_RECORD_BYTES}")))
+                Err(self
+                    .refused(object, format!("it has {size} bytes or more, expected at most {LARGEST_RECORD_BYTES}")))
             }
             Err(ObjectError::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.away(&error)),
@@ -172,12 +187,16 @@ impl Remote {
     }
 
     fn away(&self, error: &ObjectError) -> RemoteError {
-        RemoteError::Away { remote: self.name.clone(), why: plain(&told(error)) }
+        RemoteError::Away { remote: self.name.clone(), why: plain(&self.secrets.hidden_in(&told(error))) }
     }
 
     fn refused(&self, object: &str, why: String) -> RemoteError {
         self.refused.lock().expect("no holder panics").insert(object.to_owned());
-        RemoteError::Refused { remote: self.name.clone(), object: plain(object), why: plain(&why) }
+        RemoteError::Refused {
+            remote: self.name.clone(),
+            object: plain(object),
+            why: plain(&self.secrets.hidden_in(&why)),
+        }
     }
 
     fn path(&self, object: &str) -> ObjectPath {
@@ -220,6 +239,7 @@ const TOLD: usize = 400;
 
 /// What others wrote, without what would move a terminal's cursor, and not at any length.
 fn plain(text: &str) -> String {
+    let text = hidden(text);
     let letters = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
     let told: String = letters.take(TOLD).collect();
     if text.chars().count() > TOLD { told + "…" } else { told }

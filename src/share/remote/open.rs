@@ -1,7 +1,10 @@
 //! The service behind an address, with credentials from the environment as its own tools take them.
 
 use super::PART_BYTES;
-use crate::spec::{RemoteAddress, Service};
+use crate::{
+    format::secret::{Secrets, is_secret_name},
+    spec::{RemoteAddress, Service},
+};
 use object_store::{
     BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
@@ -10,7 +13,7 @@ use object_store::{
     http::HttpBuilder,
     local::LocalFileSystem,
 };
-use std::{fs, sync::Arc, time::Duration};
+use std::{env, fs, sync::Arc, time::Duration};
 
 /// Bytes a second that a connection must carry to be worth waiting for.
 pub(super) const SLOWEST_BYTES_A_SECOND: u64 = 64 << 10;
@@ -29,6 +32,31 @@ fn retry() -> RetryConfig {
     let (init_backoff, max_backoff) = (Duration::from_millis(200), Duration::from_secs(2));
     let backoff = BackoffConfig { init_backoff, max_backoff, base: 2.0 };
     RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(8) }
+}
+
+/// What the environment holds of secrets, under any name: services and their libraries quote what they were sent.
+pub(super) fn secrets() -> Secrets {
+    let of_service = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|start| name.starts_with(start));
+    let found = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Secrets::new(found.flat_map(|(name, value)| {
+        let is_secret = is_secret_name(&name) || (of_service(&name) && is_key(&name));
+        // Of a document with a key in it the key alone may be quoted.
+        let inner = if is_secret { texts_of(&value) } else { Vec::new() };
+        is_secret.then_some(value).into_iter().chain(inner).collect::<Vec<_>>()
+    }))
+}
+
+/// Whether a service's variable holds a key or a signature: the names differ from service to service.
+fn is_key(name: &str) -> bool {
+    ["KEY", "SAS", "SIGNATURE", "TOKEN", "SECRET"].iter().any(|word| name.contains(word)) && !name.ends_with("_KEY_ID")
+}
+
+/// The long texts of a JSON object, such as `private_key`.
+fn texts_of(value: &str) -> Vec<String> {
+    const SHORTEST_KEY: usize = 40;
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(value).unwrap_or_default();
+    let texts = object.into_iter().filter_map(|(_, value)| value.as_str().map(str::to_owned));
+    texts.filter(|text| text.len() >= SHORTEST_KEY && !text.contains("://")).collect()
 }
 
 /// Opens what an address names, or says why that cannot be.

@@ -160,8 +160,10 @@ impl Remote {
         };
         match found.payload {
             GetResultPayload::File(mut opened, _) => {
-                let away =
-                    |error: std::io::Error| RemoteError::Away { remote: self.name.clone(), why: error.to_string() };
+                let away = |error: std::io::Error| RemoteError::Away {
+                    remote: self.name.clone(),
+                    why: super::plain(&error.to_string()),
+                };
                 opened.seek(SeekFrom::Start(found.range.start)).map_err(away)?;
                 let mut opened = opened.take(range.end - range.start);
                 let mut block = vec![0; BLOCK_BYTES];

@@ -4,10 +4,11 @@
 //! whose path differs in positions only, such as `rows[].score`.
 
 use super::spread::{Deviation, Spread, printable};
+use crate::format::memory::{afford_json, read_within};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
 };
@@ -86,10 +87,9 @@ fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
 /// Two JSON files; an error if one of them is none.
 pub(super) fn documents(expected: &Path, found: &Path, file: &str) -> io::Result<Option<Deviation>> {
     let read = |path: &Path| -> io::Result<Value> {
-        if fs::metadata(path)?.len() > MOST_BYTES {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large to be taken apart"));
-        }
-        Ok(serde_json::from_slice(&fs::read(path)?)?)
+        let bytes = read_within(path, MOST_BYTES)?;
+        afford_json(path, &bytes).map_err(io::Error::other)?;
+        Ok(serde_json::from_slice(&bytes)?)
     };
     let mut spreads = BTreeMap::new();
     values(&read(expected)?, &read(found)?, &mut Vec::new(), &mut spreads);

@@ -2,9 +2,12 @@
 //! contradict each other. Knows nothing of how a script is written but that everything has a line of its own.
 
 use super::slurm::SlurmSettings;
-use crate::spec::{
-    diagnostic::Diagnostic,
-    document::{Document, FieldPath},
+use crate::{
+    format::secret::assigned,
+    spec::{
+        diagnostic::Diagnostic,
+        document::{Document, FieldPath},
+    },
 };
 
 /// What names of partitions, accounts and the like consist of, besides letters and digits of ASCII.
@@ -130,6 +133,12 @@ fn wrong_setup(text: &str) -> Option<Wrong> {
     let wrong = |what: &str, hint: &str| Some((what.to_owned(), hint.to_owned()));
     if breaks_line(text) {
         return wrong("holds a line break or another control character", "give each line an entry of its own");
+    }
+    if !assigned(text).is_empty() {
+        return Some((
+            "sets a variable with the name of a secret, and every script of a job would hold it",
+            "keep it in a file that only you can read, and write `. FILE` or `export NAME=\"$(cat FILE)\"`; what your own environment has, jobs have too",
+        ));
     }
     // A backslash that is not itself escaped would make the next line of the script a part of this one.
     let n_backslashes = text.len() - text.trim_end_matches('\\').len();

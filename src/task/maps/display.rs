@@ -6,7 +6,10 @@
 use super::MapList;
 use crate::{
     brain::{locations::Locations, mask::VoxelTable},
-    format::nifti::{ImageHeader, NiftiError, SampleType, VolumeWriter},
+    format::{
+        memory::read_within,
+        nifti::{ImageHeader, NiftiError, SampleType, VolumeWriter},
+    },
     report::{Measure, Scale, Viewer, ViewerBrain, ViewerFrame, ViewerMap},
     task::{TaskError, Workbench},
 };
@@ -200,7 +203,7 @@ fn brain_of<'a>(lists: &'a [(&'a Path, MapList)], subject: &str) -> Option<(&'a 
 
 fn read(artifact: &Path, file: &str) -> Result<Vec<u8>, TaskError> {
     let path = artifact.join(file);
-    fs::read(&path).map_err(|source| TaskError::Io { path, source })
+    read_within(&path, u64::MAX).map_err(|source| TaskError::Io { path, source })
 }
 
 /// How many frames of each entry fit, given their sizes: entries of one frame in their order, then equally many of all others.
