@@ -48,33 +48,39 @@ def texts_of(package):
     return [path.read_text(errors="replace").strip() for path in sorted(files)]
 
 
+def mit_of(authors):
+    """Our own copy of the text for somebody else's code, where a crate says `MIT` and brings none."""
+    return re.sub(r"^Copyright .*$", f"Copyright (c) {authors}", (ROOT / "LICENSE-MIT").read_text().strip(), count=1, flags=re.MULTILINE)
+
+
 def main(out, more):
-    holders = {}
-    heads, without = [], []
-    for package in linked_crates():
-        name = f"{package['name']} {package['version']}"
+    heads, holders = [], {}
+
+    def add(name, text):
+        # Lines are broken differently from crate to crate.
+        holders.setdefault(" ".join(text.split()), (text, []))[1].append(name)
+
+    rust = {"name": "Rust's standard library", "version": "", "license": "MIT OR Apache-2.0", "authors": ["the Rust Project's contributors"]}
+    for package in [*linked_crates(), rust]:
+        name = f"{package['name']} {package['version']}".strip()
         expression = package["license"] or "a licence of its own"
         authors = ", ".join(re.sub(r" *<.*?>", "", author) for author in package["authors"])
         heads.append(f"{name}: {expression}" + (f"; {authors}" if authors else ""))
-        texts = texts_of(package)
-        # Who brings no text says by its expression which one it means; ours have those.
+        texts = texts_of(package) if package is not rust else []
+        if not texts and "MIT" in re.split(r" OR |/", expression):
+            texts = [mit_of(authors or f"the authors of {package['name']}")]
         if not texts:
-            choices = re.split(r" OR |/", expression)
-            known = [text for choice, text in (("MIT", "LICENSE-MIT"), ("Apache-2.0", "LICENSE-APACHE")) if choice in choices]
-            if not known:
-                without.append(f"{name} ({expression})")
+            sys.exit(f"licences.py: {name} ({expression}) has no text of its licence beside its Cargo.toml; expected one, or MIT among its licences")
         for text in texts:
-            holders.setdefault(text, []).append(name)
-    if without:
-        sys.exit("licences.py: no text of the licence of " + ", ".join(without) + "; expected a file beside its Cargo.toml, or MIT or Apache-2.0")
+            add(name, text)
     named = [(f"{path.stem}, in the page", path) for path in sorted((ROOT / "src/report/vendored").glob("*.LICENSE"))]
     named += [(name, pathlib.Path(path)) for name, path in (pair.split("=", 1) for pair in more)]
     for name, path in named:
         heads.append(f"{name}: see below")
-        holders.setdefault(path.read_text(errors="replace").strip(), []).append(name)
+        add(name, path.read_text(errors="replace").strip())
     lines = ["What this program contains beside its own code, and under which licences.", "", *heads]
-    for text, names in holders.items():
-        lines += ["", "=" * 100, *names, "", text]
+    for text, names in holders.values():
+        lines += ["", "=" * 100, *dict.fromkeys(names), "", text]
     pathlib.Path(out).write_text("\n".join(lines) + "\n")
     print(f"licences: {len(heads)} parts, {len(holders)} texts")
 

@@ -7,6 +7,7 @@ mod cluster;
 mod format;
 mod math;
 mod model;
+mod project;
 mod report;
 mod spec;
 mod stimulus;
