@@ -19,7 +19,9 @@ fn direct_dependencies(manifest: &Table) -> Vec<String> {
         let Some(value) = value.as_table() else { continue };
         match name.as_str() {
             "dependencies" | "dev-dependencies" | "build-dependencies" => found.extend(value.keys().cloned()),
-            "target" => value.values().filter_map(toml::Value::as_table).for_each(|of| found.extend(direct_dependencies(of))),
+            "target" => {
+                value.values().filter_map(toml::Value::as_table).for_each(|of| found.extend(direct_dependencies(of)))
+            }
             _ => {}
         }
     }
@@ -33,7 +35,9 @@ fn explained(document: &str) -> Option<Vec<(String, String)>> {
     let mut lines = document.lines().skip_while(|line| *line != "| crate | why it is here |");
     lines.next()?;
     let rows = lines.skip(1).map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
-    Some(rows.flat_map(|(crates, why)| crates.split(", ").map(|name| (name.replace('`', ""), why.to_owned()))).collect())
+    Some(
+        rows.flat_map(|(crates, why)| crates.split(", ").map(|name| (name.replace('`', ""), why.to_owned()))).collect(),
+    )
 }
 
 #[test]
@@ -55,7 +59,8 @@ fn the_table_of_dependencies_names_each_once_and_nothing_else() {
 
 #[test]
 fn dependencies_for_some_systems_and_for_tests_count_too() {
-    let manifest = "[dependencies]\na = '1'\n[dev-dependencies]\nb = '1'\n[target.'cfg(unix)'.dependencies]\nc = '1'\na = '1'\n";
+    let manifest =
+        "[dependencies]\na = '1'\n[dev-dependencies]\nb = '1'\n[target.'cfg(unix)'.dependencies]\nc = '1'\na = '1'\n";
     assert_eq!(direct_dependencies(&toml::from_str(manifest).unwrap()), ["a", "b", "c"]);
 }
 
@@ -73,7 +78,8 @@ fn the_wheel_says_of_itself_what_the_crate_says() {
 fn the_wheel_asks_for_an_onnx_runtime_that_has_the_interface_that_is_used() {
     let (crate_, wheel) = (table("Cargo.toml"), table("pyproject.toml"));
     let features = crate_["dependencies"]["ort"]["features"].as_array().unwrap();
-    let interface = features.iter().find_map(|feature| feature.as_str()?.strip_prefix("api-")).expect("`ort` names one");
+    let interface =
+        features.iter().find_map(|feature| feature.as_str()?.strip_prefix("api-")).expect("`ort` names one");
     let wanted = format!("onnxruntime>=1.{interface},<2");
     let dependencies = wheel["project"]["dependencies"].as_array().unwrap();
     assert_eq!(dependencies.iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>(), [wanted]);
@@ -85,7 +91,10 @@ fn advisories_that_are_passed_over_are_known_and_have_a_reason() {
     let rules = table("deny.toml");
     for ignored in rules["advisories"]["ignore"].as_array().unwrap() {
         let id = ignored["id"].as_str().unwrap();
-        assert!(known.lines().any(|line| line.starts_with(&format!("{id}\t"))), "{id} is not in scripts/advisories.tsv");
+        assert!(
+            known.lines().any(|line| line.starts_with(&format!("{id}\t"))),
+            "{id} is not in scripts/advisories.tsv"
+        );
         assert!(ignored["reason"].as_str().unwrap().len() > 20, "{id}");
     }
     for skipped in rules["bans"]["skip"].as_array().unwrap() {

@@ -152,9 +152,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let home = folder.path().canonicalize().expect("it exists");
         let program = file(home.join("tools/hebb/bin/hebb"));
-        let library = file(
-            home.join("tools/hebb/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.31.1"),
-        );
+        let library =
+            file(home.join("tools/hebb/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.31.1"));
         file(home.join("tools/hebb/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime_providers_shared.so"));
         let link = home.join("bin/hebb");
         fs::create_dir_all(home.join("bin")).expect("a temporary folder");

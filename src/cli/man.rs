@@ -85,11 +85,12 @@ fn add_pages(command: &clap::Command, above: Option<&str>, pages: &mut Vec<Page>
 }
 
 /// What [`super::main`] exits with.
-const EXITS: [(&str, &str); 4] = [
+const EXITS: [(&str, &str); 5] = [
     ("0", "Done."),
     ("1", "A task failed."),
     ("2", "The study or the usage is wrong."),
     ("3", "The cache or the program is damaged."),
+    ("130", "Interrupted by Ctrl-C."),
 ];
 
 #[cfg(test)]
