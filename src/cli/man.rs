@@ -27,7 +27,7 @@ impl ManCommand {
     pub(super) fn run(self) -> Result<ExitCode, CliError> {
         let pages = pages();
         let Some(folder) = self.out else {
-            stdout().write_all(&pages[0].text)?;
+            stdout().write_all(pages[0].text.as_bytes())?;
             return Ok(ExitCode::SUCCESS);
         };
         fs::create_dir_all(&folder).map_err(CliError::file("create", &folder))?;
@@ -43,8 +43,11 @@ impl ManCommand {
 struct Page {
     /// What it is called, as `hebb-cache-gc`.
     name: String,
-    text: Vec<u8>,
+    text: String,
 }
+
+/// Whose manual it is, as a page's foot says.
+const SOURCE: &str = concat!("hebb ", env!("CARGO_PKG_VERSION"));
 
 /// Pages of the program and of every command that `--help` lists, the program's first.
 fn pages() -> Vec<Page> {
@@ -57,10 +60,7 @@ fn pages() -> Vec<Page> {
 
 fn add_pages(command: &clap::Command, above: Option<&str>, pages: &mut Vec<Page>) {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
-    let man = Man::new(command.clone())
-        .title(name.to_uppercase())
-        .source(concat!("hebb ", env!("CARGO_PKG_VERSION")))
-        .manual("Hebb");
+    let man = Man::new(command.clone()).title(name.to_uppercase()).source(SOURCE).manual("Hebb");
     let mut text = Vec::new();
     let mut more = Roff::new();
     match above {
@@ -78,10 +78,18 @@ fn add_pages(command: &clap::Command, above: Option<&str>, pages: &mut Vec<Page>
         }
     }
     man.render(&mut text).and_then(|()| more.to_writer(&mut text)).expect("memory takes any text");
+    let text = mended(&String::from_utf8(text).expect("made of text"));
     pages.push(Page { name: name.clone(), text });
     for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
         add_pages(command, Some(&name), pages);
     }
+}
+
+/// A page as `man` wants it. A title without a date keeps an empty place for it, or what follows is read as the date; and a line
+/// of space is asked for once, not as a break around an empty line.
+fn mended(page: &str) -> String {
+    page.replacen(&format!(" 1  \"{SOURCE}\""), &format!(" 1 \"\" \"{SOURCE}\""), 1)
+        .replace("\n.br\n\n.br\n", "\n.sp\n")
 }
 
 /// What [`super::main`] exits with.
@@ -106,6 +114,12 @@ mod tests {
     }
 
     #[test]
+    fn the_title_of_a_page_keeps_a_place_for_the_date() {
+        let title = format!(".TH HEBB 1 \"\" \"{SOURCE}\" Hebb");
+        assert!(pages()[0].text.lines().any(|line| line == title), "{}", pages()[0].text);
+    }
+
+    #[test]
     fn every_command_has_a_page_with_all_its_options_and_what_they_do() {
         let pages = pages();
         let mut program = Arguments::command();
@@ -114,7 +128,7 @@ mod tests {
         every_command(&program, "hebb", &mut |command, name| {
             n_commands += 1;
             let page = pages.iter().find(|page| page.name == name).unwrap_or_else(|| panic!("no page `{name}`"));
-            let text = String::from_utf8(page.text.clone()).unwrap().replace("\\-", "-").replace("\\ ", " ");
+            let text = page.text.replace("\\-", "-").replace("\\ ", " ");
             for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
                 let word = match (argument.get_long(), argument.get_value_names()) {
                     (Some(long), _) => format!("--{long}"),
@@ -122,7 +136,8 @@ mod tests {
                     (None, None) => argument.get_id().to_string(),
                 };
                 assert!(text.contains(&word), "{name}: no `{word}`");
-                let help = argument.get_help().expect("every argument says what it does").to_string();
+                let help = argument.get_long_help().or(argument.get_help());
+                let help = help.expect("every argument says what it does").to_string();
                 let start = help.split(['\'', '`', '"', '\\', '\n']).next().unwrap();
                 assert!(text.contains(start), "{name}: `{word}` lacks `{start}`");
             }
