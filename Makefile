@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser remote crate bids cluster faults parity fuzz setup build schema
+.PHONY: quickstart test browser remote crate bids audit wheel dist cluster faults parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -27,6 +27,18 @@ crate: build
 ## Export studies as BIDS derivatives and let the standard's validator check them; installs it into target/.
 bids: build
 	bash scripts/bids.sh
+
+## Dependencies against advisories, licences, duplicates and sources; installs cargo-audit and cargo-deny into target/.
+audit:
+	bash scripts/audit.sh
+
+## The wheel, without OpenBLAS beside it, installed by pip and by uv and tried there; Debian or Ubuntu, needs Python with pip.
+wheel: setup
+	bash scripts/wheel.sh
+
+## The release archive, packed twice to the same bytes; Debian or Ubuntu, needs git.
+dist: setup
+	bash scripts/dist.sh
 
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup

@@ -11,6 +11,7 @@ mod format;
 mod fuzzing;
 mod math;
 mod model;
+mod project;
 mod report;
 mod spec;
 mod stimulus;

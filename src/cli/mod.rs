@@ -32,6 +32,7 @@ mod inputs;
 mod inspect;
 mod live;
 mod lock;
+mod man;
 mod models;
 mod names;
 mod open;
@@ -162,6 +163,8 @@ enum Command {
     Schema(schema::Schema),
     /// Print what completes commands and options in a shell.
     Completions(completions::Completions),
+    /// Print the manual for `man`, or write its pages.
+    Man(man::ManCommand),
     /// Say what was found on this machine: engines, versions, threads, memory, cache.
     Doctor(doctor::Doctor),
 }
@@ -230,6 +233,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(command) => command.run(&shared),
         Command::Schema(command) => command.run(),
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
         Command::Doctor(command) => command.run(&shared),
     };
     match done {
