@@ -32,7 +32,7 @@ use crate::{
 use petgraph::graph::NodeIndex;
 use std::{
     collections::HashSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -190,6 +190,7 @@ fn lay_out_cell(
         return Ok(());
     }
     fs::create_dir_all(folder).map_err(CliError::file("create", folder))?;
+    unshow(folder, PAGE_STAMP)?;
     let artifact = open.store.artifact(&parts.report);
     let maps: Vec<PathBuf> = parts.maps.iter().map(|maps| open.store.artifact(maps)).collect();
     copy_folder(&artifact.join(TABLES), &folder.join(TABLES))?;
@@ -207,6 +208,7 @@ fn lay_out_maps(artifacts: &[PathBuf], folder: &Path, existing: Existing) -> Res
     if existing == Existing::Kept && target.is_dir() && is_shown(folder, MAPS_STAMP, &shown) {
         return Ok(());
     }
+    unshow(folder, MAPS_STAMP)?;
     clear(&target)?;
     fs::create_dir_all(&target).map_err(CliError::file("create", &target))?;
     for artifact in artifacts {
@@ -287,6 +289,14 @@ fn is_shown(folder: &Path, stamp: &str, what: &str) -> bool {
 
 fn show(folder: &Path, stamp: &str, what: &str) -> Result<(), CliError> {
     fs::write(folder.join(stamp), Digest::of(what.as_bytes()).to_string()).map_err(CliError::file("write", folder))
+}
+
+/// Before anything is replaced: who is killed in the middle must not leave a part of it under the stamp of what was there.
+fn unshow(folder: &Path, stamp: &str) -> Result<(), CliError> {
+    match fs::remove_file(folder.join(stamp)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CliError::file("write", folder)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces a folder by copies that may be written to.

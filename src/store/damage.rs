@@ -4,7 +4,7 @@
 //! computed and a person can look at what happened. Whoever moves it holds a lock and looks again first, so that a copy
 //! which another process made anew meanwhile stays.
 
-use super::{Digest, OutputFile, Store, StoreError, hash_file, io_error, lock::Lock, record::digest_of};
+use super::{Digest, OutputFile, Store, StoreError, files::Stamp, hash_file, io_error, lock::Lock, record::digest_of};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -156,6 +156,16 @@ impl Store {
         });
         faults.extend(hashed.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
         Ok(faults)
+    }
+
+    /// What of an artifact changes when somebody writes to a file of it, adds one or takes one away; nothing of it is read.
+    #[must_use]
+    pub fn traces(&self, output: &Digest) -> Digest {
+        let files = walkdir::WalkDir::new(self.artifact(output)).sort_by_file_name().into_iter();
+        let stamps: Vec<_> = files
+            .map(|entry| entry.map(|entry| (entry.path().to_owned(), Stamp::of(entry.path()).ok())).ok())
+            .collect();
+        Digest::of(format!("{stamps:?}").as_bytes())
     }
 
     /// Looks at an artifact, or at those of its files that are to be read, and moves it out of the way if it is damaged.
