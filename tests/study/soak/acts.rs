@@ -110,7 +110,8 @@ impl Soak {
 
     /// Kills a run at a random moment.
     fn kill(&mut self, mut run: Going) {
-        let n = self.dice.below(60);
+        // Some are killed when every task has ended, while results are laid out.
+        let n = if self.dice.chance(25) { usize::MAX } else { self.dice.below(60) };
         let delay = self.dice.below(40_000) as u64;
         self.wait_for(&mut run, n);
         std::thread::sleep(Duration::from_micros(delay));
@@ -132,23 +133,30 @@ impl Soak {
             }
             self.kill(run);
         }
+        if self.dice.chance(30)
+            && let Some(before) = self.past.pop()
+        {
+            self.note("the edit is given up".to_owned());
+            self.draft = before;
+            self.write(self.draft.text().as_bytes());
+            self.count("edits given up after a kill");
+        }
         self.good_run(&[]);
     }
 
     /// Does damage, and remembers that it was done.
-    fn harm(&mut self) -> bool {
-        let Some(done) = harm(&self.cache(), &mut self.dice) else { return false };
+    fn harm(&mut self, fresh: bool) {
+        let Some(done) = harm(&self.cache(), fresh, &mut self.dice) else { return };
         self.note(format!("harm: {}", done.told));
         self.is_harmed = true;
         // Both records of a result may be set aside, and what is made again may be harmed again.
         self.harmed_bytes += 2 * done.size_bytes;
         self.count("damages");
-        true
     }
 
     fn harmed(&mut self) {
         for _ in 0..1 + self.dice.below(3) {
-            self.harm();
+            self.harm(false);
         }
         self.good_run(&[]);
     }
@@ -161,7 +169,8 @@ impl Soak {
             self.wait_for(&mut run, n);
             let delay = self.dice.below(20_000) as u64;
             std::thread::sleep(Duration::from_micros(delay));
-            self.harm();
+            let fresh = self.dice.chance(60);
+            self.harm(fresh);
         }
         let answer = self.end_of(run);
         let is_told = answer.status.code().is_some() && !answer.stderr.is_empty();
@@ -182,7 +191,8 @@ impl Soak {
         self.wait_for(&mut run, n);
         let gc = self.hebb(&["cache", "gc", "--grace", "0"]);
         let is_refused = gc.status.code() == Some(2)
-            && (gc.stderr.contains("is in use, so nothing was removed") || self.is_harmed && gc.stderr.contains("does not read"));
+            && (gc.stderr.contains("is in use, so nothing was removed")
+                || self.is_harmed && gc.stderr.contains("does not read"));
         self.assert(gc.status.success() || is_refused, "a collection beside a run", &gc);
         self.count(if gc.status.success() { "collections that got their turn" } else { "collections refused" });
         let answer = self.end_of(run);
@@ -238,7 +248,7 @@ impl Soak {
         self.good_run(&[]);
         let answer = self.hebb(&["lock", "study.toml"]);
         self.assert(answer.status.success(), "the study cannot be locked after a run", &answer);
-        self.harm();
+        self.harm(false);
         let answer = self.good_run(&["--locked"]);
         self.assert(answer.events.iter().all(|event| event["event"] != "differed"), "other bytes than locked", &answer);
     }
@@ -246,7 +256,9 @@ impl Soak {
     /// A cache on a file system that is too small: one clear error, and once there is room the run goes on.
     fn starved(&mut self) {
         let room_kib = 50 + self.dice.below(900);
-        for name in ["full", "roomy"].iter().flat_map(|run| ["out", "err", "rc", "events"].map(|end| format!("{run}.{end}"))) {
+        for name in
+            ["full", "roomy"].iter().flat_map(|run| ["out", "err", "rc", "events"].map(|end| format!("{run}.{end}")))
+        {
             let _ = fs::remove_file(self.path(&name));
         }
         let mut command = Command::new("unshare");

@@ -17,21 +17,18 @@ const SILENT: [&str; 2] = ["description", "model"];
 
 /// What the study may include.
 pub(super) const BASE: &str =
-    "[study]\nname = \"base\"\n\n[statistics.redundancy]\nthreshold_sd = 1.0\nn_permutations = 49\n";
+    "[study]\nname = \"base\"\n\n[statistics.redundancy]\nthreshold_sd = 1.0\nn_permutations = 19\n";
 
 const PARTS: &[Part] = &[
     Choice("include", &["", "include = \"base.toml\"\n"]),
     Fixed("[study]\nname = \"tiny\"\n"),
     Choice("description", &["", "description = \"Words.\"\n", "description = \"Other words.\"\n"]),
     Fixed("\n[runs]\n"),
-    Choice(
-        "train",
-        &["train = [\"1\", \"2\", \"3\"]\n", "train = [\"1\", \"2\"]\n", "train = [\"2\", \"1\", \"3\"]\n"],
-    ),
+    Choice("train", &["train = [\"1\", \"2\"]\n", "train = [\"1\", \"2\", \"3\"]\n", "train = [\"2\", \"1\"]\n"]),
     Choice("test", &["test = [\"4\"]\n", "test = [\"5\"]\n"]),
     Fixed("\n[stimuli.generate]\n"),
     Choice("scenes", &["seed = 1\n", "seed = 9\n"]),
-    Choice("images", &["images_per_run = 12\n", "images_per_run = 11\n", "images_per_run = 13\n"]),
+    Choice("images", &["images_per_run = 8\n", "images_per_run = 7\n", "images_per_run = 9\n"]),
     Choice("size", &["image_size_px = 32\n", "image_size_px = 48\n"]),
     Fixed("duration_s = 2.0\ngap_s = 1.0\n"),
     Choice("rest", &["rest_s = 6.0\n", "rest_s = 7.0\n"]),
@@ -56,7 +53,12 @@ const PARTS: &[Part] = &[
     ),
     Choice(
         "controls",
-        &["", "\n[controls]\nphases = true\n", "\n[controls]\nlow_level = true\n", "\n[controls]\nphases = true\nseed = 3\n"],
+        &[
+            "",
+            "\n[controls]\nphases = true\n",
+            "\n[controls]\nlow_level = true\n",
+            "\n[controls]\nphases = true\nseed = 3\n",
+        ],
     ),
     Choice(
         "sweep",
@@ -72,12 +74,7 @@ const PARTS: &[Part] = &[
     Fixed("\n[units]\n"),
     Choice(
         "kind",
-        &[
-            "kind = \"query-key\"\n",
-            "kind = \"mlp\"\n",
-            "kind = \"residual\"\n",
-            "kind = [\"query-key\", \"mlp\"]\n",
-        ],
+        &["kind = \"query-key\"\n", "kind = \"mlp\"\n", "kind = \"residual\"\n", "kind = [\"query-key\", \"mlp\"]\n"],
     ),
     Choice("reduce", &["", "reduce = \"max\"\n"]),
     Choice("layers", &["", "layers = [1]\n", "layers = [1, 0]\n"]),
@@ -98,8 +95,8 @@ const PARTS: &[Part] = &[
     Choice("model", &["", "model = \"clip\"\n"]),
     Fixed("\n[bold.simulate.brain]\n"),
     Choice("brains", &["seed = 3\n", "seed = 7\n"]),
-    Choice("shape", &["shape = [10, 12, 9]\n", "shape = [10, 12, 10]\n"]),
-    Fixed("voxel_size_mm = 6.0\n"),
+    Choice("shape", &["shape = [8, 10, 7]\n", "shape = [8, 10, 8]\n"]),
+    Fixed("voxel_size_mm = 8.0\n"),
     Choice("noise", &["snr = 2.0\n", "snr = 1.0\n", "snr = 2.0\nar1 = 0.4\n"]),
     Choice("again", &["", "repeats = { \"4\" = [\"6\"] }\n"]),
     Fixed("\n[bold.simulate.brain.networks]\n"),
@@ -142,32 +139,35 @@ const PARTS: &[Part] = &[
     Choice(
         "significance",
         &[
-            "\n[statistics.significance]\nn_permutations = 99\n",
+            "\n[statistics.significance]\nn_permutations = 29\n",
             "",
-            "\n[statistics.significance]\nn_permutations = 149\n",
-            "\n[statistics.significance]\nn_permutations = 99\nmethod = \"circular-shift\"\n",
-            "\n[statistics.significance]\nn_permutations = 99\nfdr = 0.1\nseed = 1\n",
+            "\n[statistics.significance]\nn_permutations = 39\n",
+            "\n[statistics.significance]\nn_permutations = 29\nmethod = \"circular-shift\"\n",
+            "\n[statistics.significance]\nn_permutations = 29\nfdr = 0.1\nseed = 1\n",
         ],
     ),
     Choice(
         "redundancy",
         &[
-            "\n[statistics.redundancy]\nn_permutations = 99\n",
+            "\n[statistics.redundancy]\nn_permutations = 29\n",
             "",
-            "\n[statistics.redundancy]\nn_permutations = 99\nseed = 1\n",
+            "\n[statistics.redundancy]\nn_permutations = 29\nseed = 1\n",
         ],
     ),
     Choice(
         "polarity",
         &[
-            "\n[statistics.polarity]\nn_permutations = 99\n",
+            "\n[statistics.polarity]\nn_permutations = 29\n",
             "",
-            "\n[statistics.polarity]\nn_permutations = 149\nmin_opposition = 0.2\n",
+            "\n[statistics.polarity]\nn_permutations = 39\nmin_opposition = 0.2\n",
         ],
     ),
-    Choice("architecture", &["", "\n[statistics.architecture]\nn_permutations = 99\n"]),
-    Choice("hierarchy", &["", "\n[statistics.hierarchy]\norder = [\"visual\", \"language\", \"default\", \"limbic\"]\n"]),
-    Choice("group", &["", "\n[statistics.group]\nn_permutations = 99\n"]),
+    Choice("architecture", &["", "\n[statistics.architecture]\nn_permutations = 29\n"]),
+    Choice(
+        "hierarchy",
+        &["", "\n[statistics.hierarchy]\norder = [\"visual\", \"language\", \"default\", \"limbic\"]\n"],
+    ),
+    Choice("group", &["", "\n[statistics.group]\nn_permutations = 29\n"]),
 ];
 
 fn choices() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
@@ -331,7 +331,9 @@ impl Draft {
                 (plain.as_bytes()[..*dice.pick(&ends)].to_vec(), "a file that was cut off")
             }
             3 => (replaced("module = \"vision\"", "module = \"nose\""), "an unknown module"),
-            4 => (replaced("[preparation]\n", "[preparation]\nhigh_pass_s = 1\nhigh_pass_s = 2\n"), "a key given twice"),
+            4 => {
+                (replaced("[preparation]\n", "[preparation]\nhigh_pass_s = 1\nhigh_pass_s = 2\n"), "a key given twice")
+            }
             5 => ([plain.as_bytes(), b"# \xff\xfe\n"].concat(), "bytes that are no text"),
             _ => (replaced("test = [\"", "test = [\"1\", \""), "a run that is both"),
         }

@@ -212,17 +212,18 @@ impl Soak {
         Going { child: command.spawn().expect("it starts"), name, began: Instant::now() }
     }
 
-    /// Tasks that a run has told the end of.
-    pub(super) fn n_finished(&self, run: &Going) -> usize {
+    /// Tasks that a run has told the end of; as many as there are once it has told its own.
+    fn n_finished(&self, run: &Going) -> usize {
         let text = fs::read_to_string(self.path(&format!("{}.events", run.name))).unwrap_or_default();
-        text.matches("\"event\":\"finished\"").count()
+        let has_ended = text.contains("\"event\":\"ended\"");
+        if has_ended { usize::MAX } else { text.matches("\"event\":\"finished\"").count() }
     }
 
     /// Waits until so many tasks have ended, or the run has.
     pub(super) fn wait_for(&self, run: &mut Going, n_finished: usize) {
         while self.n_finished(run) < n_finished && run.child.try_wait().expect("a child").is_none() {
             self.assert_in_time(run);
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(4));
         }
     }
 
@@ -240,7 +241,7 @@ impl Soak {
                 Some(status) => break status,
                 None => self.assert_in_time(&mut going),
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(4));
         };
         let read = |ending: &str| {
             let path = self.path(&format!("{}.{ending}", going.name));
@@ -334,7 +335,10 @@ impl Soak {
         self.compare(clean, "a clean run and this cache");
         let (cache, clean) = (self.cache(), self.path("clean"));
         let names = |cache: &Path| -> BTreeSet<String> {
-            artifacts(cache).iter().map(|path| path.file_name().expect("named").to_string_lossy().into_owned()).collect()
+            artifacts(cache)
+                .iter()
+                .map(|path| path.file_name().expect("named").to_string_lossy().into_owned())
+                .collect()
         };
         let (held, needed) = (names(&cache), names(&clean));
         if !held.is_subset(&needed) || (!self.is_harmed && held != needed) {
@@ -376,7 +380,10 @@ impl Soak {
             self.harmed_bytes = 0;
         }
         // Everything else: notes of the study, its runs, times of tasks, families.
-        let rest: u64 = ["studies", "runs", "families", "times.json", "files.json"].map(|part| weight(&cache.join(part))).iter().sum();
+        let rest: u64 = ["studies", "runs", "families", "times.json", "files.json"]
+            .map(|part| weight(&cache.join(part)))
+            .iter()
+            .sum();
         let whole = weight(&cache);
         if rest > 8 << 20 || whole > rest + bytes + weight(&cache.join("records")) + (64 << 10) {
             self.fail(&format!("{whole} bytes in the cache, {rest} of them beside results and records"));

@@ -30,15 +30,26 @@ fn artifact_of<'a>(cache: &Path, file: &'a Path) -> Option<&'a Path> {
     file.ancestors().find(|folder| folder.parent().and_then(Path::parent) == Some(&artifacts))
 }
 
-/// Harms something at random, if there is anything; what a run takes away meanwhile is left alone.
-pub(super) fn harm(cache: &Path, dice: &mut Dice) -> Option<Harm> {
+/// Those of some files that were written last: what a run that goes on is about to read.
+fn youngest(mut listed: Vec<PathBuf>) -> Vec<PathBuf> {
+    listed
+        .sort_by_cached_key(|path| std::cmp::Reverse(fs::metadata(path).and_then(|metadata| metadata.modified()).ok()));
+    listed.truncate(12);
+    listed
+}
+
+/// Harms something at random, if there is anything: with `fresh`, an artifact that was published last. What a run takes away
+/// meanwhile is left alone.
+pub(super) fn harm(cache: &Path, fresh: bool, dice: &mut Dice) -> Option<Harm> {
     let part = dice.weighed(&[(65, "artifacts"), (20, "records"), (5, "families"), (5, "studies"), (5, "")]);
+    let part = if fresh { "artifacts" } else { part };
     let listed = match part {
         "" => [cache.join("times.json")].into_iter().chain(files(&cache.join("runs"))).collect(),
         part => files(&cache.join(part)),
     };
     // Who runs holds the lock of a log, which is nobody else's to touch.
     let listed: Vec<_> = listed.into_iter().filter(|path| path.extension().is_none_or(|end| end != "lock")).collect();
+    let listed = if fresh { youngest(listed) } else { listed };
     let file = (!listed.is_empty()).then(|| dice.pick(&listed).clone())?;
     let whole = artifact_of(cache, &file).unwrap_or(&file).to_owned();
     let size_bytes = weight(&whole).max(fs::metadata(&file).map_or(0, |metadata| metadata.len()));
