@@ -8,8 +8,8 @@ use super::{
     },
     draft::{BASE, Dice, Draft, Meaning},
     harm::{files, weight},
+    outcome::{Outcome, everything, shown},
 };
-use hebb::store::hash_file;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -28,18 +28,6 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Where the program keeps its results.
 const CACHE: &str = "cache";
 const STUDY: &str = "study.toml";
-
-/// Digests of files by their path inside a folder.
-type Digests = BTreeMap<String, String>;
-
-/// What a study led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
-    /// Tables and maps.
-    shown: Digests,
-    /// Key and output of every task, as the lock has them.
-    tasks: String,
-}
 
 /// How a process of the program ended.
 #[derive(Debug)]
@@ -296,7 +284,7 @@ impl Soak {
     pub(super) fn compare(&mut self, outcome: Outcome, when: &str) {
         let known = self.known.entry(self.draft.meaning()).or_insert_with(|| outcome.clone());
         if *known != outcome {
-            let told = differences(known, &outcome);
+            let told = known.differences(&outcome);
             self.fail(&format!("results differ between {when}:\n{told}"));
         }
     }
@@ -353,7 +341,9 @@ impl Soak {
         for path in files(&cache.join("records")) {
             let read = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
             let Some(record) = read else {
-                self.is_harmed.then_some(()).unwrap_or_else(|| self.fail(&format!("{} does not read", path.display())));
+                if !self.is_harmed {
+                    self.fail(&format!("{} does not read", path.display()));
+                }
                 continue;
             };
             if !needed.contains(record["output"].as_str().unwrap_or_default()) {
@@ -417,56 +407,4 @@ impl Soak {
             self.fail(&format!("there is little to compare: {soaked:?}"));
         }
     }
-}
-
-/// Digests of what a results folder shows of the study as it stands: its tables and maps, or those of its cells.
-fn shown(folder: &Path, is_swept: bool) -> Digests {
-    let mut places = ["tables", "maps"].map(|part| folder.join(part)).to_vec();
-    if is_swept {
-        let scores = fs::read_to_string(folder.join("scores.tsv")).expect("a table over cells");
-        let cells: BTreeSet<&str> = scores.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
-        places = cells.into_iter().map(|cell| folder.join(cell)).collect();
-        places.extend(["scores.tsv", "sensitivity.tsv"].map(|name| folder.join(name)));
-    }
-    let mut shown = Digests::new();
-    for place in places {
-        for file in files(&place) {
-            let inside = file.strip_prefix(folder).expect("listed below it").to_string_lossy().into_owned();
-            if tells_seconds(&inside) {
-                continue;
-            }
-            shown.insert(inside, hash_file(&file).expect("readable").to_string());
-        }
-    }
-    shown
-}
-
-/// Whether a file of results tells how long tasks took and where the cache lies.
-fn tells_seconds(path: &str) -> bool {
-    ["report.html", "tasks.tsv", ".shown", ".maps"].contains(&path.rsplit('/').next().expect("a part"))
-}
-
-/// Every file of a results folder, without what tells seconds and places.
-fn everything(results: &Path) -> Digests {
-    let told = files(results).into_iter().map(|path| {
-        let inside = path.strip_prefix(results).expect("listed below it").to_string_lossy().into_owned();
-        (inside, hash_file(&path).expect("readable").to_string())
-    });
-    told.filter(|(path, _)| !tells_seconds(path)).collect()
-}
-
-fn differences(known: &Outcome, outcome: &Outcome) -> String {
-    let mut told = Vec::new();
-    let paths: BTreeSet<&String> = known.shown.keys().chain(outcome.shown.keys()).collect();
-    for path in paths {
-        let (before, now) = (known.shown.get(path), outcome.shown.get(path));
-        if before != now {
-            told.push(format!("{path}: {before:?}, {now:?}"));
-        }
-    }
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    let (before, now) = (lines(&known.tasks), lines(&outcome.tasks));
-    told.extend(before.difference(&now).map(|line| format!("- {line}")));
-    told.extend(now.difference(&before).map(|line| format!("+ {line}")));
-    told.join("\n")
 }
