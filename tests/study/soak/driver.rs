@@ -387,9 +387,8 @@ impl Soak {
         if self.is_harmed {
             self.hebb(&["cache", "verify", "--set-aside"]);
         }
-        let answer = self.good_run(&[]);
+        self.good_run(&[]);
         self.is_harmed = false;
-        drop(answer);
         self.settle();
         let verified = self.hebb(&["cache", "verify"]);
         self.assert(verified.status.success(), "the cache is not whole in the end", &verified);

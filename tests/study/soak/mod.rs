@@ -1,9 +1,9 @@
 //! A soak: a study is edited at random, again and again, while runs are killed, started twice, starved of room and robbed of
 //! their results; in the end everything is what a clean run gives.
 //!
-//! `draft.rs` edits, `harm.rs` does damage, `driver.rs` runs the program and looks at what it leaves (`outcome.rs`), `acts.rs` says what may
-//! happen after an edit. `make soak` does two hundred edits; a short soak with a seed of its own always runs. `HEBB_SOAK_SEED` and
-//! `HEBB_SOAK_EDITS` replay one that failed.
+//! `draft.rs` edits, `harm.rs` does damage, `driver.rs` runs the program and looks at what it leaves (`outcome.rs`), `acts.rs` says what
+//! may happen after an edit. `make soak` does two hundred edits; a short soak with a seed of its own always runs. `HEBB_SOAK_SEED`
+//! and `HEBB_SOAK_EDITS` replay one that failed.
 
 mod acts;
 mod draft;
