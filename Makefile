@@ -2,7 +2,7 @@
 
 HEBB = target/release/hebb
 
-.PHONY: quickstart test browser remote crate bids audit wheel dist cluster faults parity fuzz setup build schema
+.PHONY: quickstart test browser remote crate bids audit wheel dist cluster faults soak parity fuzz setup build schema
 
 ## Install what is missing, build, run the first study.
 quickstart: build
@@ -43,6 +43,10 @@ dist: setup
 ## The heavy repetition of what may go wrong: runs killed a thousand times.
 faults: setup
 	cargo test --release --test main -- --ignored --nocapture study::faults
+
+## A study edited two hundred times while runs are killed, started twice, robbed and starved; HEBB_SOAK_SEED replays one.
+soak: setup
+	cargo test --release --test main study::soak::two_hundred -- --ignored --nocapture
 
 ## A Slurm cluster on this machine that loses nodes and controllers, and runs a thousand jobs; Linux, as the superuser.
 cluster: setup

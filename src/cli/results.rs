@@ -22,7 +22,7 @@ use crate::{
         Cell, Source, Study,
         place::{self, way},
     },
-    store::Digest,
+    store::{Digest, Held},
     task::{
         TaskError,
         maps::MAPS,
@@ -34,6 +34,7 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Says which results the folder shows, so that an unchanged study is not laid out again.
@@ -80,9 +81,27 @@ pub(super) enum Existing {
     Replaced,
 }
 
+/// Waits until no other run lays out results in this folder; absent where the cache cannot be written to.
+fn turn(open: &OpenStudy, folder: &Path) -> Option<Held> {
+    let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = format!("results-{}", Digest::of(place.as_os_str().as_encoded_bytes()));
+    loop {
+        match open.store.hold(&name) {
+            Ok(Ok(held)) => return Some(held),
+            Ok(Err(_)) => std::thread::sleep(PAUSE),
+            // Results that cannot be guarded are laid out all the same.
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Pause between two looks at whether another run has laid out its results.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Copies tables and maps and draws the pages; gives the path of the first page.
 pub(super) fn lay_out(open: &OpenStudy, results: &Path, existing: Existing) -> Result<PathBuf, CliError> {
     let text = written(&open.study);
+    let _turn = turn(open, &folder(results, &open.study));
     let failed = folder(results, &open.study).join(FAILED);
     if failed.is_file() {
         fs::remove_file(&failed).map_err(CliError::file("remove", &failed))?;
@@ -190,6 +209,7 @@ fn lay_out_cell(
         return Ok(());
     }
     fs::create_dir_all(folder).map_err(CliError::file("create", folder))?;
+    unshow(folder, PAGE_STAMP)?;
     let artifact = open.store.artifact(&parts.report);
     let maps: Vec<PathBuf> = parts.maps.iter().map(|maps| open.store.artifact(maps)).collect();
     copy_folder(&artifact.join(TABLES), &folder.join(TABLES))?;
@@ -207,6 +227,7 @@ fn lay_out_maps(artifacts: &[PathBuf], folder: &Path, existing: Existing) -> Res
     if existing == Existing::Kept && target.is_dir() && is_shown(folder, MAPS_STAMP, &shown) {
         return Ok(());
     }
+    unshow(folder, MAPS_STAMP)?;
     clear(&target)?;
     fs::create_dir_all(&target).map_err(CliError::file("create", &target))?;
     for artifact in artifacts {
@@ -287,6 +308,14 @@ fn is_shown(folder: &Path, stamp: &str, what: &str) -> bool {
 
 fn show(folder: &Path, stamp: &str, what: &str) -> Result<(), CliError> {
     fs::write(folder.join(stamp), Digest::of(what.as_bytes()).to_string()).map_err(CliError::file("write", folder))
+}
+
+/// Before anything is replaced: who is killed in the middle must not leave a part of it under the stamp of what was there.
+fn unshow(folder: &Path, stamp: &str) -> Result<(), CliError> {
+    match fs::remove_file(folder.join(stamp)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CliError::file("write", folder)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces a folder by copies that may be written to.

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -29,6 +28,12 @@ pub(super) struct Job<'a> {
     /// Who may have its result.
     pub(super) upstream: Option<&'a dyn Upstream>,
 }
+
+/// Results that were found whole, with what the file system said of them before that.
+type Traces = Vec<(Digest, Digest)>;
+
+/// Times that a task is computed from results that somebody writes to.
+const READINGS: usize = 3;
 
 /// How a task ended.
 pub(super) enum Ended {
@@ -80,29 +85,32 @@ impl Job<'_> {
         unreachable!("attempts end with the pauses between them")
     }
 
-    /// The inputs that are not whole; with `again`, also those that were looked at before are.
-    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<Vec<usize>, StoreError> {
-        let mut wanted = Vec::new();
+    /// The inputs that are not whole, and the traces of the others; with `again`, also those that were looked at before are.
+    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<(Vec<usize>, Traces), StoreError> {
+        let (mut wanted, mut traces) = (Vec::new(), Vec::new());
         for (number, input) in self.order.inputs.iter().enumerate() {
             let files = self.order.task.reads(input.role);
             if again {
                 self.trust.doubt(&input.output);
             }
             match self.trust.look(&input.output, &input.recipe, files)? {
-                Found::Whole => continue,
+                Found::Whole(trace) => {
+                    traces.push((input.output, trace));
+                    continue;
+                }
                 Found::Damaged(damage) => tell(News::Damaged { owner: Owner::Input(number), damage }),
                 Found::Known => {}
             }
             wanted.push(number);
         }
-        Ok(wanted)
+        Ok((wanted, traces))
     }
 
     /// A task that failed may have stumbled over an input that another program removed or changed meanwhile.
     fn failed(&self, error: RunError, tell: &(dyn Fn(News) + Sync)) -> Ended {
         if matches!(error, RunError::Task(_)) {
             match self.wants(tell, true) {
-                Ok(wanted) if !wanted.is_empty() => return Ended::Wants(wanted),
+                Ok((wanted, _)) if !wanted.is_empty() => return Ended::Wants(wanted),
                 // The first error says more than one about looking.
                 _ => {}
             }
@@ -110,24 +118,40 @@ impl Job<'_> {
         Ended::Failed(error.about(self.store.root()))
     }
 
+    /// Computes it from bytes that stay as they are meanwhile.
     fn attempt(&self, tell: &(dyn Fn(News) + Sync)) -> Result<Ended, RunError> {
-        let wanted = self.wants(tell, false)?;
+        let mut changing = None;
+        for _ in 0..READINGS {
+            match self.once(tell)? {
+                Ok(ended) => return Ok(ended),
+                Err(output) => {
+                    self.trust.doubt(&output);
+                    changing = Some(self.store.artifact(&output));
+                }
+            }
+        }
+        Err(StoreError::Changing { path: changing.expect("it was read more than once") }.into())
+    }
+
+    /// Computes it; gives back a result of another task that was written to while it was read.
+    fn once(&self, tell: &(dyn Fn(News) + Sync)) -> Result<Result<Ended, Digest>, RunError> {
+        let (wanted, mut traces) = self.wants(tell, false)?;
         if !wanted.is_empty() {
-            return Ok(Ended::Wants(wanted));
+            return Ok(Ok(Ended::Wants(wanted)));
         }
         let Order { task, content, recipe, .. } = self.order;
         let Some(claim) = self.store.claim(content, || self.cancelled.load(Ordering::Relaxed))? else {
-            return Ok(Ended::Cancelled);
+            return Ok(Ok(Ended::Cancelled));
         };
         let manifest = self.order.manifest().to_json();
         if let Some(record) = self.store.lookup(content) {
             let record = record.under(*recipe, manifest);
             self.set_aside_records(tell)?;
             self.store.remember(&record)?;
-            return Ok(Ended::Done { record: Box::new(record), outcome: Outcome::Unchanged, before: None });
+            return Ok(Ok(Ended::Done { record: Box::new(record), outcome: Outcome::Unchanged, before: None }));
         }
         if let Some(ended) = self.brought(&claim, tell)? {
-            return Ok(ended);
+            return Ok(Ok(ended));
         }
         self.assert_files()?;
         let started = Instant::now();
@@ -141,7 +165,9 @@ impl Job<'_> {
             self.cancelled,
         );
         let family = self.family();
-        let bench = bench.with_kin(self.kin(family.as_ref(), tell)?);
+        let kin = self.kin(family.as_ref(), tell)?;
+        let bench = bench.with_kin(kin.iter().map(|(output, _)| self.store.artifact(output)).collect());
+        traces.extend(kin);
         catch_unwind(AssertUnwindSafe(|| {
             task.compute(&bench)?;
             bench.finish()
@@ -149,6 +175,10 @@ impl Job<'_> {
         .map_err(|payload| RunError::Panic(panic_text(payload.as_ref())))?
         .map_err(Box::new)?;
         self.assert_files()?;
+        // A result under this key says that it was computed from just these bytes.
+        if let Some((output, _)) = traces.iter().find(|(output, before)| self.store.traces(output) != *before) {
+            return Ok(Err(*output));
+        }
         let run = RunFacts {
             seconds: started.elapsed().as_secs_f64(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -158,7 +188,7 @@ impl Job<'_> {
         if let Some(family) = family {
             self.store.add_to_family(&family, &published.record.output);
         }
-        Ok(self.done(published, Outcome::Computed, tell))
+        Ok(Ok(self.done(published, Outcome::Computed, tell)))
     }
 
     /// The end of a task whose result was published just now, which nobody has to look at again.
@@ -204,16 +234,16 @@ impl Job<'_> {
     }
 
     /// Earlier results of the family, each looked at before it is used.
-    fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<Vec<PathBuf>, RunError> {
-        let mut folders = Vec::new();
+    fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<Traces, RunError> {
+        let mut whole = Traces::new();
         for output in family.map(|family| self.store.family(family)).unwrap_or_default() {
             match self.trust.look(&output, &self.order.recipe, None)? {
-                Found::Whole => folders.push(self.store.artifact(&output)),
+                Found::Whole(traces) => whole.push((output, traces)),
                 Found::Damaged(damage) => tell(News::Damaged { owner: Owner::Itself, damage }),
                 Found::Known => {}
             }
         }
-        Ok(folders)
+        Ok(whole)
     }
 
     fn set_aside_records(&self, tell: &(dyn Fn(News) + Sync)) -> Result<(), RunError> {

@@ -186,7 +186,7 @@ fn look_at_shown(
     for place in shown {
         let Some(output) = schedule.done(*place) else { continue };
         match trust.look(&output, &plan.node(*place).recipe, None)? {
-            Found::Whole => continue,
+            Found::Whole(_) => continue,
             Found::Damaged(damage) => schedule.note_damage(*place, &damage, tell),
             Found::Known => {}
         }

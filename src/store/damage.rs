@@ -5,7 +5,7 @@
 //! which another process made anew meanwhile stays.
 
 use super::{
-    Digest, LARGEST_RECORD_BYTES, OutputFile, Record, Store, StoreError, hash_file, io_error, lock::Lock,
+    Digest, LARGEST_RECORD_BYTES, OutputFile, Record, Store, StoreError, files::Stamp, hash_file, io_error, lock::Lock,
     record::digest_of,
 };
 use crate::format::memory::read_within;
@@ -160,6 +160,16 @@ impl Store {
         });
         faults.extend(hashed.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
         Ok(faults)
+    }
+
+    /// What of an artifact changes when somebody writes to a file of it, adds one or takes one away; nothing of it is read.
+    #[must_use]
+    pub fn traces(&self, output: &Digest) -> Digest {
+        let files = walkdir::WalkDir::new(self.artifact(output)).sort_by_file_name().into_iter();
+        let stamps: Vec<_> = files
+            .map(|entry| entry.map(|entry| (entry.path().to_owned(), Stamp::of(entry.path()).ok())).ok())
+            .collect();
+        Digest::of(format!("{stamps:?}").as_bytes())
     }
 
     /// Looks at an artifact, or at those of its files that are to be read, and moves it out of the way if it is damaged.

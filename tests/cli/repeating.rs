@@ -72,6 +72,25 @@ fn what_was_collected_is_made_again_byte_for_byte() {
 }
 
 #[test]
+fn results_that_were_half_laid_out_are_laid_out_anew_when_an_edit_is_put_back() {
+    let Some(_) = runtime() else { return };
+    let world = World::simulated();
+    world.hebb("run study.toml").exits(0);
+    let scores = || world.text("results/tiny/tables/scores.tsv");
+    let expected = scores();
+    // As a kill after the tables would leave it.
+    fs::remove_file(world.path("results/tiny/tasks.tsv")).expect("there");
+    fs::create_dir_all(world.path("results/tiny/tasks.tsv/in-the-way")).expect("writable");
+    world.replace("study.toml", "alphas = [1, 10, 100]", "alphas = [5000]");
+    world.hebb("run study.toml").exits(3);
+    assert_ne!(scores(), expected, "the tables are those of the edit");
+    fs::remove_dir_all(world.path("results/tiny/tasks.tsv")).expect("there");
+    world.replace("study.toml", "alphas = [5000]", "alphas = [1, 10, 100]");
+    world.hebb("run study.toml").exits(0);
+    assert_eq!(scores(), expected);
+}
+
+#[test]
 #[cfg(unix)]
 fn what_is_written_is_its_owners_to_write_and_follows_the_umask() {
     use std::os::unix::fs::PermissionsExt;

@@ -372,6 +372,34 @@ fn an_input_that_goes_away_while_it_is_read_is_made_again() {
 }
 
 #[test]
+fn what_was_computed_from_bytes_that_changed_meanwhile_is_computed_again() {
+    // Harmed after it was looked at, before it is read: nothing fails, and the bytes are wrong.
+    let outputs = |harms: bool| {
+        let mut plan = Plan::default();
+        let one = plan.add("one", scripted("one", |bench| bench.write_json("a.json", &[1, 2, 3])), &[], Vec::new());
+        let turns = AtomicUsize::new(0);
+        let act = move |bench: &Workbench<'_>| {
+            let input = bench.input("one").join("a.json");
+            if turns.fetch_add(1, Ordering::SeqCst) == 0 && harms {
+                flip(&input);
+            }
+            bench.write_json("b.json", &fs::read(&input).expect("there"))
+        };
+        let two = plan.add("two", scripted("two", act), &[("one", one)], Vec::new());
+        let folder = scratch();
+        let store = Store::open(folder.path()).expect("writable");
+        let (summary, told) = run(&plan, &store, options(), &AtomicBool::new(false));
+        assert_eq!(summary.failed, 0, "{told:?}");
+        (store.lookup(&plan.node(two).recipe).expect("recorded").output, told)
+    };
+    let (whole, _) = outputs(false);
+    let (output, told) = outputs(true);
+    assert!(told[1].starts_with("damaged one: `a.json` holds other bytes than were published"), "{told:?}");
+    assert_eq!([&told[0], &told[2], &told[3], &told[4]], ["done one", "revived one", "done one", "done two"]);
+    assert_eq!(output, whole);
+}
+
+#[test]
 fn a_result_that_is_damaged_again_and_again_fails() {
     let folder = scratch();
     let store = Store::open(folder.path()).expect("writable");

@@ -82,6 +82,24 @@ fn two_runs_at_once_compute_every_task_once() {
 }
 
 #[test]
+fn runs_at_once_lay_out_one_folder_of_results_in_turn() {
+    let Some(folder) = place() else { return };
+    printed(program(folder.path(), &RUN));
+    let tables = folder.path().join("results/tiny/tables");
+    let n_tables = fs::read_dir(&tables).expect("tables").count();
+    for _ in 0..4 {
+        fs::remove_dir_all(folder.path().join("results")).expect("removable");
+        let start = |_| program(folder.path(), &RUN).stdout(Stdio::piped()).spawn().expect("it starts");
+        let runs: Vec<_> = (0..8).map(start).collect();
+        for run in runs {
+            let output = run.wait_with_output().expect("it ends");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(fs::read_dir(&tables).expect("tables").count(), n_tables);
+    }
+}
+
+#[test]
 fn threads_memory_places_and_names_shape_no_byte() {
     let Some(expected) = undisturbed() else { return };
     assert_eq!(expected.len(), 2 * 52 - n_tasks_without_inputs());
