@@ -135,6 +135,7 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn extent(kind: Kind, memory_bytes: u64) -> Extent {
         Extent { kind, memory_bytes, n_inputs: 0 }

@@ -164,6 +164,7 @@ fn short(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn compared(
         compare: fn(&Path, &Path, &str) -> io::Result<Option<Deviation>>,

@@ -135,10 +135,9 @@ fn wrong_setup(text: &str) -> Option<Wrong> {
         return wrong("holds a line break or another control character", "give each line an entry of its own");
     }
     if !assigned(text).is_empty() {
-        return Some((
-            "sets a variable with the name of a secret, and every script of a job would hold it",
-            "keep it in a file that only you can read, and write `. FILE` or `export NAME=\"$(cat FILE)\"`; what your own environment has, jobs have too",
-        ));
+        let hint = "keep it in a file that only you can read, and write `. FILE` or `export NAME=\"$(cat FILE)\"`; what your own \
+                    environment has, jobs have too";
+        return wrong("sets a variable with the name of a secret, and every script of a job would hold it", hint);
     }
     // A backslash that is not itself escaped would make the next line of the script a part of this one.
     let n_backslashes = text.len() - text.trim_end_matches('\\').len();
