@@ -125,7 +125,7 @@ pages! {
     settings_is_true: "docs/settings.md", QuickstartRan, "";
     sharing_is_true: "docs/sharing.md", QuickstartRan, "";
     tutorial_is_true: "docs/tutorial.md", Fresh, "";
-    studies_is_true: "docs/studies.md", Fresh, "";
+    studies_is_true: "docs/studies.md", QuickstartRan, "";
 }
 
 #[test]
