@@ -3,7 +3,7 @@
 //! Each says why, and which other file of this repository does run it or makes the same output. That file must have the words that
 //! are named, and some page the command: an entry that is no longer needed fails.
 
-/// A command, or the first line of a block, that is tried elsewhere.
+/// A command, the first line of a block, or the name of a whole page, that is tried elsewhere.
 #[derive(Debug)]
 pub(crate) struct Elsewhere {
     /// What it begins with.
@@ -48,7 +48,7 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     },
 ];
 
-/// The entry that a command falls under.
+/// The entry that a command, a block or a page falls under.
 pub(crate) fn elsewhere(command: &str) -> Option<&'static Elsewhere> {
     ELSEWHERE.iter().find(|entry| command.starts_with(entry.begins))
 }
