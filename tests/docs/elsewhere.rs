@@ -29,6 +29,36 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
         words: "\nmake test\n",
     },
     Elsewhere {
+        begins: "make wheel",
+        why: "compiles the program with OpenBLAS inside and installs it from package registries",
+        by: "Makefile",
+        words: "bash scripts/wheel.sh",
+    },
+    Elsewhere {
+        begins: "make dist",
+        why: "compiles the program with OpenBLAS inside",
+        by: "Makefile",
+        words: "bash scripts/dist.sh",
+    },
+    Elsewhere {
+        begins: "cargo ",
+        why: "compiles the program, and would run this very test",
+        by: ".ci/run",
+        words: "\ncargo clippy --release --all-targets",
+    },
+    Elsewhere {
+        begins: "HEBB_WRITE_EXPECTED=1 cargo test",
+        why: "writes what other tests expect",
+        by: "tests/spec/mod.rs",
+        words: "HEBB_WRITE_EXPECTED",
+    },
+    Elsewhere {
+        begins: "docs/reference.md",
+        why: "has examples that belong to different studies",
+        by: "tests/spec/reference.rs",
+        words: "fn every_example",
+    },
+    Elsewhere {
         begins: "hebb run experiments/quickstart.toml --executor slurm --detach",
         why: "submits jobs to a Slurm cluster",
         by: "tests/cluster/running.rs",

@@ -118,6 +118,7 @@ pages! {
     readme_is_true: "README.md", Fresh, "";
     brains_is_true: "docs/brains.md", QuickstartRan, "";
     clusters_is_true: "docs/clusters.md", QuickstartRan, "";
+    contributing_is_true: "docs/contributing.md", Fresh, "";
     files_is_true: "docs/files.md", QuickstartRan, "";
     following_is_true: "docs/following.md", Fresh, "";
     keeping_is_true: "docs/keeping.md", QuickstartRan, "";
@@ -125,6 +126,7 @@ pages! {
     regressions_is_true: "docs/regressions.md", QuickstartRan, "";
     results_is_true: "docs/results.md", QuickstartRan, "";
     settings_is_true: "docs/settings.md", QuickstartRan, "";
+    settings_reference_is_true: "docs/settings-reference.md", QuickstartRan, "";
     sharing_is_true: "docs/sharing.md", QuickstartRan, "";
     tutorial_is_true: "docs/tutorial.md", Fresh, "";
     studies_is_true: "docs/studies.md", QuickstartRan, "";
