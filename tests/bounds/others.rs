@@ -122,7 +122,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "study/arrays",
-        make: |path| write(path, study(&"[".repeat(DEEP))),
+        make: |path| write(path, study(&"[".repeat(DEEP / 10))),
         read: |path| told(read_study(path)),
         says: &["file"],
     },
@@ -164,7 +164,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "settings/depth",
-        make: |path| write(path, format!("a = {}", "[".repeat(DEEP))),
+        make: |path| write(path, format!("a = {}", "[".repeat(DEEP / 10))),
         read: |path| told(read_settings(&[path.to_owned()], &[])),
         says: &["file"],
     },
@@ -182,7 +182,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "lock/depth",
-        make: |path| write(path, format!("version = {}", "[".repeat(DEEP))),
+        make: |path| write(path, format!("version = {}", "[".repeat(DEEP / 10))),
         read: |path| told(Lock::read(path)),
         says: &[""],
     },

@@ -216,7 +216,7 @@ fn what_is_written_is_as_open_as_the_user_lets_new_files_be() {
             Answer::of(&mut command).exits(0);
         }
         let (mut n_read_only, mut n_files) = (0, 0);
-        for part in ["cache", "results", "state", "out", "events.jsonl", "study.lock.toml", "x.hebb.tar.zst"] {
+        for part in ["cache", "results", "out", "events.jsonl", "study.lock.toml", "x.hebb.tar.zst"] {
             for (path, mode, is_folder) in modes(&world.path(part)) {
                 let name = format!("{part}/{path}: {mode:o} under {mask:03o}");
                 assert_eq!(mode & mask, 0, "{name}: more than the user lets new files have");

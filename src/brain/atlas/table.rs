@@ -120,8 +120,11 @@ impl LabelTable {
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(io_error)?;
         let found_bytes = file.metadata().map_err(io_error)?.len();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io_error)?;
-        if bytes.len() as u64 > MAX_BYTES {
+        // What is told to be longer is not read at all; what is longer than it told is read as far as that.
+        if found_bytes <= MAX_BYTES {
+            file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io_error)?;
+        }
+        if found_bytes.max(bytes.len() as u64) > MAX_BYTES {
             let found_bytes = found_bytes.max(bytes.len() as u64);
             return Err(AtlasError::TooLarge { path: path.to_owned(), found_bytes, limit_bytes: MAX_BYTES });
         }
