@@ -152,8 +152,8 @@ pub fn assigned(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('=') {
         let before = text[..at].trim_end_matches(' ');
-        let name_at =
-            before.rfind(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').map_or(0, |at| at + 1);
+        let in_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let name_at = before.trim_end_matches(in_name).len();
         if !is_secret_name(&before[name_at..]) {
             continue;
         }
@@ -206,6 +206,15 @@ mod tests {
             assert_eq!(hidden(text), shown);
             assert_eq!(masked(text).len(), text.len(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_may_stand_behind_any_letter() {
+        for text in ["TOKEN=abc", "#TOKEN = abc", "\u{cc69a}TOKEN='abc'", "\u{e9} TOKEN=\"abc"] {
+            let places = assigned(text);
+            assert_eq!(places.iter().map(|&(begin, end)| &text[begin..end]).collect::<Vec<_>>(), ["abc"], "{text}");
+        }
+        assert!(assigned("\u{cc69a}=abc").is_empty());
     }
 
     #[test]
