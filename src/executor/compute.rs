@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     plan::Role,
-    store::{Claim, Damage, Digest, Published, Record, RunFacts, Store, StoreError},
+    store::{Claim, Damage, Digest, Published, Record, RunFacts, Store, StoreError, Traces},
     task::{Progress, TaskError, Workbench},
 };
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub(super) struct Job<'a> {
 }
 
 /// Results that were found whole, with what the file system said of them before that.
-type Traces = Vec<(Digest, Digest)>;
+type FoundWhole = Vec<(Digest, Traces)>;
 
 /// Times that a task is computed from results that somebody writes to.
 const READINGS: usize = 3;
@@ -86,7 +86,7 @@ impl Job<'_> {
     }
 
     /// The inputs that are not whole, and the traces of the others; with `again`, also those that were looked at before are.
-    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<(Vec<usize>, Traces), StoreError> {
+    fn wants(&self, tell: &(dyn Fn(News) + Sync), again: bool) -> Result<(Vec<usize>, FoundWhole), StoreError> {
         let (mut wanted, mut traces) = (Vec::new(), Vec::new());
         for (number, input) in self.order.inputs.iter().enumerate() {
             let files = self.order.task.reads(input.role);
@@ -176,8 +176,10 @@ impl Job<'_> {
         .map_err(Box::new)?;
         self.assert_files()?;
         // A result under this key says that it was computed from just these bytes.
-        if let Some((output, _)) = traces.iter().find(|(output, before)| self.store.traces(output) != *before) {
-            return Ok(Err(*output));
+        for (output, before) in &traces {
+            if !self.is_as_it_was(output, before)? {
+                return Ok(Err(*output));
+            }
         }
         let run = RunFacts {
             seconds: started.elapsed().as_secs_f64(),
@@ -189,6 +191,13 @@ impl Job<'_> {
             self.store.add_to_family(&family, &published.record.output);
         }
         Ok(Ok(self.done(published, Outcome::Computed, tell)))
+    }
+
+    /// Whether a result of another task still holds what was read of it.
+    fn is_as_it_was(&self, output: &Digest, before: &Traces) -> Result<bool, StoreError> {
+        let now = self.store.traces(output);
+        // A link to a file, or another mode, leaves a trace too: a cache may be copied by links while it is in use. Bytes tell.
+        Ok(now == *before || now.tell_no_writing_since(before) && self.store.examine(output, None)?.is_empty())
     }
 
     /// The end of a task whose result was published just now, which nobody has to look at again.
@@ -234,8 +243,8 @@ impl Job<'_> {
     }
 
     /// Earlier results of the family, each looked at before it is used.
-    fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<Traces, RunError> {
-        let mut whole = Traces::new();
+    fn kin(&self, family: Option<&Digest>, tell: &(dyn Fn(News) + Sync)) -> Result<FoundWhole, RunError> {
+        let mut whole = FoundWhole::new();
         for output in family.map(|family| self.store.family(family)).unwrap_or_default() {
             match self.trust.look(&output, &self.order.recipe, None)? {
                 Found::Whole(traces) => whole.push((output, traces)),

@@ -7,7 +7,7 @@
 
 use crate::{
     plan::ExternalFile,
-    store::{Damage, Digest, FileDigests, Store, StoreError},
+    store::{Damage, Digest, FileDigests, Store, StoreError, Traces},
 };
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ enum Look {
     Never,
     Damaged,
     /// With its traces from before its bytes were read.
-    Whole(Digest),
+    Whole(Traces),
 }
 
 impl Look {
@@ -44,7 +44,7 @@ pub(super) type Files = Option<&'static [&'static str]>;
 /// How an artifact was found.
 pub(super) enum Found {
     /// With its traces ([`Store::traces`]) from before the look: who reads other bytes later finds others.
-    Whole(Digest),
+    Whole(Traces),
     /// Found damaged by this look, and set aside.
     Damaged(Damage),
     /// Found damaged by another task, which told about it.

@@ -102,6 +102,23 @@ impl fmt::Display for Damage {
     }
 }
 
+/// What of an artifact changes when somebody does something to its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// When a file is written to, added or taken away.
+    written: Digest,
+    /// Also when one is linked, or its mode or owner changes.
+    touched: Digest,
+}
+
+impl Traces {
+    /// Whether nobody has written to the files meanwhile, whatever else was done to them.
+    #[must_use]
+    pub fn tell_no_writing_since(&self, earlier: &Self) -> bool {
+        self.written == earlier.written
+    }
+}
+
 impl Store {
     /// Everything that is wrong with an artifact, read to its last byte; `files` is what its record says of it.
     ///
@@ -162,14 +179,18 @@ impl Store {
         Ok(faults)
     }
 
-    /// What of an artifact changes when somebody writes to a file of it, adds one or takes one away; nothing of it is read.
+    /// What the file system says of an artifact's files; nothing of them is read.
     #[must_use]
-    pub fn traces(&self, output: &Digest) -> Digest {
-        let files = walkdir::WalkDir::new(self.artifact(output)).sort_by_file_name().into_iter();
-        let stamps: Vec<_> = files
+    pub fn traces(&self, output: &Digest) -> Traces {
+        let entries = walkdir::WalkDir::new(self.artifact(output)).sort_by_file_name().into_iter();
+        let files: Vec<_> = entries
             .map(|entry| entry.map(|entry| (entry.path().to_owned(), Stamp::of(entry.path()).ok())).ok())
             .collect();
-        Digest::of(format!("{stamps:?}").as_bytes())
+        let digest = |of: fn(Stamp) -> Stamp| {
+            let stamps = files.iter().map(|file| file.as_ref().map(|(path, stamp)| (path, stamp.map(of))));
+            Digest::of(format!("{:?}", stamps.collect::<Vec<_>>()).as_bytes())
+        };
+        Traces { written: digest(Stamp::of_bytes), touched: digest(|stamp| stamp) }
     }
 
     /// Looks at an artifact, or at those of its files that are to be read, and moves it out of the way if it is damaged.

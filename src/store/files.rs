@@ -61,6 +61,11 @@ impl Stamp {
         Ok(Self { size_bytes: metadata.len(), modified_ns, changed_ns, inode })
     }
 
+    /// Without the trace that links, modes and owners leave too, of which no byte depends.
+    pub(crate) fn of_bytes(self) -> Self {
+        Self { changed_ns: 0, ..self }
+    }
+
     /// Whether a change that comes after `now` is sure to change the stamp.
     fn is_settled(&self, now: SystemTime) -> bool {
         let last = self.modified_ns.max(self.changed_ns);

@@ -32,7 +32,7 @@ mod verify;
 use crate::format::memory::read_within;
 pub use arrival::{Arrival, ArrivingFile};
 pub use collect::{Artifact, Collection, Inventory, Item, Roots, Unreached};
-pub use damage::{Damage, Fault};
+pub use damage::{Damage, Fault, Traces};
 pub use digest::Digest;
 pub use files::{FileDigest, FileDigests};
 pub use foreign::LARGEST_RECORD_BYTES;

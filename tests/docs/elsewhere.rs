@@ -41,16 +41,10 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
         words: "bash scripts/dist.sh",
     },
     Elsewhere {
-        begins: "cargo ",
-        why: "compiles the program, and would run this very test",
+        begins: "docs/contributing.md",
+        why: "compiles the program, and has pieces of tasks that are yours to write",
         by: ".ci/run",
         words: "\ncargo clippy --release --all-targets",
-    },
-    Elsewhere {
-        begins: "HEBB_WRITE_EXPECTED=1 cargo test",
-        why: "writes what other tests expect",
-        by: "tests/spec/mod.rs",
-        words: "HEBB_WRITE_EXPECTED",
     },
     Elsewhere {
         begins: "docs/reference.md",

@@ -118,7 +118,6 @@ pages! {
     readme_is_true: "README.md", Fresh, "";
     brains_is_true: "docs/brains.md", QuickstartRan, "";
     clusters_is_true: "docs/clusters.md", QuickstartRan, "";
-    contributing_is_true: "docs/contributing.md", Fresh, "";
     files_is_true: "docs/files.md", QuickstartRan, "";
     following_is_true: "docs/following.md", Fresh, "";
     keeping_is_true: "docs/keeping.md", QuickstartRan, "";

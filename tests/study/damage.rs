@@ -381,6 +381,8 @@ fn what_was_computed_from_bytes_that_changed_meanwhile_is_computed_again() {
         let act = move |bench: &Workbench<'_>| {
             let input = bench.input("one").join("a.json");
             if turns.fetch_add(1, Ordering::SeqCst) == 0 && harms {
+                // Past the step of the file system's clock, within which nothing but bytes could tell.
+                std::thread::sleep(Duration::from_millis(30));
                 flip(&input);
             }
             bench.write_json("b.json", &fs::read(&input).expect("there"))
@@ -397,6 +399,27 @@ fn what_was_computed_from_bytes_that_changed_meanwhile_is_computed_again() {
     assert!(told[1].starts_with("damaged one: `a.json` holds other bytes than were published"), "{told:?}");
     assert_eq!([&told[0], &told[2], &told[3], &told[4]], ["done one", "revived one", "done one", "done two"]);
     assert_eq!(output, whole);
+}
+
+#[test]
+fn a_cache_may_be_copied_by_links_while_a_task_reads_it() {
+    let folder = scratch();
+    let copy = folder.path().join("copy");
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let mut plan = Plan::default();
+    let one = plan.add("one", scripted("one", |bench| bench.write_json("a.json", &1)), &[], Vec::new());
+    let act = move |bench: &Workbench<'_>| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(30));
+        fs::hard_link(bench.input("one").join("a.json"), &copy).expect("on the same file system");
+        bench.write_json("b.json", &2)
+    };
+    plan.add("two", scripted("two", act), &[("one", one)], Vec::new());
+    let store = Store::open(&folder.path().join("cache")).expect("writable");
+    let (summary, told) = run(&plan, &store, options(), &AtomicBool::new(false));
+    assert_eq!((summary.computed, summary.failed), (2, 0), "{told:?}");
+    assert_eq!((told, turns.load(Ordering::SeqCst)), (vec!["done one".to_owned(), "done two".to_owned()], 1));
 }
 
 #[test]
