@@ -65,15 +65,20 @@ fn refused(what: &str, needed_bytes: u128, budget_bytes: u64) -> String {
 ///
 /// # Errors
 /// [`TooMuch`].
-pub fn afford(path: &Path, needed_bytes: u128, what: impl FnOnce() -> String) -> Result<(), TooMuch> {
+pub fn afford(path: &Path, needed_bytes: u128, what: impl FnOnce() -> String) -> Result<(), Box<TooMuch>> {
     within(budget_bytes(), path, needed_bytes, what)
 }
 
-fn within(budget_bytes: u64, path: &Path, needed_bytes: u128, what: impl FnOnce() -> String) -> Result<(), TooMuch> {
+fn within(
+    budget_bytes: u64,
+    path: &Path,
+    needed_bytes: u128,
+    what: impl FnOnce() -> String,
+) -> Result<(), Box<TooMuch>> {
     if needed_bytes <= u128::from(budget_bytes) {
         return Ok(());
     }
-    Err(TooMuch { path: path.to_owned(), what: what(), needed_bytes, budget_bytes })
+    Err(Box::new(TooMuch { path: path.to_owned(), what: what(), needed_bytes, budget_bytes }))
 }
 
 /// As [`afford`], for whoever says later which file it is: what comes after the file's name.
@@ -99,7 +104,7 @@ pub fn json_memory_bytes(json: &[u8]) -> u128 {
 ///
 /// # Errors
 /// [`TooMuch`].
-pub fn afford_json(path: &Path, json: &[u8]) -> Result<(), TooMuch> {
+pub fn afford_json(path: &Path, json: &[u8]) -> Result<(), Box<TooMuch>> {
     afford(path, json_memory_bytes(json), || format!("JSON of {} bytes", json.len()))
 }
 

@@ -71,7 +71,7 @@ pub enum NpyError {
     },
     /// It is whole, and larger than the memory for it.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    TooMuch(#[from] Box<TooMuch>),
     /// A block outside the matrix was asked for.
     #[error("{axis} {start}..{end} of `{}`, which has {len}", path.display())]
     Range {

@@ -33,7 +33,7 @@ pub enum ModelError {
 
     /// What a file holds is larger than the memory for it.
     #[error(transparent)]
-    TooMuch(#[from] crate::format::memory::TooMuch),
+    TooMuch(#[from] Box<crate::format::memory::TooMuch>),
 
     /// A file is larger than any honest one of its kind.
     #[error("`{}` has {size_bytes} bytes: expected at most {limit_bytes}", path.display())]

@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
             write(
                 path,
                 npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904), }"),
-            )
+            );
         },
         read: |path| told(read_matrix(path)),
         says: &["its header promises"],
@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "npy/honest-beyond-the-budget",
         make: |path| {
-            sparse(path, &npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4096, 4096), }"), 128 + (64 << 20))
+            sparse(path, &npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4096, 4096), }"), 128 + (64 << 20));
         },
         read: |path| told(read_matrix(path)),
         says: &["4096 x 4096 numbers", "67108864 bytes", "budget of 16777216", "`hebb run --memory GB`"],
@@ -54,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "npy/vector-beyond-the-budget",
         make: |path| {
-            sparse(path, &npy("{'descr': '<f4', 'fortran_order': False, 'shape': (16777216,), }"), 128 + (64 << 20))
+            sparse(path, &npy("{'descr': '<f4', 'fortran_order': False, 'shape': (16777216,), }"), 128 + (64 << 20));
         },
         read: |path| told(read_vector(path)),
         says: &["a vector of 16777216 numbers", "budget of 16777216"],

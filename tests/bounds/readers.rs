@@ -73,7 +73,12 @@ fn small_files_that_claim_much_are_refused_in_little_memory() {
         match counted {
             Some(counted) if output.status.success() => println!("{counted}"),
             _ => {
-                failed.push(format!("{}: {} {}", case.name, output.status, said.chars().take(1500).collect::<String>()))
+                failed.push(format!(
+                    "{}: {} {}",
+                    case.name,
+                    output.status,
+                    said.chars().take(1500).collect::<String>()
+                ));
             }
         }
     }

@@ -333,7 +333,7 @@ fn every_example_of_settings_is_taken() {
     let all = examples(&settings_reference(&Kind::ALL.map(Kind::name)), "");
     for (path, document) in &all {
         fs::write(&file, document.to_string()).expect("writable");
-        if let Err(error) = read_settings(&[file.clone()], &Kind::ALL.map(Kind::name)) {
+        if let Err(error) = read_settings(std::slice::from_ref(&file), &Kind::ALL.map(Kind::name)) {
             panic!("{path}: {error}");
         }
     }

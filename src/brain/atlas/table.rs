@@ -178,7 +178,7 @@ impl LabelTable {
         }
         let is_defect = |(_, refusal): &(TableFormat, Refusal)| matches!(refusal, Refusal::Defect(_));
         if refused.iter().filter(|refused| is_defect(refused)).count() == 1
-            && let Some(place) = refused.iter().position(|refused| is_defect(refused))
+            && let Some(place) = refused.iter().position(is_defect)
             && let (_, Refusal::Defect(error)) = refused.swap_remove(place)
         {
             // A defect deep in a file that is clearly of one format is told as what it is.

@@ -22,7 +22,7 @@ pub enum PrepareError {
     Image(#[from] NiftiError),
     /// The series is larger than the memory for it.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    TooMuch(#[from] Box<TooMuch>),
     /// The CIFTI file is not readable.
     #[error(transparent)]
     Cifti(#[from] CiftiError),

@@ -52,7 +52,7 @@ pub enum NiftiError {
     },
     /// It is larger than the memory for it.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    TooMuch(#[from] Box<TooMuch>),
     /// The data end before the last volume.
     #[error("`{}` ends inside volume {volume} of {n_volumes}: it was cut off or damaged ({source})", path.display())]
     Truncated {

@@ -32,7 +32,7 @@ pub enum TsvError {
     },
     /// It is larger than the memory for it.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    TooMuch(#[from] Box<TooMuch>),
     /// The text is not UTF-8.
     #[error("`{}` line {line} is not UTF-8: save it again with that encoding", path.display())]
     Encoding {

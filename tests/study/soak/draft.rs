@@ -246,7 +246,7 @@ impl Draft {
             // A cell's field has to be there.
             && !((is_swept(1) || is_swept(2)) && self.is("patterns", 3))
             && !(is_swept(3) && self.is("polarity", 1))
-            && !(is_swept(4) && !self.is("hrf", 0))
+            && (!is_swept(4) || self.is("hrf", 0))
             // Questions about patterns or layers need them.
             && (has_patterns || !asks_of_patterns && self.is("controls", 0))
             && (has_layers || self.is("hierarchy", 0) && self.is("architecture", 0))

@@ -20,7 +20,7 @@ fn direct_dependencies(manifest: &Table) -> Vec<String> {
         match name.as_str() {
             "dependencies" | "dev-dependencies" | "build-dependencies" => found.extend(value.keys().cloned()),
             "target" => {
-                value.values().filter_map(toml::Value::as_table).for_each(|of| found.extend(direct_dependencies(of)))
+                value.values().filter_map(toml::Value::as_table).for_each(|of| found.extend(direct_dependencies(of)));
             }
             _ => {}
         }
