@@ -22,7 +22,7 @@ use crate::{
         Cell, Source, Study,
         place::{self, way},
     },
-    store::{Digest, Held},
+    store::{Digest, Held, Store, StoreError, Traces},
     task::{
         TaskError,
         maps::MAPS,
@@ -212,16 +212,48 @@ fn lay_out_cell(
     unshow(folder, PAGE_STAMP)?;
     let artifact = open.store.artifact(&parts.report);
     let maps: Vec<PathBuf> = parts.maps.iter().map(|maps| open.store.artifact(maps)).collect();
+    let sources = Sources::of(&open.store, [parts.report].into_iter().chain(parts.maps.iter().copied()));
     copy_folder(&artifact.join(TABLES), &folder.join(TABLES))?;
-    lay_out_maps(&maps, folder, existing)?;
+    lay_out_maps(&sources, &maps, folder, existing)?;
     tasks_table(open, number).write(&folder.join("tasks.tsv")).map_err(|error| inner(error.into()))?;
     let page = complete(open, number, open_page(&artifact, &maps).map_err(inner)?, text.to_owned());
     fs::write(&page_path, render(&page)).map_err(CliError::file("write", &page_path))?;
+    sources.assert_whole()?;
     show(folder, PAGE_STAMP, &shown)
 }
 
+/// Results of the cache that are being copied, with what the file system said of them before.
+struct Sources<'a> {
+    store: &'a Store,
+    traces: Vec<(Digest, Traces)>,
+}
+
+impl<'a> Sources<'a> {
+    fn of(store: &'a Store, outputs: impl IntoIterator<Item = Digest>) -> Self {
+        Self { store, traces: outputs.into_iter().map(|output| (output, store.traces(&output))).collect() }
+    }
+
+    /// Fails if one was damaged meanwhile. What was laid out of it is then not taken for what it should be: the next run makes
+    /// the result anew and lays it out again.
+    fn assert_whole(&self) -> Result<(), CliError> {
+        for (output, before) in &self.traces {
+            let is_whole =
+                self.store.traces(output).tell_no_writing_since(before) && self.store.examine(output, None)?.is_empty();
+            if !is_whole {
+                return Err(StoreError::Changing { path: self.store.artifact(output) }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Copies the maps of all artifacts into one folder, unless they lie there.
-fn lay_out_maps(artifacts: &[PathBuf], folder: &Path, existing: Existing) -> Result<(), CliError> {
+fn lay_out_maps(
+    sources: &Sources<'_>,
+    artifacts: &[PathBuf],
+    folder: &Path,
+    existing: Existing,
+) -> Result<(), CliError> {
     let target = folder.join(MAPS);
     let shown = format!("{artifacts:?}");
     if existing == Existing::Kept && target.is_dir() && is_shown(folder, MAPS_STAMP, &shown) {
@@ -233,6 +265,7 @@ fn lay_out_maps(artifacts: &[PathBuf], folder: &Path, existing: Existing) -> Res
     for artifact in artifacts {
         copy_into(&artifact.join(MAPS), &target)?;
     }
+    sources.assert_whole()?;
     show(folder, MAPS_STAMP, &shown)
 }
 
@@ -403,4 +436,35 @@ fn task(open: &OpenStudy, place: NodeIndex, state: TaskState) -> Task {
 
 fn engines(open: &OpenStudy) -> Vec<Engine> {
     open.programs().into_iter().map(|(name, version)| Engine { name, version }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::RunFacts;
+
+    #[test]
+    fn what_is_copied_of_a_result_that_is_damaged_meanwhile_is_not_taken_for_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a cache");
+        let key = Digest::of(b"key");
+        let claim = store.claim(&key, || false).expect("writable").expect("nobody else wants it");
+        let made = claim.folder().expect("writable").to_owned();
+        for name in ["a.tsv", "b.tsv"] {
+            fs::write(made.join(name), name).expect("writable");
+        }
+        let run = RunFacts { seconds: 0.1, program: "0.1.0".to_owned(), finished_unix_s: 0 };
+        let output = claim.publish(key, serde_json::json!({}), run).expect("writable").record.output;
+        let whole = Sources::of(&store, [output]);
+        assert!(whole.assert_whole().is_ok());
+        let harmed = store.artifact(&output).join("a.tsv");
+        let bytes = fs::read(&harmed).expect("there");
+        fs::remove_file(&harmed).expect("removable");
+        assert!(matches!(whole.assert_whole(), Err(CliError::Store(StoreError::Changing { .. }))));
+        // Put back, it is whole again, and yet the copy may be of what was there meanwhile. The clock of files has a coarse step.
+        std::thread::sleep(Duration::from_millis(30));
+        fs::write(&harmed, bytes).expect("writable");
+        assert!(whole.assert_whole().is_err());
+        assert!(Sources::of(&store, [output]).assert_whole().is_ok());
+    }
 }

@@ -1,6 +1,6 @@
 //! The page and the tables over all cells of a sweep: scores, and how far each statistic hangs on what varies.
 
-use super::{Existing, PAGE_STAMP, inner, is_shown, show, unshow};
+use super::{Existing, PAGE_STAMP, Sources, inner, is_shown, show, unshow};
 use crate::{
     cli::{error::CliError, open::OpenStudy},
     format::tsv::{MISSING, Table},
@@ -26,11 +26,13 @@ pub(super) fn lay_out_sweep(open: &OpenStudy, folder: &Path, existing: Existing)
     if existing == Existing::Kept && is_shown(folder, PAGE_STAMP, &shown) && page_path.is_file() {
         return Ok(());
     }
+    let sources = Sources::of(&open.store, outputs.iter().copied());
     let Compared { scores, sensitivity, overview } = compared(open, &outputs, &names)?;
     unshow(folder, PAGE_STAMP)?;
     scores.write(&folder.join("scores.tsv")).map_err(|error| inner(error.into()))?;
     sensitivity.write(&folder.join("sensitivity.tsv")).map_err(|error| inner(error.into()))?;
     fs::write(&page_path, render_overview(&overview)).map_err(CliError::file("write", &page_path))?;
+    sources.assert_whole()?;
     show(folder, PAGE_STAMP, &shown)
 }
 
