@@ -10,7 +10,7 @@ quickstart: build
 
 ## Install what is missing, build, run all tests.
 test: setup
-	cargo test --release
+	bash scripts/test.sh
 
 ## Open report pages in headless Chromium and check what a reader meets; installs the browser where it may.
 browser: build
