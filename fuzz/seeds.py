@@ -29,7 +29,7 @@ LARGEST_BYTES = 1 << 17
 
 # Of what libFuzzer kept, inputs up to this size are packed, the smallest first, until a target has so many bytes.
 LARGEST_PACKED_BYTES = 1 << 13
-MOST_TARGET_BYTES = 1 << 19
+MOST_TARGET_BYTES = 1 << 18
 
 
 def inflated(path):
