@@ -179,6 +179,8 @@ impl Check<'_, '_> {
         let subjects: Vec<&str> = brains.subjects.names().collect();
         let group = self.questions(&written.statistics, &encoding, &models, &runs, &subjects);
         self.sizes(&written.patterns, &models, &runs, &encoding, written.time.trim_start_s, brains.repetition_time_s);
+        let significance = written.statistics.significance.as_ref();
+        self.rearrangements(significance, &runs, written.time.trim_start_s, brains.repetition_time_s);
         Some(Design {
             named,
             runs,

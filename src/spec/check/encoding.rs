@@ -9,7 +9,7 @@ use crate::{
     spec::{
         document::FieldPath,
         study::{Model, Run},
-        written::{Bands, Blocks, Encoding, Features, Folds, Patterns, Shuffled, Time},
+        written::{Bands, Blocks, Encoding, Features, Folds, Patterns, Rearranged, Shuffled, Significance, Time},
     },
 };
 use std::ops::Range;
@@ -161,6 +161,33 @@ impl Check<'_, '_> {
         }
         if let Encoding::Banded(banded) = encoding {
             self.bands(models, &banded.bands, &table.key("bands"));
+        }
+    }
+
+    /// The test series is long enough to be rearranged as significance asks for.
+    pub(super) fn rearrangements(
+        &mut self,
+        significance: Option<&Significance>,
+        runs: &[Run],
+        trim_start_s: f64,
+        repetition_time_s: f64,
+    ) {
+        let Some(Significance { method, block_s, .. }) = significance else { return };
+        let volumes = |seconds: f64| (seconds / repetition_time_s).ceil() as usize;
+        let cut = volumes(trim_start_s);
+        let n_test: usize = runs.iter().filter(|run| run.is_test).map(|run| run.n_tr.saturating_sub(cut)).sum();
+        let block = volumes(*block_s).max(1);
+        let (needed, what) = match method {
+            Rearranged::Blocks => (block.saturating_add(1), "two blocks of which"),
+            Rearranged::CircularShift => (block.saturating_mul(2), "circular shifts of at least which"),
+        };
+        if n_test < needed {
+            let path = FieldPath::of("statistics.significance.block_s");
+            let lasts_s = n_test as f64 * repetition_time_s;
+            let message = format!(
+                "`{path}` is {block_s}, {what} need {needed} volumes, but the test runs have {n_test}, {lasts_s} s in all"
+            );
+            self.wrong_with_hint(&path, message, "too long", "use a smaller one, or more or longer test runs");
         }
     }
 

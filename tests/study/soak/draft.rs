@@ -142,7 +142,7 @@ const PARTS: &[Part] = &[
             "\n[statistics.significance]\nn_permutations = 29\n",
             "",
             "\n[statistics.significance]\nn_permutations = 39\n",
-            "\n[statistics.significance]\nn_permutations = 29\nmethod = \"circular-shift\"\n",
+            "\n[statistics.significance]\nn_permutations = 29\nmethod = \"circular-shift\"\nblock_s = 10.0\n",
             "\n[statistics.significance]\nn_permutations = 29\nfdr = 0.1\nseed = 1\n",
         ],
     ),
