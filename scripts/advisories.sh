@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes scripts/advisories.tsv, what RustSec knows of packages on crates.io, from a checkout of its advisory-db: facts alone, and
+# Writes scripts/advisories.tsv, what RustSec knows of published crates, from a checkout of its advisory-db: facts alone, and
 # those that were not withdrawn. As `scripts/advisories.sh CHECKOUT`; needs git and Python 3.11 or newer.
 set -euo pipefail
 checkout=$(cd "${1:?name a checkout of the advisory database}" && pwd)
