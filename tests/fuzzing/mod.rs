@@ -5,7 +5,6 @@
 //! `HEBB_FUZZ_SECONDS` has each target mutate for so long instead, for machines without `cargo fuzz`; it follows no coverage.
 
 #[path = "../../fuzz/src/lib.rs"]
-#[allow(dead_code, missing_docs, reason = "the fuzz crate's own, which has other callers too")]
 mod targets;
 
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};

@@ -19,6 +19,7 @@ mod pinned;
 mod processes;
 mod reasons;
 mod regressions;
+mod scripted;
 mod soak;
 mod store;
 mod sweeps;
